@@ -1,0 +1,44 @@
+# Two commands do everything on a fresh Debian machine with make, python3 and python3-venv: `make demo`, `make test`.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+
+.PHONY: help env demo test check bench lock needs witness clean
+
+help: ## show this list
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 12
+
+env: $(VENV)/ready ## make .venv with everything pinned
+
+$(VENV)/ready: requirements/run.txt requirements/test.txt pyproject.toml
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements/run.txt -r requirements/test.txt
+	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	touch $@
+
+witness: .venv-witness/ready ## an outside reader of our envelopes (cwt), in an environment of its own
+
+.venv-witness/ready: requirements/witness.txt
+	$(PYTHON) -m venv .venv-witness
+	.venv-witness/bin/pip install --quiet --disable-pip-version-check --require-hashes -r requirements/witness.txt
+	touch $@
+
+needs: ## install or name the programs that the tests use
+	scripts/needs
+
+demo: env ## simulated meters, a broker, the gateway and the centre, all on this machine
+	$(BIN)/edge demo
+
+test: env witness needs ## format, lint, types and every test
+	./check
+
+check: test
+
+bench: env ## the first figures, written to docs/bench.md
+	$(BIN)/python -m tests.bench
+
+lock: ## write the pinned requirement files anew
+	scripts/lock
+
+clean:
+	rm -rf $(VENV) .venv-witness build dist

@@ -1,0 +1,1 @@
+"""centre: see the module docstrings."""

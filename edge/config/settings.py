@@ -1,0 +1,225 @@
+"""The gateway's settings as they are in `edge.toml`: one frozen model a table, unknown keys refused.
+
+Every field has its unit in its name and its reason in its description; the descriptions feed `edge config schema`
+and the reference in `docs/settings.md`. Reading the file, and saying where in it a mistake stands, is `load.py`.
+"""
+
+import re
+from datetime import time
+from pathlib import Path
+from typing import Annotated, Literal
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+
+from edge.reading.quantities import expand_item
+
+Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{1,32}$")]
+Protocol = Literal["dlt645-2007", "dlt645-1997"]
+Parity = Literal["even", "odd", "none"]
+
+_DURATION = re.compile(r"(\d{1,6})(ms|s|m|h|d)")
+_SECONDS = {"ms": 0.001, "s": 1, "m": 60, "h": 3600, "d": 86400}
+
+
+def parse_duration(text: str) -> float:
+    """Return seconds of a text like "15m", "90s", "24h", "7d". Raises ValueError for anything else."""
+    match = _DURATION.fullmatch(text)
+    if match is None:
+        raise ValueError(f'"{text}" is no duration: write a number and ms, s, m, h or d, as in "15m"')
+    return int(match[1]) * _SECONDS[match[2]]
+
+
+class _Table(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+
+class Gateway(_Table):
+    """Who this gateway is."""
+
+    id: Name = Field(description="name of this gateway at the centre; never changes")
+    tenant: Name = Field(description="name of the utility; part of every topic")
+    timezone: str = Field("Asia/Shanghai", description="the meters keep this zone's time")
+    state_dir: str = Field("/var/lib/edge", description="readings, register and sockets; local disk")
+    clock: Literal["auto", "rtc", "synchronised"] = Field(
+        "auto",
+        description="auto: ask the kernel; else your word that this machine's clock is kept by other means",
+    )
+
+    @field_validator("timezone")
+    @classmethod
+    def _is_zone(cls, name: str) -> str:
+        try:
+            ZoneInfo(name)
+        except (ZoneInfoNotFoundError, ValueError, OSError):
+            raise ValueError(f'"{name}" is no time zone: write one like "Asia/Shanghai"') from None
+        return name
+
+
+class Identity(_Table):
+    """Which key signs the batches."""
+
+    batch_key: str = Field("batch.key", description="Ed25519 private key, made by `edge keys new`; mode 0600")
+
+
+class Bus(_Table):
+    """One RS-485 bus."""
+
+    name: Name = Field(description="short name, as it stands on the cabinet")
+    port: str = Field(min_length=1, description="/dev/..., socket://host:port or rfc2217://host:port")
+    baud: Literal[300, 600, 1200, 2400, 4800, 9600, 19200, 38400, 57600, 115200] = Field(
+        2400, description="bits per second"
+    )
+    parity: Parity = Field("even", description="DL/T 645 meters use even")
+    gap_ms: int = Field(20, ge=0, le=5000, description="quiet on the wire before a request")
+    reply_ms: int = Field(600, ge=50, le=60000, description="longest wait for an answer's first byte")
+    tries: int = Field(2, ge=1, le=5, description="how often a meter is asked inside its slot")
+    protocol: Protocol = Field("dlt645-2007", description="default for the meters on this bus")
+
+
+class Monthly(_Table):
+    """A day of each month at a local time."""
+
+    day: int = Field(ge=1, le=28, description="day of the month; 28 is the last that every month has")
+    at: str = Field(description='local time, as in "00:10"')
+
+    @field_validator("at")
+    @classmethod
+    def _is_time(cls, text: str) -> str:
+        return _check_time(text)
+
+
+class Task(_Table):
+    """What is read, from whom, when. Exactly one of every, at, monthly."""
+
+    name: Name = Field(description="name of the task; part of every slot")
+    every: str | None = Field(None, description='period, as in "15m"; slots are aligned to the wall clock')
+    at: str | None = Field(None, description='daily at a local time, as in "00:05"')
+    monthly: Monthly | None = Field(None, description="monthly, as in { day = 1, at = '00:10' }")
+    items: tuple[str, ...] = Field(min_length=1, description='quantity keys, groups, or "di:00010000"', strict=False)
+    meters: tuple[str, ...] = Field(("*",), min_length=1, description='addresses, tags, or "*"', strict=False)
+    priority: int = Field(1, ge=0, le=9, description="lower goes first when the bus is short of time")
+
+    @field_validator("every")
+    @classmethod
+    def _is_period(cls, text: str | None) -> str | None:
+        if text is not None:
+            seconds = parse_duration(text)
+            if not 1 <= seconds <= 86400 or seconds % 1 or 86400 % seconds:
+                raise ValueError(f'"{text}" does not divide the day: slots would drift over midnight')
+        return text
+
+    @field_validator("at")
+    @classmethod
+    def _is_time(cls, text: str | None) -> str | None:
+        return None if text is None else _check_time(text)
+
+    @field_validator("items")
+    @classmethod
+    def _are_known(cls, items: tuple[str, ...]) -> tuple[str, ...]:
+        for item in items:
+            try:
+                expand_item(item)
+            except KeyError:
+                raise ValueError(f'item "{item}" is not known') from None
+        return items
+
+    @model_validator(mode="after")
+    def _has_one_schedule(self) -> "Task":
+        if sum(value is not None for value in (self.every, self.at, self.monthly)) != 1:
+            raise ValueError("a task has exactly one of every, at, monthly")
+        return self
+
+
+class Mqtt(_Table):
+    """The way to the broker."""
+
+    endpoints: tuple[str, ...] = Field(min_length=1, description="mqtt(s)://host:port, tried in turn", strict=False)
+    ca: str | None = Field(None, description="PEM file of the CA that signed the broker's certificate")
+    certificate: str | None = Field(None, description="PEM file of this gateway's TLS certificate")
+    key: str | None = Field(None, description="PEM file of its private key; mode 0600")
+    username: str | None = Field(None, description="where the broker asks for one")
+    password_file: str | None = Field(None, description="file with the password; mode 0600")
+    window: int = Field(12, ge=1, le=64, description="batches under way without a receipt")
+    resend: str = Field("30s", description="a batch without a receipt is sent again after this, then slower")
+    version: Literal["3.1.1", "5"] = Field("3.1.1", description="MQTT version")
+
+    @field_validator("endpoints")
+    @classmethod
+    def _are_urls(cls, urls: tuple[str, ...]) -> tuple[str, ...]:
+        for url in urls:
+            if not re.fullmatch(r"mqtts?://(\[[0-9A-Fa-f:]+\]|[A-Za-z0-9._-]+)(:\d{1,5})?", url):
+                raise ValueError(f'"{url}" is no broker: write mqtts://host:8883 or mqtt://host:1883')
+        return urls
+
+    @field_validator("resend")
+    @classmethod
+    def _is_duration(cls, text: str) -> str:
+        parse_duration(text)
+        return text
+
+    @model_validator(mode="after")
+    def _has_both(self) -> "Mqtt":
+        if (self.certificate is None) != (self.key is None):
+            raise ValueError("certificate and key belong together: give both or none")
+        return self
+
+
+class Batch(_Table):
+    """When readings are sealed into a batch."""
+
+    max_readings: int = Field(4096, ge=1, le=16384, description="an envelope is at most 64 KiB in any case")
+    max_age: str = Field("15m", description="the oldest reading waits at most this long")
+
+    @field_validator("max_age")
+    @classmethod
+    def _is_duration(cls, text: str) -> str:
+        parse_duration(text)
+        return text
+
+
+class Store(_Table):
+    """The store on this box."""
+
+    max_mib: int = Field(512, ge=4, le=65536, description="bound of the store's file")
+    commit_polls: int = Field(16, ge=1, le=1000, description="polls per commit: fewer lose less, wear more")
+    commit_s: float = Field(5.0, ge=0, le=300, description="longest wait for a commit")
+    open_slots: str = Field("7d", description="how long a missing slot may still be refilled")
+
+    @field_validator("open_slots")
+    @classmethod
+    def _is_duration(cls, text: str) -> str:
+        parse_duration(text)
+        return text
+
+
+class Centre(_Table):
+    """The other end."""
+
+    key: str = Field("centre.pub", description="public key that verifies receipts")
+
+
+class Settings(_Table):
+    """The whole of `edge.toml`. Relative paths are relative to the folder of that file."""
+
+    schema_: Literal[1] = Field(1, alias="schema", description="version of this layout")
+    gateway: Gateway
+    identity: Identity = Identity()  # type: ignore[call-arg]
+    bus: tuple[Bus, ...] = Field((), strict=False)
+    task: tuple[Task, ...] = Field((), strict=False)
+    mqtt: Mqtt | None = None
+    batch: Batch = Batch()  # type: ignore[call-arg]
+    store: Store = Store()  # type: ignore[call-arg]
+    centre: Centre = Centre()  # type: ignore[call-arg]
+
+    @property
+    def state_dir(self) -> Path:
+        """The state directory."""
+        return Path(self.gateway.state_dir)
+
+
+def _check_time(text: str) -> str:
+    if not re.fullmatch(r"([01]\d|2[0-3]):[0-5]\d", text):
+        raise ValueError(f'"{text}" is no time of day: write it as "00:05"')
+    time.fromisoformat(text)
+    return text

@@ -1,0 +1,119 @@
+"""Errors: what was found, why it probably is so, and what to do next.
+
+Every error carries a stable code; the words (English and Chinese) live in the catalogue, so that command line,
+log and page say the same thing. Meter faults are not errors: they are outcomes (`edge.reading.outcome`).
+"""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+
+from edge.errors.catalogue import Entry, Language, entry_of
+
+__all__ = [
+    "ConfigError",
+    "ControlError",
+    "EdgeError",
+    "Entry",
+    "ForwardError",
+    "IdentityError",
+    "Language",
+    "LinkError",
+    "MessageError",
+    "StoreError",
+    "UsageError",
+    "entry_of",
+    "translating",
+]
+
+
+class EdgeError(Exception):
+    """A fault with a code of the catalogue and the values that its text names; never a secret among them."""
+
+    exit_code = 1
+
+    def __init__(self, code: str, /, **values: object) -> None:
+        self.code = code
+        self.values = values
+        super().__init__(code)
+
+    def fact(self, lang: Language = "en") -> str:
+        """Return what was found, with its values."""
+        return entry_of(self.code).fact(lang, self.values)
+
+    def cause(self, lang: Language = "en") -> str:
+        """Return the probable cause."""
+        return entry_of(self.code).cause(lang, self.values)
+
+    def advice(self, lang: Language = "en") -> str:
+        """Return what the person at the cabinet does next."""
+        return entry_of(self.code).advice(lang, self.values)
+
+    def __str__(self) -> str:
+        return f"[{self.code}] {self.fact()}"
+
+
+class UsageError(EdgeError):
+    """The command was called with something it cannot take."""
+
+    exit_code = 2
+
+
+class ConfigError(EdgeError):
+    """The settings are wrong; `problems` holds all of them, in the order of the file."""
+
+    exit_code = 3
+
+    def __init__(self, code: str, /, problems: Sequence[object] = (), **values: object) -> None:
+        super().__init__(code, **values)
+        self.problems = tuple(problems)
+
+
+class LinkError(EdgeError):
+    """The port or socket is gone, busy or not allowed."""
+
+    exit_code = 4
+
+
+class StoreError(EdgeError):
+    """The store is full, unreadable, or of a newer format."""
+
+
+class MessageError(EdgeError):
+    """A batch, receipt or command is malformed, wrongly signed, too old or already seen: their fault, not ours."""
+
+    exit_code = 8
+
+
+class ForwardError(EdgeError):
+    """The broker cannot be reached or refuses."""
+
+    exit_code = 7
+
+
+class IdentityError(EdgeError):
+    """A key is missing, unreadable, or readable by others."""
+
+    exit_code = 9
+
+
+class ControlError(EdgeError):
+    """The running daemon could not be asked, or refused the job."""
+
+
+@contextmanager
+def translating(
+    kinds: Mapping[type[BaseException], Callable[..., EdgeError]], code: str, /, **values: object
+) -> Iterator[None]:
+    """Turn foreign exceptions into ours at a driver's door: `raise ours from theirs`, with `detail` set to their text.
+
+    The most specific kind listed wins; an exception that is not listed passes.
+    """
+    try:
+        yield
+    except EdgeError:
+        raise
+    except tuple(kinds) as exc:
+        for kind in type(exc).__mro__:
+            if kind in kinds:
+                raise kinds[kind](code, **{**values, "detail": str(exc)}) from exc
+        raise

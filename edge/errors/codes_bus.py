@@ -1,0 +1,162 @@
+"""Codes of the bus: ports (1xx) and the verdicts on what happened on the wire (2xx, design section 10)."""
+
+from edge.errors.shape import Codes
+
+CODES: Codes = {
+    "E-BUS-101": (
+        (
+            "port {port} cannot be opened: {detail}",
+            "the adapter is not plugged in, the name is wrong, or the name changed after a restart",
+            "edge ports; then set the port in edge.toml by its stable name under /dev/serial/by-id",
+        ),
+        (
+            "无法打开端口 {port}：{detail}",
+            "适配器未插好、名称写错，或重启后名称已变",
+            "运行 edge ports，并在 edge.toml 中使用 /dev/serial/by-id 下的固定名称",
+        ),
+    ),
+    "E-BUS-102": (
+        (
+            "port {port} is used by another program",
+            "the daemon or another tool holds the port",
+            "while the daemon runs, let it do the reading: give the state directory's settings with --config",
+        ),
+        (
+            "端口 {port} 正被其他程序占用",
+            "守护进程或其他工具占用了该端口",
+            "守护进程运行时请由它代为抄读：用 --config 指定其配置",
+        ),
+    ),
+    "E-BUS-103": (
+        (
+            "no permission for port {port}",
+            "this user is not in the group that owns the port (usually dialout)",
+            "sudo usermod -aG dialout $USER, then log in again",
+        ),
+        (
+            "没有权限使用端口 {port}",
+            "当前用户不在端口所属的组中（通常为 dialout）",
+            "执行 sudo usermod -aG dialout $USER 后重新登录",
+        ),
+    ),
+    "E-BUS-201": (
+        (
+            "{meter}: silence, no byte came back",
+            "wrong address, wrong speed or parity, a broken wire, A and B exchanged, or the meter has no power",
+            "check the address on the nameplate and the wires A and B at this meter; then edge detect",
+        ),
+        (
+            "{meter}：无应答，没有收到任何字节",
+            "地址错误、波特率或校验错误、断线、A/B 接反，或电表无电",
+            "核对铭牌地址和该表的 A、B 接线，然后运行 edge detect",
+        ),
+    ),
+    "E-BUS-202": (
+        (
+            "{meter}: garbage, {count} bytes came back and none made a frame",
+            "wrong speed or parity, or strong disturbance on the wire",
+            "edge detect to find speed and parity; check the shield and the distance to power cables",
+        ),
+        (
+            "{meter}：乱码，收到 {count} 个字节但无法组成帧",
+            "波特率或校验错误，或线路干扰严重",
+            "运行 edge detect 查找波特率和校验；检查屏蔽层及与电力线的距离",
+        ),
+    ),
+    "E-BUS-203": (
+        (
+            "{meter}: bad checksum, the answer arrived damaged",
+            "a loose drop wire or terminal at this meter, or line noise",
+            "tighten the terminals of this meter; check the terminating resistors and the shield",
+        ),
+        (
+            "{meter}：校验和错误，应答在途中受损",
+            "该表支线或端子松动，或线路有干扰",
+            "紧固该表端子；检查终端电阻和屏蔽层",
+        ),
+    ),
+    "E-BUS-204": (
+        (
+            "{meter}: another address answered ({other})",
+            "the meter's address differs from the list, or an adapter answers in its place",
+            "compare the nameplate with the list; edge scan shows who is there",
+        ),
+        (
+            "{meter}：应答来自另一地址（{other}）",
+            "电表地址与清单不符，或有转换器代答",
+            "核对铭牌与清单；edge scan 可显示线路上的电表",
+        ),
+    ),
+    "E-BUS-205": (
+        (
+            "{meter}: the meter refused: {detail}",
+            "this meter does not support the item or the function",
+            "take the item out of this meter's task, or read it under another identifier",
+        ),
+        (
+            "{meter}：电表拒绝：{detail}",
+            "该表不支持此数据项或功能",
+            "从任务中去掉此数据项，或改用其他标识读取",
+        ),
+    ),
+    "E-BUS-206": (
+        (
+            "{meter}: collision, two answers lay over each other",
+            "two meters on this bus have the same address",
+            "unplug one of the two and read again; give one of them another address",
+        ),
+        (
+            "{meter}：冲突，两个应答重叠",
+            "同一总线上有两块地址相同的电表",
+            "断开其中一块后重读；为其中一块更换地址",
+        ),
+    ),
+    "E-BUS-207": (
+        (
+            "{meter}: the answer came late, after its deadline",
+            "a slow meter or a slow radio or power-line bridge in between",
+            "raise reply_ms of this bus",
+        ),
+        (
+            "{meter}：应答迟到，超过了期限",
+            "电表反应慢，或中间有无线/载波转换",
+            "增大该总线的 reply_ms",
+        ),
+    ),
+    "E-BUS-208": (
+        (
+            "{meter}: malformed answer: {detail}",
+            "the frame is sound but its content cannot be right; the meter may follow another standard",
+            "edge explain shows the frame byte by byte; tell the meter's maker",
+        ),
+        (
+            "{meter}：应答内容不合规：{detail}",
+            "帧本身完好但内容不可能正确；该表可能遵循另一标准",
+            "用 edge explain 逐字节查看该帧，并反馈给电表厂家",
+        ),
+    ),
+    "E-BUS-209": (
+        (
+            "{meter}: requests that we did not send are on the wire",
+            "a second master (the concentrator or a hand-held) polls the same bus",
+            "let only one master poll at a time",
+        ),
+        (
+            "{meter}：线路上出现了非本机发出的请求",
+            "总线上有第二个主站（集中器或掌机）在抄读",
+            "同一时间只允许一个主站抄读",
+        ),
+    ),
+    "E-BUS-210": (
+        (
+            "{meter}: the port is gone",
+            "the adapter was unplugged or the serial server is not reachable",
+            "plug the adapter in again; polling goes on by itself",
+        ),
+        (
+            "{meter}：端口已消失",
+            "适配器被拔出，或串口服务器无法到达",
+            "重新插好适配器；抄读会自动继续",
+        ),
+    ),
+}

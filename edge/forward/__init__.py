@@ -1,0 +1,1 @@
+"""forward: see the module docstrings."""

@@ -1,0 +1,1 @@
+"""poll: see the module docstrings."""

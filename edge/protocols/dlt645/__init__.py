@@ -1,0 +1,1 @@
+"""protocols/dlt645: see the module docstrings."""

@@ -1,0 +1,1 @@
+"""quality: see the module docstrings."""
