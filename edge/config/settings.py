@@ -20,6 +20,7 @@ Parity = Literal["even", "odd", "none"]
 
 _DURATION = re.compile(r"(\d{1,6})(ms|s|m|h|d)")
 _SECONDS = {"ms": 0.001, "s": 1, "m": 60, "h": 3600, "d": 86400}
+_DAY_S = 86400
 
 
 def parse_duration(text: str) -> float:
@@ -105,7 +106,7 @@ class Task(_Table):
     def _is_period(cls, text: str | None) -> str | None:
         if text is not None:
             seconds = parse_duration(text)
-            if not 1 <= seconds <= 86400 or seconds % 1 or 86400 % seconds:
+            if not 1 <= seconds <= _DAY_S or seconds % 1 or _DAY_S % seconds:
                 raise ValueError(f'"{text}" does not divide the day: slots would drift over midnight')
         return text
 
