@@ -1,5 +1,42 @@
-"""Codes of the part `cli`."""
+"""Codes of the command line."""
 
 from edge.errors.shape import Codes
 
-CODES: Codes = {}
+CODES: Codes = {
+    "E-CLI-101": (
+        (
+            "no bus to read from",
+            "neither a port nor a settings file with a bus was given",
+            "give --port /dev/..., or --config edge.toml",
+        ),
+        ("没有可用的总线", "既未给出端口，也没有带总线的配置文件", "用 --port /dev/... 或 --config edge.toml"),
+    ),
+    "E-CLI-102": (
+        ("more than one bus: {known}", "the settings hold several and none was named", "name one with --bus"),
+        ("有多条总线：{known}", "配置中有多条总线而未指定", "用 --bus 指定一条"),
+    ),
+    "E-CLI-103": (
+        (
+            "{items} cannot be read from {meter}",
+            "this meter's protocol has no identifier for it",
+            "use another item, or the identifier itself as di:00010000",
+        ),
+        ("无法从 {meter} 读取 {items}", "该表的规约没有对应标识", "改用其他数据项，或直接写标识 di:00010000"),
+    ),
+    "E-CLI-104": (
+        (
+            "the range {span} cannot be scanned",
+            "its end lies before its start, or it holds more than {count} addresses",
+            "give FIRST-LAST with the smaller address first, in pieces of at most {count}",
+        ),
+        ("无法扫描范围 {span}", "终点在起点之前，或多于 {count} 个地址", "写作 起始-结束，每段不超过 {count} 个"),
+    ),
+    "E-CLI-105": (
+        (
+            "the daemon cannot work here: {detail}",
+            "the state directory cannot be made or written",
+            "check state_dir in the settings, who owns it, and the disk",
+        ),
+        ("守护进程无法在此工作：{detail}", "无法创建或写入状态目录", "检查配置中的 state_dir、其属主和磁盘"),
+    ),
+}

@@ -32,7 +32,10 @@ class PlanTask:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """All tasks of a gateway, valid from an instant (UTC) until the next plan; `timezone` is the meters' zone."""
+    """All tasks of a gateway, in force for the slots after `valid_from` (UTC) up to and with the next plan's.
+
+    `timezone` is the meters' zone.
+    """
 
     valid_from: datetime
     timezone: str

@@ -1,0 +1,142 @@
+"""The daemon: it wires the rooms, owns the threads, and hands values over between them.
+
+One thread polls each bus, one forwards; the main thread serves the control sockets, writes the meter register and
+feeds the watchdog. `only` chooses a half: `poll` opens serial ports and the store, and no key; `forward` opens the
+network, the keys and the store, and no serial port. The two halves meet only in the store.
+"""
+
+import logging
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, ExitStack
+from pathlib import Path
+from typing import Literal, Protocol
+
+from edge import __version__
+from edge.app.threads import LONGEST_WAIT_S, Worker, WorkerThread
+from edge.clock import Clock, ClockTrust, SystemClock
+from edge.config.settings import Settings
+from edge.control.jobs import Job, StatusJob
+from edge.control.server import ControlServer, Reply
+from edge.health.model import Health
+from edge.notify import Notifier
+
+log = logging.getLogger(__name__)
+
+Half = Literal["poll", "forward"]
+
+_STUCK_S = 25.0  # under the unit's WatchdogSec: a worker that did not step for so long is stuck
+
+
+class HalfOfApp(Protocol):
+    """One half of the daemon as the main thread sees it."""
+
+    name: Half
+
+    def workers(self) -> list[tuple[str, Worker]]:
+        """Return the named workers, one thread each."""
+
+    def start_job(self, job: Job, reply: Reply, nudge: Callable[[str], None]) -> None:
+        """Start a job of the control socket; `nudge` wakes a worker by its name."""
+
+    def tend(self) -> None:
+        """Do the main thread's share of the work."""
+
+    def status(self) -> dict[str, object]:
+        """Return what `edge status` shows of this half."""
+
+
+def make_clock(settings: Settings) -> SystemClock:
+    """Return the machine's clock, with the trust that the settings state."""
+    word = settings.gateway.clock
+    return SystemClock(assumed=None if word == "auto" else ClockTrust(word))
+
+
+class App:
+    """The daemon, or one half of it."""
+
+    def __init__(
+        self, settings: Settings, base_dir: Path, *, only: Half | None, clock: Clock, notifier: Notifier
+    ) -> None:
+        self.settings = settings
+        self.base_dir = base_dir
+        self.only = only
+        self.clock = clock
+        self.notifier = notifier
+        self.health = Health(clock)
+        self.stopping = threading.Event()
+
+    def run(self) -> int:
+        """Run until `stopping` is set; return the exit code. Raises EdgeError for what keeps it from starting."""
+        with ExitStack() as stack:
+            halves = [stack.enter_context(half) for half in self._halves()]
+            threads = [
+                WorkerThread(name, worker, self.clock, self.stopping)
+                for half in halves
+                for name, worker in half.workers()
+            ]
+            servers = [self._serve(half, threads, stack) for half in halves]
+            for thread in threads:
+                thread.start()
+            stack.callback(self._join, threads)
+            self.notifier.ready(f"edge {__version__}: {', '.join(half.name for half in halves)}")
+            self._tend(halves, servers, threads)
+            self.notifier.stopping()
+        return 1 if any(thread.failed for thread in threads) else 0
+
+    def _halves(self) -> Iterator[AbstractContextManager[HalfOfApp]]:
+        # Imported here, so that a half never loads the other's libraries.
+        from edge.app.forward_half import open_forward
+        from edge.app.poll_half import open_poll
+
+        self.settings.state_dir.mkdir(parents=True, exist_ok=True)
+        if self.only in (None, "poll"):
+            yield open_poll(self.settings, self.clock, self.health)
+        if self.only == "forward" or (self.only is None and self.settings.mqtt is not None):
+            yield open_forward(self.settings, self.base_dir, self.clock, self.health)
+        elif self.only is None:
+            log.warning("no [mqtt] in the settings: readings are kept here and go nowhere")
+
+    def _serve(self, half: HalfOfApp, threads: list[WorkerThread], stack: ExitStack) -> ControlServer:
+        def nudge(name: str) -> None:
+            for thread in threads:
+                if thread.name == name:
+                    thread.nudged.set()
+
+        def start(job: Job, reply: Reply) -> None:
+            if isinstance(job, StatusJob):
+                reply.end({"result": self._status(half)})
+            else:
+                half.start_job(job, reply, nudge)
+
+        server = ControlServer(self.settings.state_dir / f"{half.name}.sock", start)
+        stack.callback(server.close)
+        return server
+
+    def _status(self, half: HalfOfApp) -> dict[str, object]:
+        return {
+            "version": __version__,
+            "gateway": self.settings.gateway.id,
+            "time": self.clock.utc_now().isoformat(timespec="seconds"),
+            "clock": self.clock.trust().value,
+            **half.status(),
+            "health": self.health.snapshot(),
+        }
+
+    def _tend(self, halves: list[HalfOfApp], servers: list[ControlServer], threads: list[WorkerThread]) -> None:
+        while not self.stopping.is_set():
+            for server in servers:
+                server.step(LONGEST_WAIT_S / len(servers))
+            for half in halves:
+                half.tend()
+            now = self.clock.monotonic()
+            if all(now - thread.beat < _STUCK_S for thread in threads):
+                self.notifier.alive()
+
+    def _join(self, threads: list[WorkerThread]) -> None:
+        self.stopping.set()
+        for thread in threads:
+            thread.nudged.set()
+        for thread in threads:
+            if thread.thread is not None:
+                thread.thread.join()

@@ -1,0 +1,82 @@
+"""What every verb shares: the language, how errors are shown, where the settings are, how addresses are checked."""
+
+import json
+import os
+import re
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+from edge.control.jobs import error_document
+from edge.errors import ConfigError, EdgeError, Language, UsageError
+
+DEFAULT_CONFIG = Path("/etc/edge/edge.toml")
+_ADDRESS = re.compile(r"[0-9]{12}")
+_Verb = TypeVar("_Verb", bound=Callable[..., Any])
+
+
+def language() -> Language:
+    """Return the language of this run: --lang, else LC_ALL, LC_MESSAGES or LANG, else English."""
+    chosen = os.environ.get("EDGE_LANG", "")
+    if not chosen:
+        chosen = next((os.environ[name] for name in ("LC_ALL", "LC_MESSAGES", "LANG") if os.environ.get(name)), "")
+    return "zh" if chosen.lower().startswith("zh") else "en"
+
+
+def say(en: str, zh: str) -> str:
+    """Return the text in the language of this run."""
+    return zh if language() == "zh" else en
+
+
+def tell(text: str = "") -> None:
+    """Print to standard error: everything that is not data goes there."""
+    click.echo(text, err=True)
+
+
+def show_error(error: EdgeError) -> None:
+    """Print an error: its code and fact, its cause, what to do next. Mistakes of settings are shown in their lines."""
+    lang = language()
+    if isinstance(error, ConfigError) and error.problems:
+        from edge.config.load import render_problems
+
+        tell(render_problems(error, lang))
+        return
+    tell(click.style(f"error[{error.code}]", fg="red", bold=True) + f": {error.fact(lang)}")
+    tell(f"  {say('cause', '原因')}: {error.cause(lang)}")
+    tell(f"  {say('next ', '处理')}: {error.advice(lang)}")
+
+
+def show_error_document(error: EdgeError) -> None:
+    """Print an error as one JSON document on standard output."""
+    click.echo(json.dumps(error_document(error, language()), ensure_ascii=False))
+
+
+def config_option(verb: _Verb) -> _Verb:
+    """Add --config."""
+    return click.option(
+        "--config",
+        "config_path",
+        type=click.Path(path_type=Path),
+        default=None,
+        help=f"settings file [default: {DEFAULT_CONFIG}]",
+    )(verb)
+
+
+def json_option(verb: _Verb) -> _Verb:
+    """Add --json."""
+    return click.option("--json", "as_json", is_flag=True, help="print one JSON document")(verb)
+
+
+def check_address(text: str) -> str:
+    """Return the address if it is one. Raises UsageError for anything but 12 digits."""
+    if not _ADDRESS.fullmatch(text):
+        raise UsageError("E-CTL-105", address=text[:40])
+    return text
+
+
+def is_terminal() -> bool:
+    """Return True if standard output is a terminal: bars, tables that move and colours are for terminals only."""
+    return sys.stdout.isatty()

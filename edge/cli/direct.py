@@ -1,0 +1,128 @@
+"""Working on a bus from the command line: through the running daemon if there is one, else on the port itself."""
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Protocol
+
+from edge.bus.link import LineSettings, Link
+from edge.bus.open import open_link
+from edge.bus.runner import run_exchange
+from edge.cli.common import DEFAULT_CONFIG
+from edge.clock import Clock, SystemClock
+from edge.config.settings import Bus, Settings
+from edge.control.client import ask, is_served
+from edge.errors import EdgeError, UsageError
+from edge.poll.jobs import Asker, Way
+from edge.protocols.exchange import Exchange
+from edge.reading.outcome import Outcome
+
+
+@dataclass(slots=True)
+class CollectingWay:
+    """A way back within one process: keeps documents until they are taken."""
+
+    documents: list[dict[str, object]] = field(default_factory=list)
+    is_closed: bool = False
+
+    def put(self, document: Mapping[str, object]) -> None:
+        """Keep a document."""
+        self.documents.append(dict(document))
+
+    def end(self, document: Mapping[str, object] | None = None) -> None:
+        """Keep the last document."""
+        self.documents.append({"done": True, **(document or {})})
+
+    def fail(self, error: EdgeError) -> None:
+        """Raise the error where the command waits."""
+        raise error
+
+    def take(self) -> Iterator[dict[str, object]]:
+        """Take what was kept."""
+        taken, self.documents = self.documents, []
+        yield from taken
+
+
+@dataclass(slots=True)
+class DirectBus:
+    """One bus opened by the command itself, exclusively."""
+
+    bus: Bus
+    clock: Clock
+    link: Link
+
+    def exchange(self, exchange: Exchange) -> Outcome:
+        """Run one exchange."""
+        line = LineSettings(baud=self.bus.baud, parity=self.bus.parity)
+        return run_exchange(self.link, exchange, self.clock, line, gap_s=self.bus.gap_ms / 1000)
+
+
+class SteppedJob(Protocol):
+    """A job that does one exchange a step."""
+
+    def step(self, worker: Asker) -> bool:
+        """Do one exchange; False when done."""
+
+
+def load_settings_if_any(config_path: Path | None) -> Settings | None:
+    """Return the settings of --config, or of the default place if there are any; None without."""
+    from edge.config.load import load_settings
+
+    if config_path is not None:
+        return load_settings(config_path)
+    return load_settings(DEFAULT_CONFIG) if DEFAULT_CONFIG.exists() else None
+
+
+def choose_bus(settings: Settings | None, name: str | None, given: Mapping[str, object]) -> Bus:
+    """Return the bus to use: a port given on the command line, or the named (or only) one of the settings."""
+    values = {key: value for key, value in given.items() if value is not None}
+    if "port" in values:
+        return Bus.model_validate({"name": name or "cli", **values})
+    buses = settings.bus if settings else ()
+    chosen = [bus for bus in buses if name is None or bus.name == name]
+    if not buses:
+        raise UsageError("E-CLI-101")
+    if not chosen:
+        raise UsageError("E-CTL-113", bus=name, known=", ".join(bus.name for bus in buses))
+    if len(chosen) > 1:
+        raise UsageError("E-CLI-102", known=", ".join(bus.name for bus in buses))
+    return Bus.model_validate({**chosen[0].model_dump(), **values})
+
+
+def run_directly(bus: Bus, make_job: Callable[[Clock, Way], "SteppedJob"]) -> Iterator[dict[str, object]]:
+    """Yield the documents of a job run on the port itself."""
+    clock = SystemClock()
+    way = CollectingWay()
+    job = make_job(clock, way)
+    direct = DirectBus(bus, clock, open_link(bus.port, clock))
+    try:
+        while job.step(direct):
+            yield from way.take()
+        yield from way.take()
+    finally:
+        direct.link.close()
+
+
+def daemon_socket(settings: Settings | None, given_port: str | None) -> Path | None:
+    """Return the socket of the running poller; None if a port was given or no daemon runs."""
+    if settings is None or given_port is not None:
+        return None
+    path = settings.state_dir / "poll.sock"
+    return path if is_served(path) else None
+
+
+def ask_daemon(path: Path, job: Mapping[str, object]) -> Iterator[dict[str, object]]:
+    """Yield the daemon's documents; an error document becomes an error."""
+    for document in ask(path, job):
+        if "error" in document:
+            raise _error_of(document["error"])
+        yield document
+
+
+def _error_of(document: object) -> EdgeError:
+    """Return the daemon's error as our own: code and values, so that the words come in this run's language."""
+    fields = document if isinstance(document, dict) else {}
+    values = fields.get("values")
+    error = EdgeError(str(fields.get("code", "E-CTL-111")), **(values if isinstance(values, dict) else {}))
+    error.exit_code = int(fields.get("exit", 1))
+    return error

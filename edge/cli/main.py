@@ -1,0 +1,119 @@
+"""The command `edge`: its verbs, loaded when they are called, and how every error leaves the program.
+
+Exit codes: 0 fine, 1 our defect, 2 usage, 3 settings invalid, 4 port not usable, 5 nothing answered, 6 partly,
+7 broker, 8 centre refused or did not confirm, 9 not allowed, 130 stopped.
+"""
+
+import importlib
+import os
+import sys
+from typing import Any
+
+import click
+
+from edge import __version__
+from edge.cli.common import show_error, show_error_document
+from edge.errors import EdgeError
+
+_VERBS = {
+    "centre": "centre",
+    "config": "config",
+    "demo": "demo",
+    "explain": "explain",
+    "keys": "keys",
+    "meters": "meters",
+    "read": "read",
+    "run": "run",
+    "scan": "scan",
+    "sim": "sim",
+    "status": "status",
+}
+
+
+def _set_language(ctx: click.Context, param: click.Parameter, value: str | None) -> None:
+    if value:
+        os.environ["EDGE_LANG"] = value
+
+
+def _lang_option() -> click.Option:
+    return click.Option(
+        ["--lang"],
+        type=click.Choice(["en", "zh"]),
+        expose_value=False,
+        is_eager=True,
+        callback=_set_language,
+        help="language of messages [default: from LANG]",
+    )
+
+
+def _add_language(command: click.Command) -> click.Command:
+    if not any("--lang" in param.opts for param in command.params):
+        command.params.append(_lang_option())
+    if isinstance(command, click.Group):
+        for verb in command.commands.values():
+            _add_language(verb)
+    return command
+
+
+class _Verbs(click.Group):
+    """Loads a verb's module when the verb is used: an unused one costs no start time."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return sorted(_VERBS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in _VERBS:
+            return None
+        module = importlib.import_module(f"edge.cli.{_VERBS[cmd_name]}")
+        command: click.Command = getattr(module, cmd_name)
+        return _add_language(command)
+
+
+@click.group(cls=_Verbs, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="edge")
+def cli() -> None:
+    """Read electricity meters over RS-485, keep every reading, deliver signed batches.
+
+    Start with `edge demo`, or on a gateway with `edge config init`.
+    """
+
+
+_add_language(cli)
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Run a verb and leave with its exit code; no error leaves as a traceback unless it is our own defect."""
+    sys.exit(_run(sys.argv[1:] if arguments is None else arguments))
+
+
+def _run(arguments: list[str]) -> int:
+    try:
+        result: Any = cli.main(args=arguments, prog_name="edge", standalone_mode=False)
+    except EdgeError as exc:
+        if "--json" in arguments or "--jsonl" in arguments:
+            show_error_document(exc)
+        show_error(exc)
+        return exc.exit_code
+    except click.exceptions.Abort:
+        return 130
+    except click.ClickException as exc:
+        exc.show()
+        return exc.exit_code
+    except click.exceptions.Exit as exc:
+        return exc.exit_code
+    except KeyboardInterrupt:
+        return 130
+    except BrokenPipeError:
+        _forget_output()
+        return 0
+    return result if isinstance(result, int) else 0
+
+
+def _forget_output() -> None:
+    """Let the interpreter end quietly after the reader of our output has gone (`edge ... | head`)."""
+    null = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(null, sys.stdout.fileno())
+
+
+if __name__ == "__main__":
+    main()

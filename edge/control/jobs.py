@@ -1,0 +1,125 @@
+"""What can be asked over the control socket: one JSON object a connection, checked here, values out.
+
+Replies are JSON lines: any number of `{"progress": ...}` or `{"result": ...}`, then one `{"done": true, ...}` or
+`{"error": {"code", "fact", "cause", "next"}}`. Closing the connection ends the job.
+"""
+
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from edge.errors import ControlError, EdgeError, Language
+from edge.reading.quantities import expand_item
+
+MOST_BYTES = 1 << 20
+_MOST_PROBES = 10_000
+_ADDRESS = re.compile(r"[0-9]{12}")
+_PATTERN = re.compile(r"(?=.{12}$)(?:AA)*[0-9]*")
+
+
+@dataclass(frozen=True, slots=True)
+class ReadJob:
+    """Read items of one meter, now."""
+
+    meter: str
+    items: tuple[str, ...]
+    protocol: str = ""
+    bus: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ScanJob:
+    """Ask who is on a bus: the addresses given, or everybody by wildcards when none are given."""
+
+    bus: str
+    addresses: tuple[str, ...] = ()
+    protocol: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class RegisterJob:
+    """Change the meter register; `change` is read by the store's meter list."""
+
+    change: Mapping[str, object]
+
+
+@dataclass(frozen=True, slots=True)
+class StatusJob:
+    """Say how things are."""
+
+
+Job = ReadJob | ScanJob | RegisterJob | StatusJob
+
+
+def parse_job(line: bytes) -> Job:
+    """Return the job that a line asks for. Raises ControlError for anything that is none."""
+    try:
+        document = json.loads(line)
+    except (ValueError, RecursionError) as exc:
+        raise ControlError("E-CTL-101", detail=str(exc)) from exc
+    if not isinstance(document, dict):
+        raise ControlError("E-CTL-101", detail="not a JSON object")
+    match document.get("job"):
+        case "status":
+            return StatusJob()
+        case "read":
+            return _read_job(document)
+        case "scan":
+            return _scan_job(document)
+        case "register":
+            change = {key: value for key, value in document.items() if key != "job"}
+            return RegisterJob(change)
+        case other:
+            raise ControlError("E-CTL-102", job=str(other)[:40])
+
+
+def _read_job(document: dict[str, object]) -> ReadJob:
+    items = _texts(document, "items")
+    for item in items:
+        try:
+            expand_item(item)
+        except KeyError:
+            raise ControlError("E-CTL-104", item=item[:40]) from None
+    meter = _text(document, "meter")
+    if not _ADDRESS.fullmatch(meter):
+        raise ControlError("E-CTL-105", address=meter[:40])
+    return ReadJob(meter, items, _text(document, "protocol"), _text(document, "bus"))
+
+
+def _scan_job(document: dict[str, object]) -> ScanJob:
+    addresses = _texts(document, "addresses")
+    if len(addresses) > _MOST_PROBES:
+        raise ControlError("E-CTL-103", field="addresses")
+    for address in addresses:
+        if not _PATTERN.fullmatch(address):
+            raise ControlError("E-CTL-105", address=address[:40])
+    return ScanJob(_text(document, "bus"), addresses, _text(document, "protocol"))
+
+
+def _text(document: dict[str, object], field: str) -> str:
+    value = document.get(field, "")
+    if not isinstance(value, str):
+        raise ControlError("E-CTL-103", field=field)
+    return value
+
+
+def _texts(document: dict[str, object], field: str) -> tuple[str, ...]:
+    value = document.get(field, [])
+    if not isinstance(value, list) or not all(isinstance(one, str) for one in value):
+        raise ControlError("E-CTL-103", field=field)
+    return tuple(value)
+
+
+def error_document(error: EdgeError, lang: Language = "en") -> dict[str, object]:
+    """Return an error as the control socket and `--json` show it."""
+    return {
+        "error": {
+            "code": error.code,
+            "fact": error.fact(lang),
+            "cause": error.cause(lang),
+            "next": error.advice(lang),
+            "values": {key: str(value) for key, value in error.values.items()},
+            "exit": error.exit_code,
+        }
+    }

@@ -1,0 +1,348 @@
+"""The worker of one bus: plain blocking steps, one exchange or one commit each, driven by `app.py` or a test.
+
+Order of a step: a job of the control socket (one exchange of it), what is due live, what passed unasked, a commit.
+The worker owns its link. A lost port is opened again with a growing pause; meanwhile its slots end as `port_gone`.
+Records reach the store in groups: every `commit_polls` polls, or `commit_s` after the first, or when a round ends.
+"""
+
+import logging
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Protocol
+
+from edge.bus.link import LineSettings, Link
+from edge.bus.runner import run_exchange
+from edge.bus.trace import TraceRing
+from edge.clock import Clock
+from edge.config.settings import Bus
+from edge.errors import LinkError, StoreError
+from edge.health.model import Health
+from edge.poll.meter_poll import MeterPoll
+from edge.poll.plan import PolledMeter, Round, Rounds
+from edge.protocols.drivers import driver
+from edge.protocols.exchange import Exchange, Timing
+from edge.reading.outcome import Outcome
+from edge.reading.plan import Plan
+from edge.reading.record import PollRecord, SlotState, Stamp
+from edge.reading.verdict import SlotReason, Verdict
+
+log = logging.getLogger(__name__)
+
+_IDLE_S = 1.0
+_REOPEN_S = (1.0, 2.0, 5.0, 10.0, 30.0)
+_PASSED_PER_STEP = 256
+_MOST_BUFFERED = 4096
+_FRAME_KEPT = 600
+
+
+class Sink(Protocol):
+    """Where records go: returns after they are durable."""
+
+    def append(self, records: Sequence[PollRecord]) -> object:
+        """Store the records. Raises StoreError, and then none of them is stored."""
+
+
+class BusJob(Protocol):
+    """A job of the control socket that needs the bus: it is stepped between the polls."""
+
+    def step(self, worker: "BusWorker") -> bool:
+        """Do at most one exchange through `worker.exchange`. Return False when the job has ended."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CommitRule:
+    """When records are committed: after so many polls, or so many seconds after the first one."""
+
+    polls: int = 16
+    after_s: float = 5.0
+
+
+@dataclass(slots=True, kw_only=True)
+class BusWorker:
+    """Polls the meters of one bus. `learn` is told what a meter refused (address, identifiers)."""
+
+    bus: Bus
+    clock: Clock
+    sink: Sink
+    health: Health
+    open_link: Callable[[], Link]
+    rounds: Rounds
+    meters: Mapping[str, PolledMeter]
+    commit: CommitRule = field(default_factory=CommitRule)
+    learn: Callable[[str, frozenset[str]], None]
+    trace: TraceRing = field(default_factory=lambda: TraceRing(2000))
+    jobs: deque[BusJob] = field(default_factory=deque)
+    polls_done: int = 0
+    _link: Link | None = None
+    _reopen_at: float = 0.0
+    _reopen_tries: int = 0
+    _buffer: list[PollRecord] = field(default_factory=list)
+    _buffered_at: float = 0.0
+    _store_retry_at: float = 0.0
+    _poll: MeterPoll | None = None
+    _polled: tuple[Round, str] | None = None
+    _silent: set[str] = field(default_factory=set)
+    _late: frozenset[str] = frozenset()
+    _new_plan: tuple[Plan, Mapping[str, PolledMeter]] | None = None
+
+    def start(self) -> None:
+        """Make the first rounds; call once, when the store's marks are in `rounds`."""
+        self.rounds.begin(self.clock.utc_now())
+
+    def step(self) -> float:
+        """Do the next piece of work; return the monotonic time of the next one."""
+        now = self.clock.monotonic()
+        self._take_new_plan()
+        if self.jobs and self._poll is None:
+            self._step_job()
+            return now
+        self.rounds.make_due(self.clock.utc_now())
+        if self._poll is None:
+            self._note_expired()
+            self._begin_poll()
+        if self._poll is not None:
+            self._step_poll(self._poll)
+        elif self.rounds.has_passed and len(self._buffer) < _MOST_BUFFERED:
+            self._note_passed()
+        else:
+            self._commit_if_due(is_idle=True)
+            return self._next_wake()
+        self._commit_if_due(is_idle=False)
+        return self.clock.monotonic()
+
+    def stop(self) -> None:
+        """Commit what is buffered and give the port back."""
+        try:
+            if self._buffer:
+                self._commit()
+        finally:
+            self.drop_link()
+
+    def use_plan(self, plan: Plan, meters: Mapping[str, PolledMeter]) -> None:
+        """Take another plan and other meters at the next step; may be called from another thread."""
+        self._new_plan = (plan, meters)
+
+    def exchange(self, exchange: Exchange, line: LineSettings | None = None) -> Outcome:
+        """Run one exchange on this bus, with the bus's own line settings unless others are given."""
+        outcome = run_exchange(
+            self._require_link(),
+            exchange,
+            self.clock,
+            line or self.line,
+            gap_s=self.bus.gap_ms / 1000,
+            tap=self.trace.add,
+        )
+        self.health.count(f"exchanges.{self.bus.name}.{outcome.verdict.value}")
+        if outcome.verdict is Verdict.PORT_GONE:
+            self.drop_link()
+        return outcome
+
+    @property
+    def line(self) -> LineSettings:
+        """The line settings of this bus."""
+        return LineSettings(baud=self.bus.baud, parity=self.bus.parity)
+
+    @property
+    def timing(self) -> Timing:
+        """How long this bus waits for answers."""
+        return Timing(reply_s=self.bus.reply_ms / 1000)
+
+    def drop_link(self) -> None:
+        """Close the port; the next exchange opens it again."""
+        if self._link is not None:
+            self._link.close()
+            self._link = None
+
+    def _require_link(self) -> Link:
+        if self._link is None:
+            self._link = self.open_link()
+            self._reopen_tries = 0
+            self.health.clear(f"port.{self.bus.name}")
+        return self._link
+
+    def _has_link(self) -> bool:
+        """Open the port if it is not open and the pause is over; a failure grows the pause."""
+        if self._link is not None:
+            return True
+        if self.clock.monotonic() < self._reopen_at:
+            return False
+        try:
+            self._require_link()
+        except LinkError as exc:
+            pause = _REOPEN_S[min(self._reopen_tries, len(_REOPEN_S) - 1)]
+            if self._reopen_tries == 0:
+                log.warning("bus %s: %s", self.bus.name, exc)
+            self.health.raise_condition(f"port.{self.bus.name}", exc.code, **exc.values)
+            self._reopen_tries += 1
+            self._reopen_at = self.clock.monotonic() + pause
+            return False
+        return True
+
+    # Jobs of the control socket.
+
+    def _step_job(self) -> None:
+        job = self.jobs[0]
+        if not job.step(self):
+            self.jobs.popleft()
+
+    # Polling.
+
+    def _begin_poll(self) -> None:
+        if len(self._buffer) >= _MOST_BUFFERED or not self.rounds.has_waiting or not self._has_link():
+            return
+        due = self.rounds.next_poll(self.clock.utc_now())
+        if due is None:
+            return
+        one, address = due
+        meter = self.meters[address]
+        self._polled = due
+        self._poll = MeterPoll(
+            address=address,
+            keys=one.task.items,
+            driver=driver(meter.protocol),
+            timing=self.timing,
+            tries=1 if address in self._silent else self.bus.tries,
+            refused=set(meter.refused),
+            late_from=self._late,
+        )
+
+    def _step_poll(self, poll: MeterPoll) -> None:
+        if not poll.is_done:
+            try:
+                outcome = self.exchange(poll.next_exchange())
+            except LinkError as exc:
+                log.warning("bus %s: %s", self.bus.name, exc)
+                self._put_back()
+                return
+            poll.take(outcome)
+            self._late = frozenset({poll.address}) if outcome.verdict is Verdict.SILENCE else frozenset()
+        if poll.is_done:
+            self._end_poll(poll)
+
+    def _put_back(self) -> None:
+        """Let a meter whose poll could not even begin wait again: its slot may still be live when the port is back."""
+        if self._polled is not None:
+            one, address = self._polled
+            one.waiting.appendleft(address)
+        self._poll, self._polled = None, None
+        self.drop_link()
+
+    def _end_poll(self, poll: MeterPoll) -> None:
+        if self._polled is None:
+            return
+        one, address = self._polled
+        self._poll, self._polled = None, None
+        self.polls_done += 1
+        reason = poll.reason
+        (self._silent.add if reason is SlotReason.SILENCE else self._silent.discard)(address)
+        if poll.refused - set(self.meters[address].refused):
+            self.learn(address, frozenset(poll.refused))
+        self._keep(
+            PollRecord(
+                task=one.task.name,
+                slot_at=one.slot_at,
+                meter=address,
+                bus=self.bus.name,
+                stamp=self._stamp(),
+                state=SlotState.READ if reason is None else SlotState.MISSING_OPEN,
+                reason=reason,
+                values=poll.values if reason is None else {},
+                units=poll.units if reason is None else {},
+                faults=poll.faults if reason is None else {},
+                response_ms=poll.response_ms,
+                tries=poll.exchanges,
+                raw=tuple(outcome.raw[:_FRAME_KEPT] for outcome in poll.failures if outcome.raw),
+            )
+        )
+        self._report(address, reason, poll)
+
+    def _report(self, address: str, reason: SlotReason | None, poll: MeterPoll) -> None:
+        name = f"meter.{address}"
+        if reason is None:
+            self.health.mark(name, self.clock.utc_now())
+            self.health.clear(name)
+            return
+        verdict = poll.verdict if poll.verdict is not Verdict.OK else Verdict.REFUSED
+        detail = next(iter(poll.details.values()), "")
+        count = sum(len(outcome.raw) for outcome in poll.failures)
+        if verdict.code and not self.health.has(name, verdict.code):
+            log.warning("bus %s, meter %s: %s %s", self.bus.name, address, verdict.value, detail)
+        if verdict.code:
+            self.health.raise_condition(
+                name, verdict.code, bus=self.bus.name, meter=address, detail=detail, other=detail, count=count
+            )
+
+    def _stamp(self) -> Stamp:
+        return Stamp(
+            at=self.clock.utc_now(),
+            trust=self.clock.trust().value,
+            boot_id=self.clock.boot_id,
+            boot_s=self.clock.monotonic(),
+        )
+
+    # Slots that nobody asked for in time.
+
+    def _note_expired(self) -> None:
+        gone = self._link is None and self._reopen_tries > 0
+        reason = SlotReason.PORT_GONE if gone else SlotReason.OVERRUN
+        for task, slot_at, address in self.rounds.take_expired(self.clock.utc_now()):
+            self._keep(self._missing(task.name, slot_at, address, reason))
+
+    def _note_passed(self) -> None:
+        for task, slot_at, address in self.rounds.take_passed(_PASSED_PER_STEP):
+            self._keep(self._missing(task.name, slot_at, address, SlotReason.GATEWAY_DOWN))
+
+    def _missing(self, task: str, slot_at: datetime, address: str, reason: SlotReason) -> PollRecord:
+        return PollRecord(
+            task=task,
+            slot_at=slot_at,
+            meter=address,
+            bus=self.bus.name,
+            stamp=self._stamp(),
+            state=SlotState.MISSING_OPEN,
+            reason=reason,
+            tries=0,
+        )
+
+    # Committing.
+
+    def _keep(self, record: PollRecord) -> None:
+        if not self._buffer:
+            self._buffered_at = self.clock.monotonic()
+        self._buffer.append(record)
+        self.rounds.settle(record.task, record.meter, record.slot_at)
+
+    def _commit_if_due(self, *, is_idle: bool) -> None:
+        if not self._buffer or self.clock.monotonic() < self._store_retry_at:
+            return
+        waited = self.clock.monotonic() - self._buffered_at
+        if len(self._buffer) >= self.commit.polls or waited >= self.commit.after_s or is_idle:
+            self._commit()
+
+    def _commit(self) -> None:
+        try:
+            self.sink.append(self._buffer)
+        except StoreError as exc:
+            if not self.health.has("store", exc.code):
+                log.error("%s", exc)  # noqa: TRY400 - a condition with a cause and a next act, not a defect of ours
+            self.health.raise_condition("store", exc.code, **exc.values)
+            self._store_retry_at = self.clock.monotonic() + self.commit.after_s
+            return
+        self.health.count("records.stored", len(self._buffer))
+        self.health.mark("store", self.clock.utc_now())
+        self.health.clear("store")
+        self._buffer = []
+
+    def _next_wake(self) -> float:
+        now, wall = self.clock.monotonic(), self.clock.utc_now()
+        due = self.rounds.next_due(wall)
+        wait = _IDLE_S if due is None else min(_IDLE_S, max(0.0, (due - wall).total_seconds()))
+        return now + (wait if not self.jobs else 0.0)
+
+    def _take_new_plan(self) -> None:
+        if self._new_plan is not None and self._poll is None:
+            plan, self.meters = self._new_plan
+            self._new_plan = None
+            self.rounds.replace_plan(plan)
