@@ -1,0 +1,310 @@
+"""Asking a meter: one question, its follow-up frames, and the verdict on whatever came back.
+
+What counts, in this order: a sound answer to our question; a refusal; an answer whose content cannot be right;
+two answers over each other; an answer to an earlier question; somebody else's answer; somebody else's request; a
+damaged frame; bytes that are no frame; nothing. Our own echo is no evidence of anything.
+
+An answer is ours if address, function, identifier and (2007, follow-up) sequence number are those we asked for. A
+wildcard request takes any address that fits, and AAH echoed back; no address is ever learned from an echo of AAH.
+
+Two meters at once: two different sound answers; or a damaged answer with more bytes than its own header announces, or
+with two headers from the asked address. Noise flips bits, but adds no bytes.
+"""
+
+import re
+from collections.abc import Callable
+
+from edge.protocols.dlt645.control import FUNCTION, READ_FOLLOW_UP, REPLY, refusal_reasons
+from edge.protocols.dlt645.formats import FieldError
+from edge.protocols.dlt645.frame import (
+    MAX_FRAME,
+    OVERHEAD,
+    PREAMBLE,
+    BadFrame,
+    Frame,
+    FrameReader,
+    NeedData,
+    decode_address,
+    encode_frame,
+)
+from edge.protocols.dlt645.items import data_sizes, decode_data
+from edge.protocols.dlt645.question import Question, as_asked
+from edge.protocols.exchange import Progress, Timing
+from edge.reading.outcome import (
+    Answer,
+    BadChecksum,
+    Collision,
+    ForeignMaster,
+    Garbage,
+    Item,
+    Late,
+    Malformed,
+    Outcome,
+    Refused,
+    Silence,
+    WrongAddress,
+)
+
+_MOST_READ_DATA = 200  # DL/T 645-2007: data bytes of a read answer
+_MOST_PARTS = 255  # the sequence number has one byte
+_MOST_BYTES = 64 * 1024
+_MOST_REPEATS = 2  # of a follow-up request whose answer had another sequence number
+
+
+class _Seen:
+    """What came in since the last request that is not our answer."""
+
+    def __init__(self) -> None:
+        self.raw = bytearray()
+        self.late = False
+        self.stranger = ""
+        self.foreign = False
+        self.bad = False
+
+
+class ReadExchange:
+    """One read of one identifier from one meter (or from whoever feels asked). Implements `Exchange`."""
+
+    def __init__(
+        self,
+        question: Question,
+        timing: Timing,
+        *,
+        late_from: frozenset[str] = frozenset(),
+        preamble: int = PREAMBLE,
+    ) -> None:
+        self._question = question
+        self._timing = timing
+        self._late_from = late_from
+        self._preamble = preamble
+        self._reader = FrameReader()
+        self._raw = bytearray()
+        self._seen = _Seen()
+        self._parts: list[bytes] = []
+        self._meter = question.address
+        self._sequence = 0
+        self._repeats = 0
+        self._answer: Frame | None = None
+        self._outcome: Outcome | None = None
+        self._sent = b""
+
+    @property
+    def timing(self) -> Timing:
+        """How long to wait for an answer."""
+        return self._timing
+
+    @property
+    def longest_reply(self) -> int:
+        """The most bytes of one answer frame, with a preamble of four."""
+        asked = self._question
+        sizes = data_sizes(asked.version, asked.identifier) if asked.identifier else (0, 6)
+        most = _MOST_READ_DATA if sizes is None else sizes[1] + len(asked.wire_identifier)
+        return PREAMBLE + OVERHEAD + min(most, _MOST_READ_DATA)
+
+    @property
+    def outcome(self) -> Outcome | None:
+        """The outcome, once there is one."""
+        return self._outcome
+
+    def request(self) -> bytes:
+        """Return the request to send now: the question, or the next follow-up."""
+        asked = self._question
+        if not self._sequence:
+            control, data = asked.function, asked.wire_identifier + asked.argument
+        else:
+            tail = bytes((self._sequence,)) if asked.version == "2007" else b""
+            control, data = READ_FOLLOW_UP[asked.version], asked.wire_identifier + tail
+        request = encode_frame(self._meter, control, data, self._preamble)
+        self._sent = request[self._preamble :]
+        return request
+
+    def receive(self, data: bytes) -> Progress:
+        """Take bytes off the wire."""
+        if self._outcome is not None:
+            return Progress.DONE
+        room = _MOST_BYTES - len(self._raw)
+        self._raw += data[: max(room, 0)]
+        self._seen.raw += data[: max(room, 0)]
+        self._reader.receive(data)
+        if room <= 0:
+            return self._finish(self._verdict())
+        return self._run()
+
+    def give_up(self) -> Outcome:
+        """Return the verdict at the deadline."""
+        if self._outcome is None:
+            self._reader.give_up()
+            progress = self._run()
+            if self._outcome is None and self._answer is not None:
+                progress = self._accept_found(self._answer)
+            if progress is Progress.SEND:
+                self._outcome = self._malformed("the answer goes on, but there is no time left to ask for the rest")
+        return self._outcome or self._finish_with(self._verdict())
+
+    def _accept_found(self, frame: Frame) -> Progress:
+        """Take the one answer to a search, now that no second one is to come."""
+        if self._seen.bad:
+            return self._finish(Collision(raw=bytes(self._raw)))
+        return self._accept(frame)
+
+    def _run(self) -> Progress:
+        while (event := self._reader.next_event()) is not NeedData.NEED_DATA:
+            if isinstance(event, BadFrame):
+                self._seen.bad = True
+            elif isinstance(event, Frame):
+                self._take(event)
+        return self._progress()
+
+    def _take(self, frame: Frame) -> None:
+        """Sort one sound frame: our answer, or evidence of something else."""
+        asked, seen = self._question, self._seen
+        if frame.raw == self._sent:
+            return
+        if not frame.is_response:
+            seen.foreign = True
+        elif not asked.takes(frame.address):
+            if frame.address in self._late_from:
+                seen.late = True
+            seen.stranger = seen.stranger or frame.address
+        elif not self._is_to_this_question(frame):
+            seen.late = True
+        elif self._answer is None:
+            self._answer = frame
+        elif self._answer.raw != frame.raw:
+            self._finish(Collision(raw=bytes(self._raw)))
+
+    def _is_to_this_question(self, frame: Frame) -> bool:
+        function = READ_FOLLOW_UP[self._question.version] if self._sequence else self._question.function
+        if frame.function != function:
+            return False
+        # A refusal names no identifier; content too short for one is judged later.
+        size = len(self._question.wire_identifier)
+        return frame.is_abnormal or len(frame.data) < size or frame.data[:size] == self._question.wire_identifier
+
+    def _progress(self) -> Progress:
+        if self._outcome is not None:
+            return Progress.DONE
+        frame = self._answer
+        if frame is None:
+            return Progress.WAIT
+        if self._question.is_search and self._question.is_wildcard:
+            return Progress.WAIT  # a second meter may still answer; the deadline decides
+        return self._accept(frame)
+
+    def _accept(self, frame: Frame) -> Progress:
+        """Take a frame that answers the present question."""
+        asked = self._question
+        if frame.is_abnormal:
+            return self._finish(self._refused(frame))
+        data = frame.data[len(asked.wire_identifier) :]
+        if len(frame.data) < len(asked.wire_identifier):
+            return self._finish(self._malformed(f"{len(frame.data)} data bytes, no identifier"))
+        if self._sequence and asked.version == "2007":
+            if not data or data[-1] != self._sequence:
+                return self._ask_again()
+            data = data[:-1]
+        self._parts.append(data)
+        if frame.has_more:
+            return self._ask_rest(frame)
+        return self._finish(self._decoded(frame))
+
+    def _ask_rest(self, frame: Frame) -> Progress:
+        if self._sequence >= _MOST_PARTS or sum(map(len, self._parts)) > _MOST_BYTES:
+            return self._finish(self._malformed("the answer does not end"))
+        self._meter = self._meter if "A" in frame.address else frame.address
+        self._sequence += 1
+        self._repeats = 0
+        return self._next_question()
+
+    def _ask_again(self) -> Progress:
+        """Ask for the same part once more: the answer carried another sequence number."""
+        self._repeats += 1
+        if self._repeats > _MOST_REPEATS:
+            return self._finish(self._malformed(f"follow-up frame without sequence number {self._sequence}"))
+        return self._next_question()
+
+    def _next_question(self) -> Progress:
+        self._answer = None
+        self._seen = _Seen()
+        return Progress.SEND
+
+    def _decoded(self, frame: Frame) -> Outcome:
+        asked = self._question
+        data = b"".join(self._parts)
+        try:
+            items = decode_data(asked.version, asked.identifier, data) if asked.identifier else _address_items(data)
+        except FieldError as fault:
+            return self._malformed(fault.text)
+        address = frame.address
+        if asked.is_search and "A" in address:
+            address = _address_in(items)
+            if not address:
+                return self._malformed("the meter answers without its address")
+        return Answer(raw=bytes(self._raw), address=address, items=as_asked(asked, items))
+
+    def _refused(self, frame: Frame) -> Refused:
+        err = frame.data[:1]
+        reasons = refusal_reasons(self._question.version, err[0]) if err else ()
+        return Refused(raw=bytes(self._raw), code=frame.data.hex().upper(), reasons=reasons)
+
+    def _malformed(self, reason: str) -> Malformed:
+        return Malformed(raw=bytes(self._raw), reason=reason)
+
+    def _verdict(self) -> Outcome:
+        """Return what the evidence says, now that no more is to come."""
+        seen, raw = self._seen, bytes(self._raw)
+        damaged = seen.bad or self._holds_asked_address()
+        checks: tuple[tuple[bool, Callable[[], Outcome]], ...] = (
+            (damaged and self._is_overlaid(), lambda: Collision(raw=raw)),
+            (seen.late, lambda: Late(raw=raw)),
+            (bool(seen.stranger), lambda: WrongAddress(raw=raw, address=seen.stranger)),
+            (seen.foreign, lambda: ForeignMaster(raw=raw)),
+            (bool(self._parts) and not self._without_echo(), lambda: self._malformed("the answer broke off")),
+            (damaged, lambda: BadChecksum(raw=raw)),
+            (bool(self._without_echo()), lambda: Garbage(raw=raw)),
+        )
+        return next((make() for holds, make in checks if holds), Silence(raw=raw))
+
+    def _without_echo(self) -> bytes:
+        """Return the bytes since the last request, without our own request and without FEH before or after it."""
+        raw = bytes(self._seen.raw)
+        before, found, after = raw.partition(self._sent)
+        return (before.rstrip(b"\xfe") + after if found else raw).lstrip(b"\xfe")
+
+    def _holds_asked_address(self) -> bool:
+        """Return whether the asked address stands in the bytes: then speed and parity are right, damaged or not."""
+        if self._question.is_wildcard:
+            return False
+        return bytes.fromhex(self._question.address)[::-1] in self._without_echo()
+
+    def _is_overlaid(self) -> bool:
+        raw = self._without_echo()
+        answer = REPLY | (READ_FOLLOW_UP[self._question.version] if self._sequence else self._question.function)
+        heads = [
+            match
+            for match in re.finditer(rb"(?=\x68(.{6})\x68(.)(.))", raw, re.DOTALL)
+            if match[2][0] & (REPLY | FUNCTION) == answer and self._question.takes(decode_address(match[1]))
+        ]
+        if len(heads) > 1:
+            return True
+        return bool(heads) and len(raw) > OVERHEAD + heads[0][3][0]
+
+    def _finish(self, outcome: Outcome) -> Progress:
+        self._outcome = outcome
+        return Progress.DONE
+
+    def _finish_with(self, outcome: Outcome) -> Outcome:
+        self._outcome = outcome
+        return outcome
+
+
+def _address_items(data: bytes) -> tuple[Item, ...]:
+    if len(data) != 6:  # noqa: PLR2004 -- bytes of an address
+        raise FieldError("length", f"{len(data)} bytes where an address has 6")
+    return (Item("meter_address", "", decode_address(data), "", "meter address"),)
+
+
+def _address_in(items: tuple[Item, ...]) -> str:
+    """Return the address that the data state, empty if they state none."""
+    text = next((str(item.value) for item in items if item.key == "meter_address"), "")
+    return text if text.isdecimal() and len(text) * 2 <= MAX_FRAME else ""
