@@ -1,1 +1,1 @@
-"""bus: see the module docstrings."""
+"""The bus: links to the wire (serial, TCP, memory), and the runner that carries an exchange over one of them."""
