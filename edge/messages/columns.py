@@ -1,0 +1,106 @@
+"""Columns of a group: one per item, one member per meter.
+
+Numbers are whole ones, scaled by the item's exponent. A member is the difference to the number that the same meter had
+last for this item in an earlier group of the same task and item set of the same payload; the first one is the number
+itself. A column of numbers is a byte string: members zigzagged (0, -1, 1, -2 ... become 0, 1, 2, 3 ...), all of the
+same width, the lowest byte of every member first, then the next byte of every member, and so on; after zlib that
+takes about a fifth less than a list of integers. Where some members are absent, the column is a list of integers and
+nulls. Text is a list of text and nulls. Null instead of a column: every member is absent.
+"""
+
+import re
+from collections.abc import Sequence
+from decimal import Context, Decimal
+from typing import Any
+
+from edge.errors import MessageError
+from edge.messages.checks import as_int, as_list, as_text, refuse
+from edge.messages.tables import MAX_MANTISSA, TEXT, Kind
+from edge.reading.outcome import Value
+
+MAX_TEXT = 1024
+MAX_WIDTH = 8
+
+_EXACT = re.compile(r"-?[0-9]{1,64}(\.[0-9]{1,64})?(E[+-][0-9]{1,4})?")
+_WIDE = Context(prec=64)
+
+Last = list[int | None]  # per column, the last number of one meter
+
+
+def encode_column(values: Sequence[Value | None], kind: Kind, lasts: Sequence[Last], column: int) -> object:
+    """Return the column of these values; `lasts` holds the last numbers of each member's meter, and is kept."""
+    if all(value is None for value in values):
+        return None
+    if not isinstance(kind, int):
+        return [None if value is None else _text_of(value, kind) for value in values]
+    members = [_difference(value, kind, last, column) for value, last in zip(values, lasts, strict=True)]
+    present = [member for member in members if member is not None]
+    return _planes(present) if len(present) == len(members) else members
+
+
+def decode_column(value: object, kind: Kind, lasts: Sequence[Last], column: int) -> list[Value | None]:
+    """Return the values of a column; `lasts` holds the last numbers of each member's meter, and is kept."""
+    count = len(lasts)
+    if value is None:
+        return [None] * count
+    if type(value) is bytes and isinstance(kind, int):
+        return [_sum(one, kind, last, column) for one, last in zip(_members(value, count), lasts, strict=True)]
+    members = as_list(value, "column", count)
+    if len(members) != count:
+        refuse("column", f"not {count} members")
+    if kind is TEXT:
+        return [None if one is None else as_text(one, "value", MAX_TEXT) for one in members]
+    if not isinstance(kind, int):
+        return [None if one is None else _exact_number(one) for one in members]
+    return [
+        None if one is None else _sum(_whole(one), kind, last, column) for one, last in zip(members, lasts, strict=True)
+    ]
+
+
+def _planes(numbers: Sequence[int]) -> bytes:
+    zigzag = [number << 1 if number >= 0 else ~(number << 1) for number in numbers]
+    width = (max(zigzag).bit_length() + 7) // 8
+    return b"".join(bytes(one >> shift & 0xFF for one in zigzag) for shift in range(0, 8 * width, 8))
+
+
+def _members(planes: bytes, count: int) -> list[int]:
+    width, rest = divmod(len(planes), count) if count else (0, len(planes))
+    if rest or width > MAX_WIDTH:
+        refuse("column", f"not whole bytes for {count} members")
+    zigzag = [0] * count
+    for place in range(width):
+        plane = planes[place * count : (place + 1) * count]
+        zigzag = [one | byte << 8 * place for one, byte in zip(zigzag, plane, strict=True)]
+    return [one >> 1 if not one & 1 else ~(one >> 1) for one in zigzag]
+
+
+def _difference(value: Value | None, exponent: int, last: Last, column: int) -> int | None:
+    if not isinstance(value, Decimal):
+        return None
+    number = int(value.scaleb(-exponent, _WIDE))
+    before, last[column] = last[column], number
+    return number - (before or 0)
+
+
+def _sum(member: int, exponent: int, last: Last, column: int) -> Decimal:
+    number = member + (last[column] or 0)
+    last[column] = as_int(number, "value", -MAX_MANTISSA, MAX_MANTISSA)
+    return Decimal(number).scaleb(exponent, _WIDE)
+
+
+def _whole(member: Any) -> int:
+    return member if type(member) is int else refuse("value", "no integer")
+
+
+def _text_of(value: Value, kind: Kind) -> str:
+    text = str(value)
+    if kind is not TEXT and not _EXACT.fullmatch(text):
+        raise MessageError("E-MSG-104", detail="a number that is not finite, or has more than 64 digits")
+    return text
+
+
+def _exact_number(member: object) -> Decimal:
+    text = as_text(member, "value", MAX_TEXT)
+    if not _EXACT.fullmatch(text):
+        refuse("value", "no number")
+    return Decimal(text)

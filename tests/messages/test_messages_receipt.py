@@ -1,0 +1,185 @@
+"""Receipts and births: signed, bounded, for one purpose; and which receipts may be applied."""
+
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from edge.errors import MessageError
+from edge.messages import cose
+from edge.messages.birth import Birth, open_birth, sign_birth
+from edge.messages.canonical import encode_canonical
+from edge.messages.envelope import GENESIS, Header, open_envelope, seal_envelope
+from edge.messages.receipt import EpochReceipt, Receipt, admit_receipt, open_receipt, sign_receipt
+from edge.messages.signing import Ed25519Signer, Ed25519Verifier
+from tests.messages.samples import SIGNER, VERIFIER, trusted
+
+AT = datetime(2026, 3, 1, 12, 0, 0, 123456, tzinfo=UTC)
+EPOCH = EpochReceipt(b"epoch--2", 7, 5, bytes([3]) * 32, ((9, 9), (12, 20)), ((2, "E-MSG-102"), (6, "fork")))
+OLDER = EpochReceipt(b"epoch--1", 0, 0, GENESIS)
+RECEIPT = Receipt("gw-1", b"run----1", 3, AT, "commit", (EPOCH, OLDER))
+BIRTH = Birth(
+    gateway="gw-1",
+    boot_id="ab" * 16,
+    epoch=b"epoch--2",
+    oldest_seq=3,
+    next_seq=9,
+    head=bytes([3]) * 32,
+    version="0.1.0",
+    buffered=1234,
+    sent_at=AT,
+    trust="rtc",
+)
+OTHER = Ed25519Verifier(Ed25519Signer(bytes(32)).public)
+
+
+def _with_epoch(**changes: Any) -> Receipt:
+    return replace(RECEIPT, epochs=(replace(EPOCH, **changes),))
+
+
+def test_a_receipt_comes_back_as_it_was_signed() -> None:
+    """All fields, to the microsecond; the same bytes for the same receipt."""
+    data = sign_receipt(RECEIPT, SIGNER)
+    assert (RECEIPT, data) == (open_receipt(data, VERIFIER), sign_receipt(RECEIPT, SIGNER))
+
+
+def test_a_birth_comes_back_as_it_was_signed() -> None:
+    """All fields, verified by the key that is trusted for its gateway."""
+    assert BIRTH == open_birth(sign_birth(BIRTH, SIGNER), trusted)
+
+
+@pytest.mark.parametrize(
+    "receipt",
+    [
+        replace(RECEIPT, gateway="gw 1"),
+        replace(RECEIPT, run=b"short"),
+        replace(RECEIPT, n=0),
+        replace(RECEIPT, issued_at=datetime.min.replace(tzinfo=UTC)),
+        replace(RECEIPT, policy="p" * 33),
+        replace(RECEIPT, epochs=(EPOCH, EPOCH)),
+        replace(RECEIPT, epochs=tuple(replace(OLDER, epoch=bytes([n]) * 8) for n in range(5))),
+        _with_epoch(epoch=b""),
+        _with_epoch(durable=8),
+        _with_epoch(stored=-1),
+        _with_epoch(stored=0, durable=0),
+        _with_epoch(head=GENESIS),
+        _with_epoch(head=b""),
+        _with_epoch(missing=((7, 9),)),
+        _with_epoch(missing=((9, 8),)),
+        _with_epoch(missing=((9, 12), (12, 13))),
+        _with_epoch(missing=((12, 13), (9, 9))),
+        _with_epoch(missing=tuple((2 * n, 2 * n) for n in range(10, 267))),
+        _with_epoch(rejected=((6, "a"), (6, "b"))),
+        _with_epoch(rejected=((6, "a"), (2, "b"))),
+        _with_epoch(rejected=((0, "a"),)),
+        _with_epoch(rejected=((1, "a" * 65),)),
+        _with_epoch(rejected=tuple((n, "a") for n in range(1, 258))),
+    ],
+)
+def test_a_receipt_that_contradicts_itself_is_neither_signed_nor_taken(receipt: Receipt) -> None:
+    """Bounds and order hold on both sides."""
+    with pytest.raises(MessageError):
+        sign_receipt(receipt, SIGNER)
+
+
+@pytest.mark.parametrize(
+    "birth",
+    [
+        replace(BIRTH, gateway=""),
+        replace(BIRTH, boot_id="b" * 65),
+        replace(BIRTH, epoch=b""),
+        replace(BIRTH, oldest_seq=10),
+        replace(BIRTH, oldest_seq=0),
+        replace(BIRTH, head=b""),
+        replace(BIRTH, version="v" * 65),
+        replace(BIRTH, buffered=-1),
+        replace(BIRTH, trust="guessed"),
+    ],
+)
+def test_a_birth_that_contradicts_itself_is_not_signed(birth: Birth) -> None:
+    """What the centre would refuse is not sent."""
+    with pytest.raises(MessageError):
+        sign_birth(birth, SIGNER)
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        [],
+        {},
+        {1: "gw-1", 2: b"run----1", 3: 1, 4: 0, 5: "commit", 6: [], 7: 0},
+        {1: "gw-1", 2: b"run----1", 3: 1, 4: 0, 5: "commit", 6: [[b"epoch--1", 0, 0]]},
+        {1: "gw-1", 2: b"run----1", 3: 1, 4: 0, 5: "commit", 6: [[b"epoch--1", 0, 0, GENESIS, [[1]], []]]},
+        {1: "gw-1", 2: b"run----1", 3: 1, 4: 0, 5: "commit", 6: [[b"epoch--1", 0, 0, GENESIS, {}, []]]},
+        {1: "gw-1", 2: b"run----1", 3: True, 4: 0, 5: "commit", 6: []},
+        {1: "gw-1", 2: "run----1", 3: 1, 4: 0, 5: "commit", 6: []},
+    ],
+)
+def test_a_signed_receipt_of_another_shape_is_refused(fields: object) -> None:
+    """The centre's signature does not excuse the form."""
+    data = cose.sign_message(cose.RECEIPT, {}, encode_canonical(fields), SIGNER)
+    with pytest.raises(MessageError) as caught:
+        open_receipt(data, VERIFIER)
+    assert "E-MSG-102" == caught.value.code
+
+
+def test_one_key_cannot_pass_one_purpose_off_as_another() -> None:
+    """Batch, receipt and birth of the very same key: each is taken for itself alone."""
+    header = Header(gateway="gw-1", epoch=b"epoch--1", seq=1, prev=GENESIS, raw_length=3)
+    messages = [seal_envelope(header, b"abc", SIGNER), sign_receipt(RECEIPT, SIGNER), sign_birth(BIRTH, SIGNER)]
+    readers = [
+        lambda data: open_envelope(data, trusted, cose.BATCH),
+        lambda data: open_receipt(data, VERIFIER),
+        lambda data: open_birth(data, trusted),
+    ]
+    taken = []
+    for message in messages:
+        for reader in readers:
+            try:
+                reader(message)
+                taken.append("taken")
+            except MessageError as error:
+                taken.append(error.code)
+    wrong = "E-MSG-204"
+    assert ["taken", wrong, wrong, wrong, "taken", wrong, wrong, wrong, "taken"] == taken
+
+
+def test_a_receipt_of_another_key_is_refused() -> None:
+    """Only the centre's key counts, also for a right signature of somebody else."""
+    with pytest.raises(MessageError) as caught:
+        open_receipt(sign_receipt(RECEIPT, SIGNER), OTHER)
+    assert "E-MSG-205" == caught.value.code
+
+
+def test_every_flipped_bit_of_receipt_and_birth_is_found() -> None:
+    """No bit can be changed."""
+    receipt, birth = sign_receipt(RECEIPT, SIGNER), sign_birth(BIRTH, SIGNER)
+    for at in range(len(receipt)):
+        with pytest.raises(MessageError):
+            open_receipt(receipt[:at] + bytes([receipt[at] ^ 1 << at % 8]) + receipt[at + 1 :], VERIFIER)
+    for at in range(len(birth)):
+        with pytest.raises(MessageError):
+            open_birth(birth[:at] + bytes([birth[at] ^ 1 << at % 8]) + birth[at + 1 :], trusted)
+
+
+@given(st.binary(max_size=200))
+def test_any_bytes_are_refused_as_message_error(data: bytes) -> None:
+    """Noise: MessageError and nothing else."""
+    with pytest.raises(MessageError):
+        open_receipt(data, VERIFIER)
+    with pytest.raises(MessageError):
+        open_birth(data, trusted)
+
+
+def test_receipts_are_admitted_by_gateway_run_and_number() -> None:
+    """Refused: another gateway's, an older one of the same run. Admitted: the same again, a later one, another run."""
+    run, other = RECEIPT.run, b"run----0"
+    for last in (None, (run, 2), (run, 3), (other, 99)):
+        admit_receipt(RECEIPT, last, "gw-1")
+    for code, last, gateway in (("E-MSG-401", None, "gw-2"), ("E-MSG-402", (run, 4), "gw-1")):
+        with pytest.raises(MessageError) as caught:
+            admit_receipt(RECEIPT, last, gateway)
+        assert code == caught.value.code
