@@ -1,0 +1,394 @@
+"""The ledger on one SQLite file: the only file of the centre that knows apsw.
+
+WAL, `synchronous=FULL`, every write inside `BEGIN IMMEDIATE`. One process writes; others may read at the same time.
+A file of a newer layout is refused, never changed.
+"""
+
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import astuple, fields
+from datetime import datetime
+from itertools import islice
+from pathlib import Path
+from typing import Any, Self
+
+import apsw
+
+from edge.centre.ledger import (
+    BatchKey,
+    Entry,
+    EpochState,
+    Link,
+    PollCounts,
+    QuarantineKind,
+    ReadingRow,
+    SetAside,
+    SlotRow,
+    Span,
+)
+from edge.centre.ledger_schema import SCHEMA, VERSION
+from edge.centre.once import Once, PollFace, settle
+from edge.centre.rows import (
+    amounts_text,
+    face_of,
+    faults_text,
+    instant_text,
+    items_text,
+    parse_face,
+    parse_instant,
+    parse_plan,
+    plan_text,
+    slot_text,
+)
+from edge.errors import EdgeError, StoreError
+from edge.messages.batch import Loss
+from edge.reading.plan import Plan
+from edge.reading.record import PollRecord, SlotState
+
+_BUSY_MS = 5000
+_PER_KIND = 200  # envelopes in quarantine, a kind and gateway: at most 12.5 MiB
+_SCANNED = 100_000  # batches looked at above `stored` for the list of gaps
+_READING_COLUMNS = ", ".join(field.name for field in fields(ReadingRow))
+
+
+class SqliteLedger:
+    """A ledger on a file; close it, or use it as a context manager."""
+
+    def __init__(self, path: Path, *, must_exist: bool = False) -> None:
+        self._path = path
+        self._itemsets: dict[str, int] = {}
+        if must_exist and not path.exists():
+            raise StoreError("E-CEN-303", path=path)
+        with self._translated():
+            self._db = apsw.Connection(str(path))
+            try:
+                self._prepare()
+            except BaseException:
+                self._db.close()
+                raise
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the file."""
+        self._db.close()
+
+    @contextmanager
+    def transaction(self) -> Iterator[None]:
+        """Open a transaction: durable when the block ends, without a trace when it raises."""
+        self._run("BEGIN IMMEDIATE")
+        try:
+            yield
+            self._run("COMMIT")
+        except BaseException:
+            self._itemsets.clear()
+            if self._db.in_transaction:
+                self._run("ROLLBACK")
+            raise
+
+    def link(self, key: BatchKey) -> Link | None:
+        """Return how the envelope that is held under a number hangs in its chain."""
+        row = self._one(
+            "SELECT sha256, prev, replaces FROM batch WHERE gateway = ? AND epoch = ? AND seq = ?", *astuple(key)
+        )
+        return Link(sha256=row[0], prev=row[1], replaces=row[2]) if row else None
+
+    def envelope(self, key: BatchKey) -> bytes | None:
+        """Return the exact bytes that are held under a number."""
+        row = self._one("SELECT envelope FROM batch WHERE gateway = ? AND epoch = ? AND seq = ?", *astuple(key))
+        return row[0] if row else None
+
+    def keep_entry(self, entry: Entry) -> None:
+        """Keep an envelope; one already held under this number is replaced, its losses are forgotten."""
+        link = entry.link
+        self._run(
+            "INSERT INTO batch (gateway, epoch, seq, sha256, prev, replaces, state, reason, received_at, envelope)"
+            " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (gateway, epoch, seq) DO UPDATE SET"
+            " sha256 = excluded.sha256, prev = excluded.prev, replaces = excluded.replaces, state = excluded.state,"
+            " reason = excluded.reason, received_at = excluded.received_at, envelope = excluded.envelope",
+            *astuple(entry.key),
+            *(link.sha256, link.prev, link.replaces, str(entry.state), entry.reason),
+            *(instant_text(entry.received_at), entry.envelope),
+        )
+        self._run("DELETE FROM loss WHERE batch = ?", self._batch_id(entry.key))
+
+    def keep_polls(self, entry: Entry, records: Iterable[PollRecord]) -> PollCounts:
+        """Keep the polls of a batch, each slot once (`once.py`)."""
+        batch = self._batch_id(entry.key)
+        readings, repeated, superseded, conflicts = 0, 0, 0, 0
+        for record in records:
+            once = self._keep_poll(entry.key.gateway, batch, record)
+            readings += len(record.values) if once in (Once.COUNT, Once.SUPERSEDE) else 0
+            repeated += once is Once.IGNORE
+            superseded += once is Once.SUPERSEDE
+            conflicts += once is Once.CONFLICT
+        return PollCounts(readings, repeated, superseded, conflicts)
+
+    def keep_plan(self, entry: Entry, plan: Plan) -> None:
+        """Keep a plan; a later one with the same `valid_from` takes its place."""
+        self._run(
+            "INSERT OR REPLACE INTO plan VALUES (?, ?, ?, ?)",
+            *(entry.key.gateway, instant_text(plan.valid_from), plan_text(plan), self._batch_id(entry.key)),
+        )
+
+    def keep_losses(self, entry: Entry, losses: Iterable[Loss]) -> None:
+        """Keep what the gateway says is lost for good."""
+        batch = self._batch_id(entry.key)
+        for loss in losses:
+            self._run(
+                "INSERT INTO loss (batch, gateway, task, meter, first_at, last_at, count, reason)"
+                " VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+                *(batch, entry.key.gateway, loss.task, loss.meter),
+                *(slot_text(loss.first_at), slot_text(loss.last_at), loss.count, loss.reason),
+            )
+
+    def set_aside(self, kept: SetAside) -> None:
+        """Put bytes into quarantine; it is bounded, the oldest of the same kind and gateway go first."""
+        self._run(
+            "INSERT INTO quarantine (kind, gateway, epoch, seq, reason, raw, at) VALUES (?, ?, ?, ?, ?, ?, ?)",
+            *(str(kept.kind), kept.gateway, kept.epoch, kept.seq, kept.reason, kept.raw, instant_text(kept.at)),
+        )
+        self._run(
+            "DELETE FROM quarantine WHERE id IN (SELECT id FROM quarantine WHERE kind = ? AND gateway = ?"
+            " ORDER BY id DESC LIMIT -1 OFFSET ?)",
+            *(str(kept.kind), kept.gateway, _PER_KIND),
+        )
+
+    def quarantine(self) -> Sequence[SetAside]:
+        """Return what is in quarantine, oldest first."""
+        return [
+            SetAside(
+                kind=QuarantineKind(kind), gateway=name, epoch=epoch, seq=seq, reason=reason, raw=raw,
+                at=parse_instant(at),
+            )
+            for kind, name, epoch, seq, reason, raw, at in self._all(
+                "SELECT kind, gateway, epoch, seq, reason, raw, at FROM quarantine ORDER BY id"
+            )
+        ]  # fmt: skip
+
+    def count(self, gateway: str, what: str, at: datetime) -> None:
+        """Count something that a gateway sent, under a short name."""
+        self._run(
+            "INSERT INTO gateway VALUES (?, ?, 1, ?) ON CONFLICT (name, what) DO UPDATE SET"
+            " count = count + 1, last_at = excluded.last_at",
+            *(gateway, what, instant_text(at)),
+        )
+
+    def counts(self, gateway: str) -> dict[str, int]:
+        """Return what was counted, by name."""
+        return dict(self._all("SELECT what, count FROM gateway WHERE name = ? ORDER BY what", gateway))
+
+    def epoch(self, gateway: str, epoch: bytes) -> EpochState | None:
+        """Return how far an epoch has come."""
+        return next((state for state in self.epochs(gateway) if state.epoch == epoch), None)
+
+    def save_epoch(self, state: EpochState) -> None:
+        """Keep how far an epoch has come."""
+        self._run(
+            "INSERT INTO epoch (gateway, epoch, predecessor, stored, head, oldest, heard_at)"
+            " VALUES (?, ?, ?, ?, ?, ?, ?)"
+            " ON CONFLICT (gateway, epoch) DO UPDATE SET predecessor = excluded.predecessor, stored = excluded.stored,"
+            " head = excluded.head, oldest = excluded.oldest, heard_at = excluded.heard_at",
+            *(state.gateway, state.epoch, state.predecessor, state.stored, state.head, state.oldest),
+            instant_text(state.heard_at),
+        )
+
+    def epochs(self, gateway: str) -> Sequence[EpochState]:
+        """Return the epochs of a gateway in the order in which they were first heard of."""
+        rows = self._all(
+            "SELECT epoch, predecessor, stored, head, oldest, heard_at FROM epoch WHERE gateway = ? ORDER BY id",
+            gateway,
+        )
+        return [
+            EpochState(
+                gateway=gateway, epoch=epoch, predecessor=predecessor, stored=stored, head=head, oldest=oldest,
+                heard_at=parse_instant(heard_at),
+            )
+            for epoch, predecessor, stored, head, oldest, heard_at in rows
+        ]  # fmt: skip
+
+    def gateways(self) -> Sequence[str]:
+        """Return the gateways that were heard, by name."""
+        return [name for (name,) in self._all("SELECT DISTINCT gateway FROM epoch ORDER BY gateway")]
+
+    def missing(self, state: EpochState, limit: int) -> tuple[tuple[int, int], ...]:
+        """Return the gaps above `stored`, as (first, last), lowest first."""
+        rows = self._all(
+            "SELECT seq FROM batch WHERE gateway = ? AND epoch = ? AND seq > ? ORDER BY seq LIMIT ?",
+            *(state.gateway, state.epoch, state.stored, _SCANNED),
+        )
+        return tuple(islice(_gaps(state.stored, (seq for (seq,) in rows)), limit))
+
+    def rejected(self, gateway: str, epoch: bytes, limit: int) -> tuple[tuple[int, str], ...]:
+        """Return the latest rejected numbers with their reasons, lowest first."""
+        rows = self._all(
+            "SELECT seq, reason FROM batch WHERE gateway = ? AND epoch = ? AND state = 'rejected'"
+            " ORDER BY seq DESC LIMIT ?",
+            *(gateway, epoch, limit),
+        )
+        return tuple((seq, reason) for seq, reason in reversed(rows))
+
+    def plans(self, gateway: str) -> Sequence[Plan]:
+        """Return the plans of a gateway by `valid_from`."""
+        rows = self._all("SELECT document FROM plan WHERE gateway = ? ORDER BY valid_from", gateway)
+        return [parse_plan(document) for (document,) in rows]
+
+    def losses(self, gateway: str) -> Sequence[Loss]:
+        """Return what a gateway said is lost."""
+        rows = self._all(
+            "SELECT task, meter, first_at, last_at, count, reason FROM loss WHERE gateway = ? ORDER BY first_at, id",
+            gateway,
+        )
+        return [
+            Loss(task, meter, parse_instant(first), parse_instant(last), count, reason)
+            for task, meter, first, last, count, reason in rows
+        ]
+
+    def slots(self, gateway: str, since: datetime, until: datetime) -> Iterator[SlotRow]:
+        """Yield the polls that count, with since <= slot < until."""
+        rows = self._stream(
+            "SELECT epoch, seq, task, meter, slot_at, poll.state, poll.reason, received_at, conflict"
+            " FROM poll JOIN batch ON batch.id = poll.batch"
+            " WHERE poll.gateway = ? AND counts = 1 AND slot_at >= ? AND slot_at < ? ORDER BY slot_at",
+            *(gateway, slot_text(since), slot_text(until)),
+        )
+        for epoch, seq, task, meter, slot_at, state, reason, received_at, conflict in rows:
+            yield SlotRow(
+                epoch=epoch,
+                seq=seq,
+                task=task,
+                meter=meter,
+                slot_at=parse_instant(slot_at),
+                state=SlotState(state),
+                reason=reason,
+                received_at=parse_instant(received_at),
+                conflict=bool(conflict),
+            )
+
+    def readings(self, span: Span) -> Iterator[ReadingRow]:
+        """Yield readings in the order of their slots."""
+        wanted: dict[str, object] = {
+            "slot_at >= ?": span.since and slot_text(span.since),
+            "slot_at < ?": span.until and slot_text(span.until),
+            "gateway = ?": span.gateway,
+            "meter = ?": span.meter,
+        }
+        asked = {test: value for test, value in wanted.items() if value is not None}
+        where = f"WHERE {' AND '.join(asked)}" if asked else ""
+        query = f"SELECT {_READING_COLUMNS} FROM reading {where} ORDER BY slot_at, gateway, meter, task, quantity"  # noqa: S608 - columns and tests are ours
+        for row in self._stream(query, *asked.values()):
+            *columns, assigned, conflict = row
+            yield ReadingRow(
+                **dict(zip((field.name for field in fields(ReadingRow)), columns, strict=False)),
+                assigned=bool(assigned),
+                conflict=bool(conflict),
+            )
+
+    def import_meters(self, addresses: Iterable[str]) -> int:
+        """Add meters to the list of those that are known; return how many it has now."""
+        with self.transaction():
+            for address in addresses:
+                self._run("INSERT OR IGNORE INTO meter VALUES (?)", address)
+        return int(self._all("SELECT count(*) FROM meter")[0][0])
+
+    def unassigned(self) -> Sequence[str]:
+        """Return the meters with readings that are not on the list; none if there is no list."""
+        return [
+            meter
+            for (meter,) in self._all(
+                "SELECT DISTINCT meter FROM poll WHERE EXISTS (SELECT 1 FROM meter)"
+                " AND meter NOT IN (SELECT address FROM meter) ORDER BY meter"
+            )
+        ]
+
+    def _prepare(self) -> None:
+        self._db.set_busy_timeout(_BUSY_MS)
+        self._run("PRAGMA journal_mode = WAL")
+        self._run("PRAGMA synchronous = FULL")
+        self._run("PRAGMA foreign_keys = ON")
+        with self.transaction():
+            found = self._all("PRAGMA user_version")[0][0]
+            if found > VERSION:
+                raise StoreError("E-CEN-304", path=self._path, found=found, known=VERSION)
+            if found == 0:
+                self._run(SCHEMA)
+                self._run(f"PRAGMA user_version = {VERSION}")
+
+    def _keep_poll(self, gateway: str, batch: int, record: PollRecord) -> Once:
+        standing = self._standing(gateway, record)
+        ruling = settle(standing[1] if standing else None, face_of(record))
+        if ruling.once is Once.IGNORE:
+            return ruling.once
+        if standing and ruling.once is Once.SUPERSEDE:
+            self._run("UPDATE poll SET counts = 0 WHERE id = ?", standing[0])
+        if standing and ruling.once is Once.CONFLICT:
+            self._run("UPDATE poll SET conflict = 1 WHERE id = ?", standing[0])
+        self._insert_poll(gateway, batch, record, ruling.face, ruling.once)
+        return ruling.once
+
+    def _standing(self, gateway: str, record: PollRecord) -> tuple[int, PollFace] | None:
+        row = self._one(
+            "SELECT poll.id, state, reason, items, amounts, faults FROM poll JOIN itemset ON itemset.id = poll.itemset"
+            " WHERE gateway = ? AND slot_at = ? AND task = ? AND meter = ? AND counts = 1",
+            *(gateway, slot_text(record.slot_at), record.task, record.meter),
+        )
+        return (row[0], parse_face(*row[1:])) if row else None
+
+    def _insert_poll(self, gateway: str, batch: int, record: PollRecord, face: PollFace, once: Once) -> None:
+        self._run(
+            "INSERT INTO poll (batch, gateway, meter, task, slot_at, read_at, source, trust, state, reason, flags,"
+            " itemset, amounts, faults, counts, conflict) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            *(batch, gateway, record.meter, record.task, slot_text(record.slot_at), instant_text(record.stamp.at)),
+            *(str(record.source), record.stamp.trust, str(record.state), face.reason, " ".join(record.flags)),
+            *(self._itemset(items_text(face)), amounts_text(face), faults_text(face)),
+            *(once in (Once.COUNT, Once.SUPERSEDE), once is Once.CONFLICT),
+        )
+
+    def _itemset(self, items: str) -> int:
+        if items not in self._itemsets:
+            self._run("INSERT OR IGNORE INTO itemset (items) VALUES (?)", items)
+            self._itemsets[items] = self._all("SELECT id FROM itemset WHERE items = ?", items)[0][0]
+        return self._itemsets[items]
+
+    def _batch_id(self, key: BatchKey) -> int:
+        rows = self._all("SELECT id FROM batch WHERE gateway = ? AND epoch = ? AND seq = ?", *astuple(key))
+        return int(rows[0][0])
+
+    def _run(self, statement: str, *values: Any) -> None:
+        with self._translated():
+            self._db.execute(statement, values)
+
+    def _all(self, query: str, *values: Any) -> list[tuple[Any, ...]]:
+        with self._translated():
+            return self._db.execute(query, values).fetchall()
+
+    def _one(self, query: str, *values: Any) -> tuple[Any, ...] | None:
+        rows = self._all(query, *values)
+        return rows[0] if rows else None
+
+    def _stream(self, query: str, *values: Any) -> Iterator[tuple[Any, ...]]:
+        with self._translated():
+            yield from self._db.execute(query, values)
+
+    @contextmanager
+    def _translated(self) -> Iterator[None]:
+        try:
+            yield
+        except EdgeError:
+            raise
+        except apsw.FullError as exc:
+            raise StoreError("E-CEN-302", path=self._path, detail=str(exc)) from exc
+        except apsw.Error as exc:
+            raise StoreError("E-CEN-301", path=self._path, detail=str(exc)) from exc
+
+
+def _gaps(stored: int, seqs: Iterable[int]) -> Iterator[tuple[int, int]]:
+    expected = stored + 1
+    for seq in seqs:
+        if seq > expected:
+            yield expected, seq - 1
+        expected = seq + 1

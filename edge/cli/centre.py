@@ -1,0 +1,335 @@
+"""`edge centre`: the other end. It accepts signed batches from a broker, keeps them once, and says what is missing."""
+
+import csv
+import json
+import signal
+import sys
+from collections.abc import Iterable, Iterator
+from dataclasses import asdict, fields
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from edge.cli.common import json_option, say, show_error, tell
+from edge.errors import ControlError, UsageError
+
+if TYPE_CHECKING:
+    from edge.centre.accept import Taken
+    from edge.centre.completeness import Hole, Statement
+    from edge.centre.ledger import ReadingRow
+    from edge.centre.ledger_sqlite import SqliteLedger
+    from edge.centre.worker import Notice
+    from edge.config.centre import CentreSettings
+
+FINE, PARTLY, STOPPED = 0, 6, 130
+_STEP_S = 0.5
+_DAY = timedelta(days=1)
+
+_folder = click.argument("folder", metavar="DIR", type=click.Path(path_type=Path, file_okay=False))
+_since = click.option("--from", "since", metavar="TIME", help="first slot, as in 2026-11-23 or 2026-11-23T08:00+08:00")
+_until = click.option("--to", "until", metavar="TIME", help="slots before this [default: now]")
+
+
+@click.group()
+def centre() -> None:
+    """Run the other end: accept signed batches, keep each reading once, tell what is missing."""
+
+
+@centre.command()
+@_folder
+@click.option("--tenant", default="demo", show_default=True, help="name of the utility, as in each edge.toml")
+def init(folder: Path, tenant: str) -> None:
+    """Make the centre's settings, its key and the folder for the gateways' keys."""
+    from edge.centre.folder import PUBLIC_NAME, make_folder
+
+    for path in make_folder(folder, tenant):
+        tell(f"{say('made', '已创建')} {path}")
+    tell(
+        say(
+            f"next: copy {folder / PUBLIC_NAME} to each gateway ([centre] key), then edge centre enrol {folder} ...",
+            f"下一步：把 {folder / PUBLIC_NAME} 复制到各网关（[centre] key），然后 edge centre enrol {folder} ...",
+        )
+    )
+
+
+@centre.command()
+@_folder
+@click.argument("gateway", required=False)
+@click.argument("public", metavar="PUBFILE", required=False, type=click.Path(path_type=Path))
+@click.option(
+    "--meters", type=click.Path(path_type=Path), help="CSV list of known meters; readings of others are marked"
+)
+@click.option("--replace", is_flag=True, help="take this key in the place of the one that is enrolled")
+def enrol(folder: Path, gateway: str | None, public: Path | None, meters: Path | None, replace: bool) -> None:
+    """Take in a gateway's public key, or a list of known meters."""
+    from edge.centre.folder import enrol_gateway, read_addresses
+    from edge.config.centre import load_centre
+
+    settings = load_centre(folder)
+    if meters is None and (gateway is None or public is None):
+        raise UsageError("E-CEN-107", folder=folder)
+    if gateway is not None and public is not None:
+        kid = enrol_gateway(settings, gateway, public, replace=replace)
+        tell(say(f"enrolled {gateway}, key {kid.hex()}", f"已登记 {gateway}，密钥 {kid.hex()}"))
+    if meters is not None:
+        addresses = list(read_addresses(meters))
+        with _open_ledger(settings) as ledger:
+            count = ledger.import_meters(addresses)
+        tell(say(f"{count} meters are known", f"已登记电表 {count} 块"))
+
+
+@centre.command()
+@_folder
+@click.option("--broker", metavar="URL", help="mqtt(s)://host:port in the place of the settings' endpoint")
+@click.option("--jsonl", "as_jsonl", is_flag=True, help="print events on standard output, one JSON object a line")
+def run(folder: Path, broker: str | None, as_jsonl: bool) -> int:
+    """Accept batches and answer with receipts until it is stopped."""
+    from edge.centre.folder import build_worker
+    from edge.clock import SystemClock
+    from edge.config.centre import load_centre
+
+    settings = load_centre(folder)
+    clock = SystemClock()
+    stop = _Stop()
+    with _open_ledger(settings) as ledger:
+        worker = build_worker(settings, ledger, clock, _print_jsonl if as_jsonl else _print_line, broker=broker)
+        try:
+            while stop.code is None:
+                now = clock.monotonic()
+                clock.sleep(min(_STEP_S, max(0.0, worker.step(now) - clock.monotonic())))
+        finally:
+            worker.close()
+            stop.restore()
+    return stop.code
+
+
+@centre.command()
+@_folder
+@click.option("--gateway", help="only this one")
+@_since
+@_until
+@json_option
+def completeness(folder: Path, gateway: str | None, since: str | None, until: str | None, as_json: bool) -> int:
+    """Tell what was expected, what came, and who can close the holes [default: the last 24 hours]."""
+    from edge.centre.completeness import Question
+    from edge.centre.completeness import completeness as state
+    from edge.clock import SystemClock
+    from edge.config.centre import load_centre
+    from edge.config.settings import parse_duration
+
+    settings = load_centre(folder)
+    now = SystemClock().utc_now()
+    last = _instant(until) or now
+    first = _instant(since) or last - _DAY
+    if first >= last:
+        raise UsageError("E-CEN-105", text=since or until)
+    grace_s = parse_duration(settings.completeness.grace)
+    question = Question(since=first, until=last, now=now, grace_s=grace_s, gateway=gateway)
+    with _open_ledger(settings, must_exist=True) as ledger:
+        statement = state(ledger, question)
+        unassigned = ledger.unassigned()
+    if as_json:
+        click.echo(json.dumps(_statement_document(statement, unassigned), ensure_ascii=False))
+    else:
+        _print_statement(statement, unassigned)
+    return FINE if statement.is_complete else PARTLY
+
+
+@centre.command()
+@_folder
+@click.option("--json", "form", flag_value="json", help="one JSON document")
+@click.option("--jsonl", "form", flag_value="jsonl", default=True, help="one JSON object a line [default]")
+@click.option("--csv", "form", flag_value="csv", help="CSV with a heading")
+@click.option("--gateway", help="only this one")
+@click.option("--meter", help="only this one")
+@_since
+@_until
+def export(
+    folder: Path, form: str, gateway: str | None, meter: str | None, since: str | None, until: str | None
+) -> None:
+    """Print readings, each once, in the order of their slots."""
+    from edge.centre.ledger import Span
+    from edge.config.centre import load_centre
+
+    span = Span(since=_instant(since), until=_instant(until), gateway=gateway, meter=meter)
+    with _open_ledger(load_centre(folder), must_exist=True) as ledger:
+        _print_readings(ledger.readings(span), form)
+
+
+class _Stop:
+    """Notes SIGTERM and Ctrl-C, so that a step ends in order; `code` is the exit code then."""
+
+    def __init__(self) -> None:
+        self.code: int | None = None
+        self._before = {
+            signal.SIGTERM: signal.signal(signal.SIGTERM, lambda *_: self._note(FINE)),
+            signal.SIGINT: signal.signal(signal.SIGINT, lambda *_: self._note(STOPPED)),
+        }
+
+    def restore(self) -> None:
+        for number, handler in self._before.items():
+            signal.signal(number, handler)
+
+    def _note(self, code: int) -> None:
+        self.code = code
+
+
+def _open_ledger(settings: "CentreSettings", *, must_exist: bool = False) -> "SqliteLedger":
+    from edge.centre.ledger_sqlite import SqliteLedger
+
+    return SqliteLedger(Path(settings.centre.ledger), must_exist=must_exist)
+
+
+def _instant(text: str | None) -> datetime | None:
+    if text is None:
+        return None
+    try:
+        return datetime.fromisoformat(text).astimezone(UTC)
+    except (ValueError, OverflowError):
+        raise UsageError("E-CEN-105", text=text) from None
+
+
+def _print_line(notice: "Notice") -> None:
+    from edge.centre.accept import Fate, Taken
+    from edge.centre.worker import Heard, Trouble
+
+    match notice:
+        case Trouble(error):
+            show_error(error)
+        case Heard(birth):
+            waiting = say(f"{birth.buffered} readings wait", f"待发读数 {birth.buffered} 条")
+            tell(f"{birth.gateway} {say('is there', '在线')}: {birth.version}, {waiting}")
+        case Taken(fate=Fate.FORK | Fate.REFUSED | Fate.REJECTED):
+            show_error(_alarm(notice))
+        case Taken():
+            words = {
+                Fate.STORED: say("stored", "已入库"),
+                Fate.DUPLICATE: say("duplicate, ignored", "重复，已忽略"),
+                Fate.HELD: say("replacement not needed, the original is here", "已有原批次，无需替代"),
+                Fate.RESTORED: say("original came after its replacement, stored", "原批次补到，已入库"),
+            }
+            readings = f", {notice.counts.readings} {say('readings', '条读数')}" if notice.counts.readings else ""
+            tell(f"{notice.gateway} {say('batch', '批次')} {notice.seq}: {words[notice.fate]}{readings}")
+        case _:
+            tell(say("connected to the broker", "已连接消息服务器"))
+
+
+def _alarm(taken: "Taken") -> ControlError:
+    codes = {"fork": "E-CEN-201", "refused": "E-CEN-202", "rejected": "E-CEN-203"}
+    return ControlError(codes[taken.fate], gateway=taken.gateway, seq=taken.seq, reason=taken.reason)
+
+
+def _print_jsonl(notice: "Notice") -> None:
+    click.echo(json.dumps(_notice_document(notice), ensure_ascii=False))
+
+
+def _notice_document(notice: "Notice") -> dict[str, object]:
+    from edge.centre.accept import Taken
+    from edge.centre.worker import Heard, Trouble
+
+    match notice:
+        case Trouble(error):
+            return {"event": "trouble", "code": error.code, "text": error.fact()}
+        case Heard(birth):
+            return {"event": "birth", "gateway": birth.gateway, "epoch": birth.epoch.hex(), "next_seq": birth.next_seq}
+        case Taken():
+            document: dict[str, object] = {"event": str(notice.fate), "gateway": notice.gateway, "seq": notice.seq}
+            epoch = notice.epoch.hex() if notice.epoch else None
+            return {**document, "epoch": epoch, "reason": notice.reason, **asdict(notice.counts)}
+    return {"event": "online"}
+
+
+def _print_readings(rows: "Iterable[ReadingRow]", form: str) -> None:
+    if form == "jsonl":
+        for row in rows:
+            click.echo(json.dumps(asdict(row), ensure_ascii=False))
+    elif form == "json":
+        click.echo(json.dumps({"readings": [asdict(row) for row in rows]}, ensure_ascii=False))
+    else:
+        from edge.centre.ledger import ReadingRow
+
+        writer = csv.DictWriter(sys.stdout, [field.name for field in fields(ReadingRow)])
+        writer.writeheader()
+        writer.writerows(asdict(row) for row in rows)
+
+
+def _statement_document(statement: "Statement", unassigned: Iterable[str]) -> dict[str, Any]:
+    from edge.centre.completeness import Fill
+
+    def counts(found: Any) -> dict[str, int]:
+        return {"expected": sum(found.values()), **{str(fill): found[fill] for fill in Fill}}
+
+    return {
+        "from": _text(statement.since),
+        "to": _text(statement.until),
+        "complete": statement.is_complete,
+        "total": counts(statement.total),
+        "meters": [
+            {"gateway": key[0], "meter": key[1], **counts(found), "conflicts": statement.conflicts[key]}
+            for key, found in sorted(statement.totals.items())
+        ],
+        "holes": [_hole_document(hole) for hole in statement.holes],
+        "unplanned": statement.unplanned,
+        "unreadable": statement.unreadable,
+        "unassigned": list(unassigned),
+    }
+
+
+def _hole_document(hole: "Hole") -> dict[str, object]:
+    return {
+        "gateway": hole.gateway,
+        "meter": hole.meter,
+        "task": hole.task,
+        "from": _text(hole.first_at),
+        "to": _text(hole.last_at),
+        "count": hole.count,
+        "state": str(hole.fill),
+        "reason": hole.reason,
+        "closed_by": str(hole.closer),
+    }
+
+
+def _print_statement(statement: "Statement", unassigned: Iterable[str]) -> None:
+    from edge.centre.completeness import Fill
+
+    heads = ["gateway", "meter", "expected", *(str(fill) for fill in Fill), "conflicts"]
+    rows = [
+        [*key, sum(found.values()), *(found[fill] for fill in Fill), statement.conflicts[key]]
+        for key, found in sorted(statement.totals.items())
+    ]
+    for line in _columns([heads, *rows]):
+        click.echo(line)
+    words = _closer_words()
+    for hole in statement.holes:
+        span = f"{_text(hole.first_at)} .. {_text(hole.last_at)}"
+        why = f"{hole.fill}{f' ({hole.reason})' if hole.reason else ''}"
+        click.echo(f"{hole.gateway} {hole.meter} {hole.task} {span} x{hole.count}: {why}; {words[hole.closer]}")
+    for gateway in statement.unplanned:
+        click.echo(say(f"{gateway}: sent no plan yet, nothing is expected of it", f"{gateway}：尚未上送抄读计划"))
+    for problem in statement.unreadable:
+        click.echo(say(f"plan cannot be read: {problem}", f"计划无法读取：{problem}"))
+    for meter in unassigned:
+        click.echo(say(f"meter {meter} is not on the list", f"电表 {meter} 不在清单中"))
+
+
+def _closer_words() -> dict[Any, str]:
+    from edge.centre.completeness import Closer
+
+    return {
+        Closer.REFILL: say("the gateway may still refill it", "网关仍可补抄"),
+        Closer.NOBODY: say("final, nobody can close it", "已确定缺失，无法补抄"),
+        Closer.GATEWAY: say("not heard: is the gateway offline?", "未收到：网关是否离线？"),
+    }
+
+
+def _columns(rows: list[list[Any]]) -> Iterator[str]:
+    texts = [[str(cell) for cell in row] for row in rows]
+    widths = [max(len(cell) for cell in column) for column in zip(*texts, strict=True)]
+    for row in texts:
+        yield "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
+
+
+def _text(at: datetime) -> str:
+    return at.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

@@ -1,0 +1,121 @@
+"""Completeness: expected by the signed plan, told apart by what came and by who can close a hole."""
+
+from collections import Counter
+from dataclasses import replace
+from datetime import datetime, time, timedelta
+
+import pytest
+
+from edge.centre.completeness import Closer, Fill, Question, completeness, stretches
+from edge.centre.ledger_sqlite import SqliteLedger
+from edge.messages.batch import Loss
+from edge.reading.plan import Plan, PlanTask, Schedule
+from edge.reading.record import SlotState
+from edge.reading.verdict import SlotReason
+from tests.centre.centre_kit import ENERGY, METER, QUARTER, SLOT, Gateway, record, refilled, take
+
+OTHER = "000000000007"
+LOAD = PlanTask("load", Schedule(every_s=900), (ENERGY,), (METER, OTHER))
+DAILY = PlanTask("daily", Schedule(at=time(0, 5)), (ENERGY,), (METER,), 2)
+MONTHLY = PlanTask("bill", Schedule(at=time(0, 10), day=1), (ENERGY,), (METER,))
+PLAN = Plan(SLOT - timedelta(days=2), "Asia/Shanghai", (LOAD, DAILY, MONTHLY))
+HOUR = timedelta(hours=1)
+
+
+@pytest.fixture
+def ledger(tmp_path):
+    """Open a ledger for one test."""
+    with SqliteLedger(tmp_path / "ledger.db") as opened:
+        yield opened
+
+
+def ask(ledger: SqliteLedger, *, now: datetime = SLOT + 24 * HOUR, until: datetime = SLOT + HOUR):
+    """Ask for the hour that begins at SLOT: four quarter-hours of two meters."""
+    return completeness(ledger, Question(since=SLOT, until=until, now=now, grace_s=1800))
+
+
+def test_every_kind_of_slot_is_told_apart(ledger):
+    """In time, late, refilled, open, final and not heard, each from what was really sent."""
+    gateway = Gateway()
+    first = gateway.seal(record(), record(meter=OTHER, value=None), plan=PLAN)
+    take(ledger, gateway, first, at=SLOT + timedelta(minutes=1))
+    final = record(SLOT + 3 * QUARTER, value=None, state=SlotState.MISSING_FINAL, reason=SlotReason.GARBAGE)
+    later = gateway.seal(record(SLOT + QUARTER), refilled(SLOT + 2 * QUARTER), final)
+    take(ledger, gateway, later, at=SLOT + 3 * HOUR)
+    statement = ask(ledger)
+    mine, other = statement.totals["gw-1", METER], statement.totals["gw-1", OTHER]
+    assert {Fill.IN_TIME: 1, Fill.LATE: 1, Fill.REFILLED: 1, Fill.MISSING_FINAL: 1} == mine
+    assert {Fill.MISSING_OPEN: 1, Fill.NOT_HEARD: 3} == other
+    assert [
+        (METER, SLOT + 3 * QUARTER, 1, "garbage", Closer.NOBODY),
+        (OTHER, SLOT, 1, "silence", Closer.REFILL),
+        (OTHER, SLOT + QUARTER, 3, "", Closer.GATEWAY),
+    ] == [(hole.meter, hole.first_at, hole.count, hole.reason, hole.closer) for hole in statement.holes]
+    assert not statement.is_complete
+
+
+def test_a_slot_that_is_just_over_is_awaited(ledger):
+    """Within the grace nothing is missing yet; what lies in the future is not expected at all."""
+    gateway = Gateway()
+    take(ledger, gateway, gateway.seal(plan=PLAN))
+    statement = ask(ledger, now=SLOT + timedelta(minutes=20))
+    assert {Fill.AWAITED: 2} == statement.totals["gw-1", METER]
+    assert statement.is_complete
+
+
+def test_a_signed_loss_is_final(ledger):
+    """What the gateway had to give up is missing with its reason, not unheard."""
+    gateway = Gateway()
+    loss = Loss("load", METER, SLOT, SLOT + 3 * QUARTER, 4, "full")
+    take(ledger, gateway, gateway.seal(plan=PLAN, losses=[loss]))
+    (hole,) = [hole for hole in ask(ledger).holes if hole.meter == METER]
+    assert (Fill.MISSING_FINAL, "full", 4, SLOT + 3 * QUARTER) == (hole.fill, hole.reason, hole.count, hole.last_at)
+
+
+def test_the_plan_in_force_decides(ledger):
+    """The second plan took a meter out at half past: from then on it is not expected."""
+    gateway = Gateway()
+    half = SLOT + 2 * QUARTER
+    take(ledger, gateway, gateway.seal(plan=PLAN))
+    take(ledger, gateway, gateway.seal(plan=Plan(half, PLAN.timezone, (replace(LOAD, meters=(METER,)),))))
+    totals = ask(ledger).totals
+    assert ({Fill.NOT_HEARD: 4}, {Fill.NOT_HEARD: 2}) == (totals["gw-1", METER], totals["gw-1", OTHER])
+
+
+def test_stretches_cover_the_span_once():
+    """Each plan is in force until the next one; before the first nothing is expected."""
+    plans = [replace(PLAN, valid_from=SLOT + hours * HOUR) for hours in (1, 2, 9)]
+    assert [(plans[0], SLOT + HOUR, SLOT + 2 * HOUR), (plans[1], SLOT + 2 * HOUR, SLOT + 4 * HOUR)] == list(
+        stretches(plans, SLOT, SLOT + 4 * HOUR)
+    )
+
+
+def test_a_daily_slot_is_expected_at_the_local_time(ledger):
+    """00:05 in China is 16:05 UTC: inside the second span only."""
+    gateway = Gateway()
+    take(ledger, gateway, gateway.seal(plan=replace(PLAN, tasks=(DAILY,))))
+    at = SLOT.replace(hour=16, minute=5)
+    assert Counter() == ask(ledger, until=at).total
+    assert {Fill.NOT_HEARD: 1} == ask(ledger, until=at + timedelta(seconds=1)).total
+
+
+def test_different_values_are_counted_as_conflicts(ledger):
+    """A slot with two different values is read, and said to be disputed."""
+    gateway = Gateway()
+    take(ledger, gateway, gateway.seal(record(), plan=PLAN), gateway.seal(record(value="99.00")))
+    assert 1 == ask(ledger).conflicts["gw-1", METER]
+
+
+def test_a_zone_that_is_none_is_reported(ledger):
+    """A plan that cannot be understood hides nothing: the statement is not complete."""
+    gateway = Gateway()
+    take(ledger, gateway, gateway.seal(plan=replace(PLAN, timezone="Mars/Olympus", tasks=(LOAD,))))
+    statement = ask(ledger)
+    assert (1, False) == (len(statement.unreadable), statement.is_complete)
+
+
+def test_a_gateway_without_a_plan_is_named(ledger):
+    """It was heard, but nothing can be expected of it yet."""
+    gateway = Gateway()
+    take(ledger, gateway, gateway.seal(record()))
+    assert (["gw-1"], False) == (ask(ledger).unplanned, ask(ledger).is_complete)
