@@ -25,6 +25,7 @@ log = logging.getLogger(__name__)
 
 Half = Literal["poll", "forward"]
 
+STORE_FILE = "edge.db"
 _STUCK_S = 25.0  # under the unit's WatchdogSec: a worker that did not step for so long is stuck
 
 

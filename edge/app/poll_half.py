@@ -3,17 +3,17 @@
 import logging
 import queue
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from functools import partial
 
-from edge.app.daemon import Half
+from edge.app.daemon import STORE_FILE, Half
 from edge.app.threads import Worker
 from edge.bus.open import open_link
 from edge.clock import Clock
 from edge.config.settings import Bus, Settings
 from edge.control.jobs import Job, ReadJob, RegisterJob, ScanJob
 from edge.control.server import Reply
-from edge.errors import ControlError
+from edge.errors import ControlError, StoreError
 from edge.health.model import Health
 from edge.poll.jobs import ReadRun, ScanRun
 from edge.poll.meter_poll import MeterPoll
@@ -22,10 +22,10 @@ from edge.poll.worker import BusWorker, CommitRule
 from edge.protocols.drivers import driver
 from edge.reading.plan import Plan
 from edge.reading.quantities import expand_item
-from edge.store.changes import apply_change, parse_change
 from edge.store.database import open_database
 from edge.store.journal import Journal
-from edge.store.register import MeterRegister, RegisterLock
+from edge.store.register import REGISTER_FILE, MeterRegister, RegisterLock
+from edge.store.register_change import change_of
 
 log = logging.getLogger(__name__)
 
@@ -33,18 +33,21 @@ log = logging.getLogger(__name__)
 @contextmanager
 def open_poll(settings: Settings, clock: Clock, health: Health) -> Iterator["PollHalf"]:
     """Open the polling half: the register's lock, the store, and one worker a bus."""
-    with (
-        RegisterLock(settings.state_dir),
-        open_database(settings.state_dir / "edge.db", max_mib=settings.store.max_mib) as database,
-    ):
-        half = PollHalf(settings, clock, health, MeterRegister(settings.state_dir / "meters.json"), Journal(database))
-        sinks = [open_database(settings.state_dir / "edge.db", max_mib=settings.store.max_mib) for _ in settings.bus]
-        try:
-            half.make_workers([Journal(sink) for sink in sinks])
-            yield half
-        finally:
-            for sink in sinks:
-                sink.close()
+    path, max_mib = settings.state_dir / STORE_FILE, settings.store.max_mib
+    with ExitStack() as stack:
+        stack.enter_context(RegisterLock(settings.state_dir, "edge run"))
+        database = stack.enter_context(open_database(path, max_mib=max_mib, clock=clock))
+        if database.set_aside is not None:
+            log.error("%s", StoreError("E-STO-105", path=path, detail=f"set aside as {database.set_aside}"))
+        register = stack.enter_context(MeterRegister(settings.state_dir / REGISTER_FILE))
+        half = PollHalf(settings, clock, health, register, Journal(database))
+        half.make_workers(
+            [
+                Journal(stack.enter_context(open_database(path, max_mib=max_mib, check=False, clock=clock)))
+                for _ in settings.bus
+            ]
+        )
+        yield half
 
 
 class PollHalf:
@@ -181,8 +184,9 @@ class PollHalf:
         nudge(f"bus {bus.name}")
 
     def _change_register(self, job: RegisterJob, reply: Reply) -> None:
-        result = apply_change(self.register, parse_change(job.change))
+        change = change_of(job.change)
+        self.register.apply(change)
         plan = self._put_in_force()
         for name, worker in self._workers.items():
             worker.use_plan(plan_of_bus(plan, self._meters, name), dict(self._meters))
-        reply.end({"result": result})
+        reply.end({"result": {"meters": len(self._meters)}})

@@ -41,7 +41,7 @@ def run(config_path: Path | None, only: str | None, verbose: bool) -> int:
 
     With --only the two halves run as two processes: `poll` needs no key and no network, `forward` no serial port.
     """
-    from edge.app.daemon import App, make_clock
+    from edge.app.daemon import App, Half, make_clock
     from edge.config.load import load_settings
     from edge.notify import Notifier
 
@@ -50,7 +50,7 @@ def run(config_path: Path | None, only: str | None, verbose: bool) -> int:
     settings = load_settings(path)
     if only == "forward" and settings.mqtt is None:
         raise ConfigError("E-CFG-031", path=str(path))
-    half = "poll" if only == "poll" else "forward" if only == "forward" else None
+    half: Half | None = "poll" if only == "poll" else "forward" if only == "forward" else None
     app = App(
         settings,
         path.resolve().parent,

@@ -1,6 +1,7 @@
 """`edge scan`: find the meters of a bus, by address, by range, or everybody by wildcards."""
 
 import json
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -75,7 +76,7 @@ def _show(documents: Iterator[dict[str, object]], *, as_json: bool) -> int:
         result, progress = document.get("result"), document.get("progress")
         if isinstance(result, dict) and not as_json:
             click.echo(f"{result['meter']}  {result['protocol']}")
-        elif isinstance(progress, dict) and click.get_text_stream("stderr").isatty():
+        elif isinstance(progress, dict) and sys.stderr.isatty():
             line = say("asked {asked}, left {left}, found {found}", "已询问 {asked}，剩余 {left}，找到 {found}")
             click.echo("\r" + line.format(**progress) + "   ", nl=False, err=True)
         last = document

@@ -102,6 +102,7 @@ class Rounds:
     _rounds: list[Round] = field(default_factory=list)
     _passed: deque[tuple[PlanTask, str, Iterator[datetime]]] = field(default_factory=deque)
     _made_until: dict[str, datetime] = field(default_factory=dict)
+    _next: dict[str, datetime] = field(default_factory=dict)
 
     def begin(self, now: datetime) -> None:
         """Start at an instant: what is live is due, what passed since the marks is noted as missed."""
@@ -134,6 +135,7 @@ class Rounds:
             one.waiting = deque(meter for meter in one.waiting if meter in kept)
             one.task = task or one.task
         self.plan = plan
+        self._next.clear()
         for task in plan.tasks:
             self._made_until.setdefault(task.name, plan.valid_from)
 
@@ -141,20 +143,28 @@ class Rounds:
         self._passed.append((task, address, slots_between(task.schedule, self.plan.timezone, after, until)))
 
     def make_due(self, now: datetime) -> None:
-        """Make the rounds of all slots up to now that were not made yet."""
+        """Make the rounds of all slots up to now that were not made yet.
+
+        A wall clock that steps back repeats no slot: only what lies after the last slot made is looked at.
+        """
         for task in self.plan.tasks:
-            made_until = self._made_until[task.name]
-            if now <= made_until:
-                continue  # the wall clock stepped back: slots never repeat
-            slots = slots_between(task.schedule, self.plan.timezone, made_until, now)
+            if now < self._next_slot(task):
+                continue
             latest = None
-            for slot in slots:
+            for slot in slots_between(task.schedule, self.plan.timezone, self._made_until[task.name], now):
                 if latest is not None:
                     self._pass_by(task, latest)
                 latest = slot
             if latest is not None:
                 self._add(task, latest)
             self._made_until[task.name] = now
+            del self._next[task.name]
+
+    def _next_slot(self, task: PlanTask) -> datetime:
+        """Return the first slot of a task that was not made yet; computed once for each."""
+        if task.name not in self._next:
+            self._next[task.name] = next_slot(task.schedule, self.plan.timezone, self._made_until[task.name])
+        return self._next[task.name]
 
     def _pass_by(self, task: PlanTask, slot: datetime) -> None:
         for address in task.meters:
@@ -217,10 +227,6 @@ class Rounds:
         """True while slots that passed unasked are still to be noted."""
         return bool(self._passed)
 
-    def next_due(self, now: datetime) -> datetime | None:
-        """Return the next slot of any task after now; None without tasks."""
-        zone = self.plan.timezone
-        after = (max(now, self._made_until.get(task.name, now)) for task in self.plan.tasks)
-        return min(
-            (next_slot(task.schedule, zone, at) for task, at in zip(self.plan.tasks, after, strict=True)), default=None
-        )
+    def next_due(self) -> datetime | None:
+        """Return the next slot of any task; None without tasks."""
+        return min((self._next_slot(task) for task in self.plan.tasks), default=None)

@@ -1,6 +1,7 @@
 """The worker of one bus: plain blocking steps, one exchange or one commit each, driven by `app.py` or a test.
 
-Order of a step: a job of the control socket (one exchange of it), what is due live, what passed unasked, a commit.
+Order of a step: a job of the control socket (one exchange of it, turn about with the polls); slots that passed
+unasked; what is due; a commit.
 The worker owns its link. A lost port is opened again with a growing pause; meanwhile its slots end as `port_gone`.
 Records reach the store in groups: every `commit_polls` polls, or `commit_s` after the first, or when a round ends.
 """
@@ -17,8 +18,8 @@ from edge.bus.runner import run_exchange
 from edge.bus.trace import TraceRing
 from edge.clock import Clock
 from edge.config.settings import Bus
-from edge.errors import LinkError, StoreError
-from edge.health.model import Health
+from edge.errors import EdgeError, LinkError, StoreError
+from edge.health.model import Answer, Health
 from edge.poll.meter_poll import MeterPoll
 from edge.poll.plan import PolledMeter, Round, Rounds
 from edge.protocols.drivers import driver
@@ -85,6 +86,7 @@ class BusWorker:
     _polled: tuple[Round, str] | None = None
     _silent: set[str] = field(default_factory=set)
     _late: frozenset[str] = frozenset()
+    _had_job: bool = False
     _new_plan: tuple[Plan, Mapping[str, PolledMeter]] | None = None
 
     def start(self) -> None:
@@ -93,20 +95,23 @@ class BusWorker:
 
     def step(self) -> float:
         """Do the next piece of work; return the monotonic time of the next one."""
-        now = self.clock.monotonic()
         self._take_new_plan()
-        if self.jobs and self._poll is None:
+        if self._is_jobs_turn():
             self._step_job()
-            return now
+            return self.clock.monotonic()
         self.rounds.make_due(self.clock.utc_now())
+        if len(self._buffer) >= _MOST_BUFFERED:
+            self._commit_if_due(is_idle=True)
+            return self._store_retry_at
         if self._poll is None:
+            # In the order of their slots, as the store wants them: what expired, what passed, what is due.
             self._note_expired()
-            self._begin_poll()
+            self._note_passed()
+            if not self.rounds.has_passed:
+                self._begin_poll()
         if self._poll is not None:
             self._step_poll(self._poll)
-        elif self.rounds.has_passed and len(self._buffer) < _MOST_BUFFERED:
-            self._note_passed()
-        else:
+        elif not self.rounds.has_passed:
             self._commit_if_due(is_idle=True)
             return self._next_wake()
         self._commit_if_due(is_idle=False)
@@ -136,6 +141,9 @@ class BusWorker:
         )
         self.health.count(f"exchanges.{self.bus.name}.{outcome.verdict.value}")
         if outcome.verdict is Verdict.PORT_GONE:
+            lost = LinkError("E-BUS-104", port=self.bus.port, detail="it vanished while it was in use")
+            if self.health.fails(f"port {self.bus.name}", lost):
+                log.warning("bus %s: %s", self.bus.name, lost)
             self.drop_link()
         return outcome
 
@@ -159,7 +167,8 @@ class BusWorker:
         if self._link is None:
             self._link = self.open_link()
             self._reopen_tries = 0
-            self.health.clear(f"port.{self.bus.name}")
+            if self.health.holds(f"port {self.bus.name}"):
+                log.info("bus %s: port %s is open", self.bus.name, self.bus.port)
         return self._link
 
     def _has_link(self) -> bool:
@@ -172,15 +181,21 @@ class BusWorker:
             self._require_link()
         except LinkError as exc:
             pause = _REOPEN_S[min(self._reopen_tries, len(_REOPEN_S) - 1)]
-            if self._reopen_tries == 0:
+            if self.health.fails(f"port {self.bus.name}", exc):
                 log.warning("bus %s: %s", self.bus.name, exc)
-            self.health.raise_condition(f"port.{self.bus.name}", exc.code, **exc.values)
             self._reopen_tries += 1
             self._reopen_at = self.clock.monotonic() + pause
             return False
         return True
 
     # Jobs of the control socket.
+
+    def _is_jobs_turn(self) -> bool:
+        """Return True if a job goes next: between polls, and turn about with them, so that neither starves."""
+        if not self.jobs or self._poll is not None:
+            return False
+        self._had_job = not self._had_job
+        return self._had_job or not self.rounds.has_waiting
 
     def _step_job(self) -> None:
         job = self.jobs[0]
@@ -190,7 +205,7 @@ class BusWorker:
     # Polling.
 
     def _begin_poll(self) -> None:
-        if len(self._buffer) >= _MOST_BUFFERED or not self.rounds.has_waiting or not self._has_link():
+        if not self.rounds.has_waiting or not self._has_link():
             return
         due = self.rounds.next_poll(self.clock.utc_now())
         if due is None:
@@ -259,20 +274,21 @@ class BusWorker:
         self._report(address, reason, poll)
 
     def _report(self, address: str, reason: SlotReason | None, poll: MeterPoll) -> None:
-        name = f"meter.{address}"
+        claim = f"meter {address}"
         if reason is None:
-            self.health.mark(name, self.clock.utc_now())
-            self.health.clear(name)
+            was_failing = self.health.answer(claim) is Answer.NO
+            self.health.seen(claim)
+            self.health.holds(claim)
+            if was_failing:
+                log.info("bus %s: meter %s answers again", self.bus.name, address)
             return
         verdict = poll.verdict if poll.verdict is not Verdict.OK else Verdict.REFUSED
-        detail = next(iter(poll.details.values()), "")
-        count = sum(len(outcome.raw) for outcome in poll.failures)
-        if verdict.code and not self.health.has(name, verdict.code):
-            log.warning("bus %s, meter %s: %s %s", self.bus.name, address, verdict.value, detail)
         if verdict.code:
-            self.health.raise_condition(
-                name, verdict.code, bus=self.bus.name, meter=address, detail=detail, other=detail, count=count
-            )
+            detail = next(iter(poll.details.values()), "")
+            count = sum(len(outcome.raw) for outcome in poll.failures)
+            fault = EdgeError(verdict.code, meter=address, detail=detail, other=detail, count=count)
+            if self.health.fails(claim, fault):
+                log.warning("bus %s: %s", self.bus.name, fault)
 
     def _stamp(self) -> Stamp:
         return Stamp(
@@ -325,19 +341,18 @@ class BusWorker:
         try:
             self.sink.append(self._buffer)
         except StoreError as exc:
-            if not self.health.has("store", exc.code):
+            if self.health.fails("store", exc):
                 log.error("%s", exc)  # noqa: TRY400 - a condition with a cause and a next act, not a defect of ours
-            self.health.raise_condition("store", exc.code, **exc.values)
             self._store_retry_at = self.clock.monotonic() + self.commit.after_s
             return
         self.health.count("records.stored", len(self._buffer))
-        self.health.mark("store", self.clock.utc_now())
-        self.health.clear("store")
+        self.health.seen("store")
+        self.health.holds("store")
         self._buffer = []
 
     def _next_wake(self) -> float:
         now, wall = self.clock.monotonic(), self.clock.utc_now()
-        due = self.rounds.next_due(wall)
+        due = self.rounds.next_due()
         wait = _IDLE_S if due is None else min(_IDLE_S, max(0.0, (due - wall).total_seconds()))
         return now + (wait if not self.jobs else 0.0)
 

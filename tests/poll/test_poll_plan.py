@@ -43,7 +43,7 @@ def test_first_start_waits_for_the_next_slot():
     rounds = rounds_at(start, A, valid_from=start)
     assert [] == polled(rounds, start)
     assert [] == passed(rounds)
-    assert T0 + timedelta(minutes=15) == rounds.next_due(start)
+    assert T0 + timedelta(minutes=15) == rounds.next_due()
 
 
 def test_a_slot_polls_each_meter_once():

@@ -1,0 +1,105 @@
+"""The half that forwards: network, keys and the store; no serial port, and the meter register is never opened."""
+
+import random
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from edge import __version__
+from edge.app.daemon import STORE_FILE, Half
+from edge.app.threads import Worker
+from edge.clock import Clock
+from edge.config.settings import Settings
+from edge.control.jobs import Job
+from edge.control.server import Reply
+from edge.errors import ControlError
+from edge.forward.settings import forward_settings, link_options
+from edge.forward.worker import BrokerLink, ForwardWorker
+from edge.health.model import Health
+from edge.identity.keys import load_signer, load_verifier
+from edge.mqtt_link import MqttLink
+from edge.store.database import open_database
+from edge.store.outbox import Outbox
+
+
+@contextmanager
+def open_forward(settings: Settings, base_dir: Path, clock: Clock, health: Health) -> Iterator["ForwardHalf"]:
+    """Open the forwarding half: keys, the store, and the worker."""
+    signer = load_signer(base_dir / settings.identity.batch_key)
+    centre = load_verifier(base_dir / settings.centre.key)
+    path, max_mib = settings.state_dir / STORE_FILE, settings.store.max_mib
+
+    def make_link(url: str, will: tuple[str, bytes, int, bool]) -> BrokerLink:
+        return MqttLink(link_options(settings, base_dir, url, will), clock)
+
+    with (
+        open_database(path, max_mib=max_mib, clock=clock) as database,
+        open_database(path, max_mib=max_mib, check=False, clock=clock) as own,
+    ):
+        worker = ForwardWorker(
+            forward_settings(settings, __version__),
+            outbox=Outbox(database, clock),
+            signer=signer,
+            centre=centre,
+            clock=clock,
+            make_link=make_link,
+            rng=random.Random(),
+            health=health,
+        )
+        yield ForwardHalf(settings, clock, worker, Outbox(own, clock))
+
+
+class _Stepped:
+    """The forwarder as a thread drives it."""
+
+    def __init__(self, worker: ForwardWorker, clock: Clock) -> None:
+        self._worker = worker
+        self._clock = clock
+
+    def step(self) -> float:
+        """Do one network turn or one seal."""
+        return self._worker.step(self._clock.monotonic())
+
+    def stop(self) -> None:
+        """Say goodbye to the broker."""
+        self._worker.stop()
+
+
+class ForwardHalf:
+    """One worker; the main thread answers `status` from a connection of its own to the store."""
+
+    name: Half = "forward"
+
+    def __init__(self, settings: Settings, clock: Clock, worker: ForwardWorker, outbox: Outbox) -> None:
+        self._settings = settings
+        self._worker = _Stepped(worker, clock)
+        self._outbox = outbox
+
+    def workers(self) -> list[tuple[str, Worker]]:
+        """Return the forwarder."""
+        return [("forward", self._worker)]
+
+    def start_job(self, job: Job, reply: Reply, nudge: Callable[[str], None]) -> None:
+        """Refuse: this half has no bus and no register."""
+        raise ControlError("E-CTL-114", job=type(job).__name__)
+
+    def tend(self) -> None:
+        """Do nothing: all of it is done in the worker."""
+
+    def status(self) -> dict[str, object]:
+        """Return what waits, what is unsent, and what the last receipt covers."""
+        counts, head = self._outbox.counts(), self._outbox.head()
+        oldest = counts.oldest_unsent_at
+        return {
+            "brokers": list(self._settings.mqtt.endpoints) if self._settings.mqtt else [],
+            "epoch": head.epoch.hex(),
+            "next_seq": head.next_seq,
+            "waiting_readings": counts.waiting,
+            "unsent_batches": counts.unsent,
+            "archived_batches": counts.archived,
+            "quarantined_batches": counts.quarantined,
+            "damaged_rows": counts.damaged,
+            "oldest_unsent": oldest.isoformat(timespec="seconds") if oldest else None,
+            "store_bytes": counts.size_bytes,
+            "store_limit_bytes": counts.limit_bytes,
+        }

@@ -1,0 +1,251 @@
+"""The worker of one bus, whole: simulated meters on a wire of virtual time, records in a list."""
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from edge.bus.memory_link import MemoryLink
+from edge.clock import ManualClock
+from edge.config.settings import Bus
+from edge.errors import LinkError, StoreError
+from edge.health.model import Answer, Health
+from edge.poll.jobs import ReadRun
+from edge.poll.meter_poll import MeterPoll
+from edge.poll.plan import PolledMeter, Rounds
+from edge.poll.worker import BusWorker, CommitRule
+from edge.protocols.drivers import driver
+from edge.protocols.exchange import Timing
+from edge.reading.plan import Plan, PlanTask, Schedule
+from edge.reading.record import SlotState
+from edge.reading.verdict import SlotReason
+from edge.sim.faults import parse_fault
+from edge.sim.meter import SimMeter
+from edge.sim.wire import SimWire
+
+T0 = datetime(2026, 3, 1, 0, 0, 30, tzinfo=UTC)
+MINUTE = Schedule(every_s=60)
+ITEMS = ("energy_active_import_total", "energy_active_import_t1", "voltage_l1", "voltage_l2")
+A, B, C = "202311000001", "202311000002", "202311000003"
+
+
+class ListSink:
+    def __init__(self):
+        self.records, self.commits, self.is_full = [], [], False
+
+    def append(self, records):
+        if self.is_full:
+            raise StoreError("E-STO-101")
+        self.records += records
+        self.commits.append(len(records))
+
+
+class Way:
+    def __init__(self):
+        self.is_closed, self.documents = False, []
+
+    def put(self, document):
+        self.documents.append(document)
+
+    def end(self, document=None):
+        self.documents.append({"done": True, **(document or {})})
+
+    def fail(self, error):
+        self.documents.append({"error": error.code})
+
+
+class Site:
+    """A bus with meters, on virtual time."""
+
+    def __init__(self, *meters, faults=None, items=ITEMS, marks=None, commit=None, **bus):
+        self.clock = ManualClock(now=T0)
+        self.sink, self.health, self.learned = ListSink(), Health(self.clock), []
+        self.sims = {
+            address: SimMeter(address, faults=tuple(parse_fault(one) for one in (faults or {}).get(address, ())))
+            for address in meters
+        }
+        self.port_is_there = True
+        self.links = []
+        plan = Plan(T0 - timedelta(seconds=1), "Asia/Shanghai", (PlanTask("load", MINUTE, items, tuple(meters)),))
+        self.worker = BusWorker(
+            bus=Bus(name="A", port="memory", **bus),
+            clock=self.clock,
+            sink=self.sink,
+            health=self.health,
+            open_link=self.open_link,
+            rounds=Rounds(plan, dict(marks or {})),
+            meters={address: PolledMeter(address, "A", "dlt645-2007") for address in meters},
+            commit=commit or CommitRule(),
+            learn=lambda address, refused: self.learned.append((address, refused)),
+        )
+        self.worker.start()
+
+    def open_link(self):
+        if not self.port_is_there:
+            raise LinkError("E-BUS-101", port="memory", detail="gone")
+        link = MemoryLink(self.clock, SimWire(tuple(self.sims.values()), self.clock))
+        self.links.append(link)
+        return link
+
+    def run_until(self, seconds):
+        end = self.clock.monotonic() + seconds
+        while self.clock.monotonic() < end:
+            wake = self.worker.step()
+            if wake > self.clock.monotonic():
+                self.clock.sleep(wake - self.clock.monotonic())
+
+    def by_meter(self):
+        found = {}
+        for record in self.sink.records:
+            found.setdefault(record.meter, []).append(record)
+        return found
+
+
+def slot(minute):
+    return datetime(2026, 3, 1, 0, minute, tzinfo=UTC)
+
+
+def test_three_rounds_of_healthy_meters():
+    """Each meter is read once a slot, at its slot, with the values that the meter held at that moment."""
+    site = Site(A, B)
+    site.run_until(190)
+    for address in (A, B):
+        records = site.by_meter()[address]
+        assert [slot(1), slot(2), slot(3)] == [record.slot_at for record in records]
+        for record in records:
+            assert SlotState.READ == record.state
+            truth = site.sims[address].truth("02010100", record.stamp.at)
+            assert truth[0] == record.values["voltage_l1"]
+            assert record.stamp.at - record.slot_at < timedelta(seconds=5)
+
+
+def test_a_dead_meter_is_missing_and_its_neighbours_are_read():
+    """Silence is recorded with its reason, the condition names it, the others lose nothing."""
+    site = Site(A, B, C, faults={B: ["dead"]})
+    site.run_until(80)
+    records = site.by_meter()
+    assert [(SlotState.MISSING_OPEN, SlotReason.SILENCE)] == [(one.state, one.reason) for one in records[B]]
+    assert SlotState.READ == records[A][0].state == records[C][0].state
+    assert Answer.NO is site.health.answer(f"meter {B}")
+    assert Answer.YES is site.health.answer(f"meter {A}")
+
+
+def test_a_known_dead_meter_costs_one_try():
+    """After a silent round a meter is asked once, not twice, in the next."""
+    site = Site(A, faults={A: ["dead"]})
+    site.run_until(140)
+    assert [2, 1] == [record.tries for record in site.by_meter()[A]]
+
+
+def test_refused_blocks_are_learned():
+    """A meter that refuses blocks is read singly in the same poll, and the refusal is handed on."""
+    site = Site(A, faults={A: ["no-blocks"]})
+    site.run_until(40)
+    record = site.by_meter()[A][0]
+    assert set(ITEMS) == set(record.values)
+    assert [(A, frozenset({"0001FF00", "0201FF00"}))] == site.learned
+
+
+def test_records_are_committed_in_groups():
+    """So many polls make a commit; what is left is committed when the round ends."""
+    site = Site(A, B, C, commit=CommitRule(polls=2, after_s=60))
+    site.run_until(45)
+    assert [2, 1] == site.sink.commits
+
+
+def test_a_full_store_loses_nothing():
+    """What could not be stored waits in memory, and is stored when there is room again."""
+    site = Site(A)
+    site.sink.is_full = True
+    site.run_until(100)
+    assert [] == site.sink.records
+    assert Answer.NO is site.health.answer("store")
+    site.sink.is_full = False
+    site.run_until(60)
+    assert [slot(1), slot(2), slot(3)] == [record.slot_at for record in site.sink.records]
+    assert Answer.YES is site.health.answer("store")
+
+
+def test_a_vanished_port_is_named_and_opened_again():
+    """The round under way ends as port_gone; polling goes on when the port is back."""
+    site = Site(A)
+    site.run_until(40)
+    site.port_is_there = False
+    site.links[-1].vanish()
+    site.run_until(60)
+    assert Answer.NO is site.health.answer("port A")
+    site.port_is_there = True
+    site.run_until(120)
+    states = [(record.slot_at, record.state, record.reason) for record in site.by_meter()[A]]
+    assert (slot(1), SlotState.READ, None) == states[0]
+    assert (slot(2), SlotState.MISSING_OPEN, SlotReason.PORT_GONE) == states[1]
+    assert (slot(3), SlotState.READ, None) == states[2]
+    assert Answer.YES is site.health.answer("port A")
+
+
+def test_a_bus_that_is_too_slow_names_what_it_did_not_reach():
+    """Meters that the round did not reach in time are missing with reason overrun; no slot is without a record."""
+    meters = tuple(f"2023110000{n:02d}" for n in range(60))
+    site = Site(*meters, baud=600)
+    site.run_until(200)
+    for address in meters:
+        slots = [record.slot_at for record in site.by_meter()[address]]
+        assert [slot(1), slot(2)] == slots[:2]
+    reasons = {record.reason for record in site.sink.records}
+    assert SlotReason.OVERRUN in reasons
+
+
+def test_slots_missed_while_down_come_first_and_in_order():
+    """The store wants each meter's slots in order: what passed while down is recorded before anything live."""
+    site = Site(A, marks={("load", A): slot(0) - timedelta(minutes=5)})
+    site.worker.rounds.note_earlier(
+        Plan(T0 - timedelta(hours=1), "Asia/Shanghai", (PlanTask("load", MINUTE, ITEMS, (A,)),))
+    )
+    site.run_until(40)
+    records = site.by_meter()[A]
+    assert [slot(0) - timedelta(minutes=n) for n in (4, 3, 2, 1, 0)] == [one.slot_at for one in records[:5]]
+    assert {SlotReason.GATEWAY_DOWN} == {one.reason for one in records[:5]}
+    assert (slot(1), SlotState.READ) == (records[5].slot_at, records[5].state)
+
+
+def test_a_job_reads_between_the_polls():
+    """A person's read is answered with values, and the round still reads every meter."""
+    site = Site(A, B)
+    way = Way()
+    keys = ("voltage_l1", "voltage_l2", "voltage_l3")
+    site.run_until(30)
+    poll = MeterPoll(B, keys, driver("dlt645-2007"), Timing(), 2)
+    site.worker.jobs.append(ReadRun(poll, site.clock, way))
+    site.run_until(30)
+    result = way.documents[-1]["result"]
+    assert "ok" == result["verdict"]
+    assert list(keys) == [one["quantity"] for one in result["readings"]]
+    assert {A, B} == set(site.by_meter())
+
+
+def test_a_job_whose_asker_left_ends():
+    """Nothing is asked for somebody who has gone."""
+    site = Site(A)
+    way = Way()
+    way.is_closed = True
+    site.worker.jobs.append(ReadRun(MeterPoll(A, ("voltage_l1",), driver("dlt645-2007"), Timing(), 1), site.clock, way))
+    site.run_until(2)
+    assert [] == way.documents
+    assert not site.worker.jobs
+
+
+def test_stopping_commits_what_is_buffered():
+    """Nothing that was read is left in memory at the end."""
+    site = Site(A, commit=CommitRule(polls=100, after_s=300))
+    while not site.worker._buffer:
+        site.worker.step()
+        site.clock.sleep(0.5)
+    site.worker.stop()
+    assert 1 == len(site.sink.records)
+
+
+@pytest.mark.parametrize(("fault", "reason"), [("bad-checksum", "bad_checksum"), ("wrong-address", "wrong_address")])
+def test_each_fault_gives_its_reason(fault, reason):
+    """What happened on the wire is the reason of the missing slot."""
+    site = Site(A, faults={A: [fault]})
+    site.run_until(40)
+    assert [reason] == [record.reason.value for record in site.by_meter()[A]]
