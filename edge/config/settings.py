@@ -10,17 +10,26 @@ from pathlib import Path
 from typing import Annotated, Literal
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic.config import JsonDict
+from pydantic_core import PydanticCustomError
 
 from edge.reading.quantities import expand_item
 
-Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{1,32}$")]
+NAME_PATTERN = r"^[A-Za-z0-9_-]{1,32}$"
+# A text that names a file or folder: `load.py` makes it absolute, seen from the folder of the settings file.
+IS_PATH: JsonDict = {"format": "path"}
+
+Name = Annotated[str, Field(pattern=NAME_PATTERN)]
 Protocol = Literal["dlt645-2007", "dlt645-1997"]
 Parity = Literal["even", "odd", "none"]
 
-_DURATION = re.compile(r"(\d{1,6})(ms|s|m|h|d)")
+_DURATION = re.compile(r"([0-9]{1,6})(ms|s|m|h|d)")
 _SECONDS = {"ms": 0.001, "s": 1, "m": 60, "h": 3600, "d": 86400}
 _DAY_S = 86400
+_BROKER = re.compile(r"mqtts?://(\[[0-9A-Fa-f:]+\]|[A-Za-z0-9._-]+)(?::([0-9]{1,5}))?")
+_LAST_PORT = 65535
+_SHORTEST_RESEND_S = 0.1
 
 
 def parse_duration(text: str) -> float:
@@ -29,6 +38,43 @@ def parse_duration(text: str) -> float:
     if match is None:
         raise ValueError(f'"{text}" is no duration: write a number and ms, s, m, h or d, as in "15m"')
     return int(match[1]) * _SECONDS[match[2]]
+
+
+def _check_duration(text: str) -> str:
+    try:
+        parse_duration(text)
+    except ValueError:
+        raise PydanticCustomError("E-CFG-044", '"{value}" is no duration', {"value": text}) from None
+    return text
+
+
+def _check_time(text: str) -> str:
+    if not re.fullmatch(r"([01][0-9]|2[0-3]):[0-5][0-9]", text):
+        raise PydanticCustomError("E-CFG-046", '"{value}" is no time of day', {"value": text})
+    time.fromisoformat(text)
+    return text
+
+
+def _check_item(item: str) -> str:
+    try:
+        expand_item(item)
+    except KeyError:
+        raise PydanticCustomError("E-CFG-048", 'item "{value}" is not known', {"value": item}) from None
+    return item
+
+
+def _check_broker(url: str) -> str:
+    match = _BROKER.fullmatch(url)
+    if match is None or not 0 < int(match[2] or 1) <= _LAST_PORT:
+        raise PydanticCustomError("E-CFG-047", '"{value}" is no broker', {"value": url})
+    return url
+
+
+# The type of an error raised here is its code in the catalogue.
+Duration = Annotated[str, AfterValidator(_check_duration)]
+TimeOfDay = Annotated[str, AfterValidator(_check_time)]
+Item = Annotated[str, AfterValidator(_check_item)]
+Broker = Annotated[str, AfterValidator(_check_broker)]
 
 
 class _Table(BaseModel):
@@ -41,7 +87,12 @@ class Gateway(_Table):
     id: Name = Field(description="name of this gateway at the centre; never changes")
     tenant: Name = Field(description="name of the utility; part of every topic")
     timezone: str = Field("Asia/Shanghai", description="the meters keep this zone's time")
-    state_dir: str = Field("/var/lib/edge", description="readings, register and sockets; local disk")
+    state_dir: str = Field(
+        "/var/lib/edge",
+        min_length=1,
+        description="readings, register and sockets; local disk",
+        json_schema_extra=IS_PATH,
+    )
     clock: Literal["auto", "rtc", "synchronised"] = Field(
         "auto",
         description="auto: ask the kernel; else your word that this machine's clock is kept by other means",
@@ -53,14 +104,19 @@ class Gateway(_Table):
         try:
             ZoneInfo(name)
         except (ZoneInfoNotFoundError, ValueError, OSError):
-            raise ValueError(f'"{name}" is no time zone: write one like "Asia/Shanghai"') from None
+            raise PydanticCustomError("E-CFG-043", '"{value}" is no time zone', {"value": name}) from None
         return name
 
 
 class Identity(_Table):
     """Which key signs the batches."""
 
-    batch_key: str = Field("batch.key", description="Ed25519 private key, made by `edge keys new`; mode 0600")
+    batch_key: str = Field(
+        "batch.key",
+        min_length=1,
+        description="Ed25519 private key, made by `edge keys new`; mode 0600",
+        json_schema_extra=IS_PATH,
+    )
 
 
 class Bus(_Table):
@@ -82,22 +138,17 @@ class Monthly(_Table):
     """A day of each month at a local time."""
 
     day: int = Field(ge=1, le=28, description="day of the month; 28 is the last that every month has")
-    at: str = Field(description='local time, as in "00:10"')
-
-    @field_validator("at")
-    @classmethod
-    def _is_time(cls, text: str) -> str:
-        return _check_time(text)
+    at: TimeOfDay = Field(description='local time, as in "00:10"')
 
 
 class Task(_Table):
     """What is read, from whom, when. Exactly one of every, at, monthly."""
 
     name: Name = Field(description="name of the task; part of every slot")
-    every: str | None = Field(None, description='period, as in "15m"; slots are aligned to the wall clock')
-    at: str | None = Field(None, description='daily at a local time, as in "00:05"')
+    every: Duration | None = Field(None, description='period, as in "15m"; slots are aligned to the wall clock')
+    at: TimeOfDay | None = Field(None, description='daily at a local time, as in "00:05"')
     monthly: Monthly | None = Field(None, description="monthly, as in { day = 1, at = '00:10' }")
-    items: tuple[str, ...] = Field(min_length=1, description='quantity keys, groups, or "di:00010000"', strict=False)
+    items: tuple[Item, ...] = Field(min_length=1, description='quantity keys, groups, or "di:00010000"', strict=False)
     meters: tuple[str, ...] = Field(("*",), min_length=1, description='addresses, tags, or "*"', strict=False)
     priority: int = Field(1, ge=0, le=9, description="lower goes first when the bus is short of time")
 
@@ -107,62 +158,51 @@ class Task(_Table):
         if text is not None:
             seconds = parse_duration(text)
             if not 1 <= seconds <= _DAY_S or seconds % 1 or _DAY_S % seconds:
-                raise ValueError(f'"{text}" does not divide the day: slots would drift over midnight')
+                raise PydanticCustomError("E-CFG-045", '"{value}" does not divide the day', {"value": text})
         return text
-
-    @field_validator("at")
-    @classmethod
-    def _is_time(cls, text: str | None) -> str | None:
-        return None if text is None else _check_time(text)
-
-    @field_validator("items")
-    @classmethod
-    def _are_known(cls, items: tuple[str, ...]) -> tuple[str, ...]:
-        for item in items:
-            try:
-                expand_item(item)
-            except KeyError:
-                raise ValueError(f'item "{item}" is not known') from None
-        return items
 
     @model_validator(mode="after")
     def _has_one_schedule(self) -> "Task":
         if sum(value is not None for value in (self.every, self.at, self.monthly)) != 1:
-            raise ValueError("a task has exactly one of every, at, monthly")
+            raise PydanticCustomError("E-CFG-051", "a task has exactly one of every, at, monthly")
         return self
 
 
 class Mqtt(_Table):
     """The way to the broker."""
 
-    endpoints: tuple[str, ...] = Field(min_length=1, description="mqtt(s)://host:port, tried in turn", strict=False)
-    ca: str | None = Field(None, description="PEM file of the CA that signed the broker's certificate")
-    certificate: str | None = Field(None, description="PEM file of this gateway's TLS certificate")
-    key: str | None = Field(None, description="PEM file of its private key; mode 0600")
+    endpoints: tuple[Broker, ...] = Field(min_length=1, description="mqtt(s)://host:port, tried in turn", strict=False)
+    ca: str | None = Field(
+        None,
+        min_length=1,
+        description="PEM file of the CA that signed the broker's certificate",
+        json_schema_extra=IS_PATH,
+    )
+    certificate: str | None = Field(
+        None, min_length=1, description="PEM file of this gateway's TLS certificate", json_schema_extra=IS_PATH
+    )
+    key: str | None = Field(
+        None, min_length=1, description="PEM file of its private key; mode 0600", json_schema_extra=IS_PATH
+    )
     username: str | None = Field(None, description="where the broker asks for one")
-    password_file: str | None = Field(None, description="file with the password; mode 0600")
+    password_file: str | None = Field(
+        None, min_length=1, description="file with the password; mode 0600", json_schema_extra=IS_PATH
+    )
     window: int = Field(12, ge=1, le=64, description="batches under way without a receipt")
-    resend: str = Field("30s", description="a batch without a receipt is sent again after this, then slower")
+    resend: Duration = Field("30s", description="a batch without a receipt is sent again after this, then slower")
     version: Literal["3.1.1", "5"] = Field("3.1.1", description="MQTT version")
-
-    @field_validator("endpoints")
-    @classmethod
-    def _are_urls(cls, urls: tuple[str, ...]) -> tuple[str, ...]:
-        for url in urls:
-            if not re.fullmatch(r"mqtts?://(\[[0-9A-Fa-f:]+\]|[A-Za-z0-9._-]+)(:\d{1,5})?", url):
-                raise ValueError(f'"{url}" is no broker: write mqtts://host:8883 or mqtt://host:1883')
-        return urls
 
     @field_validator("resend")
     @classmethod
-    def _is_duration(cls, text: str) -> str:
-        parse_duration(text)
+    def _is_no_storm(cls, text: str) -> str:
+        if parse_duration(text) < _SHORTEST_RESEND_S:
+            raise PydanticCustomError("E-CFG-015", "{value} is too short", {"value": text, "limit": "100ms"})
         return text
 
     @model_validator(mode="after")
     def _has_both(self) -> "Mqtt":
         if (self.certificate is None) != (self.key is None):
-            raise ValueError("certificate and key belong together: give both or none")
+            raise PydanticCustomError("E-CFG-050", "certificate and key belong together: give both or none")
         return self
 
 
@@ -170,13 +210,7 @@ class Batch(_Table):
     """When readings are sealed into a batch."""
 
     max_readings: int = Field(4096, ge=1, le=16384, description="an envelope is at most 64 KiB in any case")
-    max_age: str = Field("15m", description="the oldest reading waits at most this long")
-
-    @field_validator("max_age")
-    @classmethod
-    def _is_duration(cls, text: str) -> str:
-        parse_duration(text)
-        return text
+    max_age: Duration = Field("15m", description="the oldest reading waits at most this long")
 
 
 class Store(_Table):
@@ -185,19 +219,15 @@ class Store(_Table):
     max_mib: int = Field(512, ge=4, le=65536, description="bound of the store's file")
     commit_polls: int = Field(16, ge=1, le=1000, description="polls per commit: fewer lose less, wear more")
     commit_s: float = Field(5.0, ge=0, le=300, description="longest wait for a commit")
-    open_slots: str = Field("7d", description="how long a missing slot may still be refilled")
-
-    @field_validator("open_slots")
-    @classmethod
-    def _is_duration(cls, text: str) -> str:
-        parse_duration(text)
-        return text
+    open_slots: Duration = Field("7d", description="how long a missing slot may still be refilled")
 
 
 class Centre(_Table):
     """The other end."""
 
-    key: str = Field("centre.pub", description="public key that verifies receipts")
+    key: str = Field(
+        "centre.pub", min_length=1, description="public key that verifies receipts", json_schema_extra=IS_PATH
+    )
 
 
 class Settings(_Table):
@@ -217,10 +247,3 @@ class Settings(_Table):
     def state_dir(self) -> Path:
         """The state directory."""
         return Path(self.gateway.state_dir)
-
-
-def _check_time(text: str) -> str:
-    if not re.fullmatch(r"([01]\d|2[0-3]):[0-5]\d", text):
-        raise ValueError(f'"{text}" is no time of day: write it as "00:05"')
-    time.fromisoformat(text)
-    return text

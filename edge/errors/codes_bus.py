@@ -39,6 +39,90 @@ CODES: Codes = {
             "执行 sudo usermod -aG dialout $USER 后重新登录",
         ),
     ),
+    "E-BUS-104": (
+        (
+            "port {port} is gone: {detail}",
+            "the adapter was unplugged, or the serial server closed the connection",
+            "plug the adapter in again, or check the serial server; polling goes on by itself",
+        ),
+        (
+            "端口 {port} 已消失：{detail}",
+            "适配器被拔出，或串口服务器关闭了连接",
+            "重新插好适配器，或检查串口服务器；抄读会自动继续",
+        ),
+    ),
+    "E-BUS-105": (
+        (
+            "port {port} cannot be set to {baud} Bd, parity {parity}",
+            "this adapter or serial server does not offer that speed or parity",
+            "choose another speed or parity for this bus, or use another adapter",
+        ),
+        (
+            "端口 {port} 不能设为 {baud} 波特、校验 {parity}",
+            "该适配器或串口服务器不支持此波特率或校验方式",
+            "为该总线选择其他波特率或校验方式，或更换适配器",
+        ),
+    ),
+    "E-BUS-106": (
+        (
+            "port {port} takes no more bytes",
+            "the adapter hangs, or the serial server does not read",
+            "unplug the adapter and plug it in again, or restart the serial server",
+        ),
+        (
+            "端口 {port} 不再接收数据",
+            "适配器卡死，或串口服务器停止读取",
+            "重新插拔适配器，或重启串口服务器",
+        ),
+    ),
+    "E-BUS-107": (
+        (
+            "serial server {port} cannot be reached: {detail}",
+            "the server is off, its address or port number is wrong, or it serves somebody else",
+            "check its power, network cable and address; many serial servers serve one client at a time",
+        ),
+        (
+            "无法连接串口服务器 {port}：{detail}",
+            "服务器未通电、地址或端口号错误，或正被其他客户端占用",
+            "检查电源、网线和地址；许多串口服务器同时只服务一个客户端",
+        ),
+    ),
+    "E-BUS-108": (
+        (
+            "{port} names no port",
+            "the text is neither a device path nor a serial server's address",
+            "write /dev/..., socket://host:port or rfc2217://host:port",
+        ),
+        (
+            "{port} 不是有效的端口",
+            "既不是设备路径，也不是串口服务器地址",
+            "写成 /dev/...、socket://主机:端口 或 rfc2217://主机:端口",
+        ),
+    ),
+    "E-BUS-109": (
+        (
+            "the simulator cannot offer {port}: {detail}",
+            "the name or the TCP port is taken, or the folder cannot be written",
+            "choose another name or port; --tcp 0 takes a free one",
+        ),
+        (
+            "模拟器无法提供 {port}：{detail}",
+            "名称或 TCP 端口已被占用，或目录不可写",
+            "换一个名称或端口；--tcp 0 自动选取空闲端口",
+        ),
+    ),
+    "E-BUS-110": (
+        (
+            "the simulator cannot do this: {detail}",
+            "a fault, an address or a port of the command line is mistyped",
+            "edge sim --help lists the faults and how they are written",
+        ),
+        (
+            "模拟器无法执行：{detail}",
+            "命令行中的故障、地址或端口写错",
+            "edge sim --help 列出所有故障及写法",
+        ),
+    ),
     "E-BUS-201": (
         (
             "{meter}: silence, no byte came back",

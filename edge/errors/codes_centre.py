@@ -1,5 +1,198 @@
-"""Codes of the part `centre`."""
+"""Codes of the centre: its folder (1xx), what gateways sent (2xx), its ledger (3xx), its broker (4xx)."""
 
 from edge.errors.shape import Codes
 
-CODES: Codes = {}
+CODES: Codes = {
+    "E-CEN-101": (
+        (
+            "{path} exists already",
+            "a centre was made in this folder before; its key must not be lost",
+            "choose another folder, or use the centre that is there: edge centre run {folder}",
+        ),
+        (
+            "{path} 已存在",
+            "该目录中已建立过主站，其密钥不能丢失",
+            "另选目录，或直接使用已有主站：edge centre run {folder}",
+        ),
+    ),
+    "E-CEN-102": (
+        (
+            '"{name}" is no name of a gateway',
+            "a name has 1 to 32 letters, digits, - or _",
+            "give the id that stands in the gateway's edge.toml, table [gateway]",
+        ),
+        (
+            "“{name}”不是有效的网关名称",
+            "名称由 1 到 32 个字母、数字、- 或 _ 组成",
+            "请使用网关 edge.toml 中 [gateway] 表里的 id",
+        ),
+    ),
+    "E-CEN-103": (
+        (
+            "gateway {gateway} is enrolled with another key",
+            "the gateway made a new key, or somebody else claims its name",
+            "compare the fingerprints with the person at the gateway; then enrol again with --replace",
+        ),
+        (
+            "网关 {gateway} 已用另一把密钥登记",
+            "网关更换了密钥，或有人冒用其名称",
+            "与现场人员核对指纹，确认后加 --replace 重新登记",
+        ),
+    ),
+    "E-CEN-104": (
+        (
+            "{path}, line {line}: {detail}",
+            "the meter list has a column `address` (表地址) with 12 digits in each row; Excel drops leading zeros",
+            "correct the list (edge meters export writes a right one) and import it again",
+        ),
+        (
+            "{path} 第 {line} 行：{detail}",
+            "表计清单须有 address（表地址）列，每行 12 位数字；Excel 会丢失前导零",
+            "改正清单（edge meters export 可导出正确格式）后重新导入",
+        ),
+    ),
+    "E-CEN-105": (
+        (
+            '"{text}" is no date or time',
+            "it is written as 2026-11-23 or 2026-11-23T08:00, with +08:00 or Z if it is not this machine's time",
+            "write it so, with --from before --to",
+        ),
+        (
+            "“{text}”不是有效的日期或时间",
+            "写法为 2026-11-23 或 2026-11-23T08:00；非本机时区时加 +08:00 或 Z",
+            "请按此格式填写，且 --from 早于 --to",
+        ),
+    ),
+    "E-CEN-106": (
+        (
+            "{path} cannot be read or written: {detail}",
+            "the folder does not exist, the disk is full, or this user has no right to it",
+            "check the folder and run the command as the user that owns it",
+        ),
+        (
+            "无法读写 {path}：{detail}",
+            "目录不存在、磁盘已满或当前用户无权限",
+            "检查该目录，并以其所有者身份运行命令",
+        ),
+    ),
+    "E-CEN-107": (
+        (
+            "nothing to enrol",
+            "neither a gateway with its public key nor a meter list was given",
+            "edge centre enrol {folder} GATEWAY PUBFILE, or edge centre enrol {folder} --meters FILE",
+        ),
+        (
+            "没有可登记的内容",
+            "既未给出网关及其公钥，也未给出表计清单",
+            "edge centre enrol {folder} 网关名 公钥文件，或 edge centre enrol {folder} --meters 文件",
+        ),
+    ),
+    "E-CEN-201": (
+        (
+            "fork: gateway {gateway} signed two different batches under number {seq}",
+            "the gateway was restored from a copy or cloned, or its key is in other hands",
+            "find out whether two boxes use this key; the second batch is in quarantine, the first one counts",
+        ),
+        (
+            "分叉：网关 {gateway} 用同一序号 {seq} 签署了两个不同批次",
+            "网关从备份恢复或被克隆，或其密钥已泄露",
+            "查明是否有两台设备使用同一密钥；第二个批次已隔离，以第一个为准",
+        ),
+    ),
+    "E-CEN-202": (
+        (
+            "refused: a message under the name of gateway {gateway} does not hold ({reason})",
+            "the gateway is not enrolled here, its key was changed, or the message was forged or damaged",
+            "edge centre enrol with the gateway's public key; if it is enrolled, ask who else uses the broker",
+        ),
+        (
+            "拒收：以网关 {gateway} 名义发来的消息验证不通过（{reason}）",
+            "网关未在此登记、密钥已更换，或消息被伪造或损坏",
+            "用网关公钥执行 edge centre enrol；若已登记，请查明还有谁在使用该消息服务器",
+        ),
+    ),
+    "E-CEN-203": (
+        (
+            "rejected: batch {seq} of gateway {gateway} is signed but cannot be taken in ({reason})",
+            "its chain is broken, or the gateway runs a version that writes what this centre cannot read",
+            "keep the ledger as evidence, compare the versions of gateway and centre; the gateway keeps the batch too",
+        ),
+        (
+            "退回：网关 {gateway} 的批次 {seq} 签名有效但无法入库（{reason}）",
+            "链条断裂，或网关版本写出了本主站无法读取的内容",
+            "保留台账作为证据，核对网关与主站版本；网关也保留了该批次",
+        ),
+    ),
+    "E-CEN-301": (
+        (
+            "the ledger {path} does not obey: {detail}",
+            "the disk is failing or not writable, or another program holds the file",
+            "check the disk and the file's owner; nothing was acknowledged, the gateways send again",
+        ),
+        (
+            "台账 {path} 无法使用：{detail}",
+            "磁盘故障或不可写，或文件被其他程序占用",
+            "检查磁盘和文件所有者；未入库的内容不会确认，网关会重发",
+        ),
+    ),
+    "E-CEN-302": (
+        (
+            "no room for the ledger {path}: {detail}",
+            "the disk is full",
+            "make room; nothing was acknowledged, the gateways send again",
+        ),
+        (
+            "台账 {path} 空间不足：{detail}",
+            "磁盘已满",
+            "清理空间；未入库的内容不会确认，网关会重发",
+        ),
+    ),
+    "E-CEN-303": (
+        (
+            "there is no ledger at {path}",
+            "no gateway was heard yet, or the folder is another one",
+            "edge centre run first, or name the folder that it uses",
+        ),
+        (
+            "{path} 处没有台账",
+            "尚未收到任何网关数据，或目录不对",
+            "先运行 edge centre run，或指定其使用的目录",
+        ),
+    ),
+    "E-CEN-304": (
+        (
+            "the ledger {path} is of layout {found}, this program knows up to {known}",
+            "a newer version of edge wrote it",
+            "use that version; the file was not changed",
+        ),
+        (
+            "台账 {path} 的格式版本为 {found}，本程序最高支持 {known}",
+            "该文件由更新版本的 edge 写入",
+            "请使用该版本；文件未被改动",
+        ),
+    ),
+    "E-CEN-401": (
+        (
+            "the broker denies the centre these topics: {topics}",
+            "the broker's access list does not let this login read them",
+            "let the centre read e1/TENANT/+/up/b/+ and e1/TENANT/+/st, and write e1/TENANT/+/dn/rc and e1/TENANT/c/st",
+        ),
+        (
+            "消息服务器不允许主站订阅：{topics}",
+            "服务器访问控制表未授权该登录名读取",
+            "允许主站读 e1/租户/+/up/b/+ 和 e1/租户/+/st，写 e1/租户/+/dn/rc 和 e1/租户/c/st",
+        ),
+    ),
+    "E-CEN-402": (
+        (
+            "the connection to the broker ended",
+            "the broker was stopped, or the network went away",
+            "nothing to do: the centre connects again by itself",
+        ),
+        (
+            "与消息服务器的连接已断开",
+            "服务器停止或网络中断",
+            "无需处理：主站会自动重连",
+        ),
+    ),
+}

@@ -39,4 +39,44 @@ CODES: Codes = {
         ),
         ("守护进程无法在此工作：{detail}", "无法创建或写入状态目录", "检查配置中的 state_dir、其属主和磁盘"),
     ),
+    "E-CLI-301": (
+        (
+            "no frame to explain",
+            "neither an argument nor anything on standard input",
+            "give the frame in hex: edge explain 68...16, or one a line on standard input",
+        ),
+        (
+            "没有要解释的帧",
+            "既没有参数，标准输入也是终端",
+            "以十六进制给出帧：edge explain 68...16，或从标准输入每行一帧",
+        ),
+    ),
+    "E-CLI-106": (
+        (
+            "the demo's broker is not installed",
+            "the package iotcore is missing",
+            "pip install 'edge[demo]', or make demo",
+        ),
+        ("未安装演示用的代理", "缺少软件包 iotcore", "pip install 'edge[demo]'，或 make demo"),
+    ),
+    "E-CLI-107": (
+        (
+            "the part {part} of the demo does not run: {detail}",
+            "see the lines above; usually something else uses this machine's memory, disk or ports",
+            "run edge demo --dir FOLDER and read the .log files in it",
+        ),
+        (
+            "演示的组成部分 {part} 未能运行：{detail}",
+            "见上文；通常是内存、磁盘或端口被占用",
+            "运行 edge demo --dir 目录 并查看其中的 .log 文件",
+        ),
+    ),
+    "E-CLI-108": (
+        (
+            "{path} exists already",
+            "the demo never writes into an existing folder",
+            "name a folder that does not exist yet",
+        ),
+        ("{path} 已存在", "演示从不写入已有目录", "请指定一个尚不存在的目录"),
+    ),
 }

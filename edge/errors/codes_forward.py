@@ -1,5 +1,414 @@
-"""Codes of the part `forward`."""
+"""Codes of forwarding: the way to the broker (1xx) and delivery to the centre (2xx)."""
 
 from edge.errors.shape import Codes
 
-CODES: Codes = {}
+CODES: Codes = {
+    "E-FWD-101": (
+        (
+            "the name {host} was not found: {detail}",
+            "the name is wrong, or this box has no working name server",
+            "check the endpoint in edge.toml; getent hosts {host}",
+        ),
+        (
+            "找不到主机名 {host}：{detail}",
+            "名称写错，或本机没有可用的域名服务器",
+            "检查 edge.toml 中的 endpoints；getent hosts {host}",
+        ),
+    ),
+    "E-FWD-102": (
+        (
+            "{host}:{port} refuses the connection",
+            "no broker listens there, or a firewall rejects it",
+            "check host and port in edge.toml; ask the centre whether the broker runs",
+        ),
+        (
+            "{host}:{port} 拒绝连接",
+            "该处没有 broker 监听，或被防火墙拒绝",
+            "检查 edge.toml 中的主机和端口；向主站确认 broker 是否运行",
+        ),
+    ),
+    "E-FWD-103": (
+        (
+            "{host}:{port} does not answer the connection",
+            "no way through the network, or a firewall drops the packets in silence",
+            "check the mobile signal or cable and the firewall; readings are kept meanwhile",
+        ),
+        (
+            "{host}:{port} 对连接没有反应",
+            "网络不通，或防火墙静默丢弃报文",
+            "检查移动信号或网线及防火墙；抄表数据会保留",
+        ),
+    ),
+    "E-FWD-104": (
+        (
+            "there is no route to {host}:{port}: {detail}",
+            "the network interface is down or has no address",
+            "check modem or cable: ip address; readings are kept meanwhile",
+        ),
+        (
+            "没有到 {host}:{port} 的路由：{detail}",
+            "网络接口未启动或没有地址",
+            "检查调制解调器或网线：ip address；抄表数据会保留",
+        ),
+    ),
+    "E-FWD-105": (
+        (
+            "{host}:{port} closed the connection before the login: {detail}",
+            "no MQTT broker listens there, or it wants TLS where edge.toml says mqtt://, or it is overloaded",
+            "check scheme and port: mqtts:// with 8883, mqtt:// with 1883",
+        ),
+        (
+            "{host}:{port} 在登录前关闭了连接：{detail}",
+            "该处不是 MQTT broker，或它要求 TLS 而 edge.toml 写的是 mqtt://，或它过载",
+            "检查协议和端口：mqtts:// 用 8883，mqtt:// 用 1883",
+        ),
+    ),
+    "E-FWD-106": (
+        (
+            "the connection to {host}:{port} is gone: {detail}",
+            "the network broke, the broker stopped, or another program logged in with this gateway's id",
+            "nothing: it is tried again; if it repeats, look for a second gateway with the same id",
+        ),
+        (
+            "与 {host}:{port} 的连接已断开：{detail}",
+            "网络中断、broker 停止，或另一程序用同一网关标识登录",
+            "无需操作，会自动重试；若反复出现，检查是否有相同标识的第二台网关",
+        ),
+    ),
+    "E-FWD-107": (
+        (
+            "{host}:{port} took the connection but did not answer the login",
+            "something other than an MQTT broker listens there, or the broker hangs",
+            "check the port; ask the centre to look at the broker",
+        ),
+        (
+            "{host}:{port} 接受了连接但未应答登录",
+            "该处监听的不是 MQTT broker，或 broker 卡死",
+            "检查端口；请主站查看 broker",
+        ),
+    ),
+    "E-FWD-108": (
+        (
+            "the broker does not answer the subscription to {topic}",
+            "the broker hangs or is overloaded",
+            "nothing: the next broker is tried; if it repeats, ask the centre to look at the broker",
+        ),
+        (
+            "broker 未应答对 {topic} 的订阅",
+            "broker 卡死或过载",
+            "无需操作，会尝试下一个 broker；若反复出现请主站查看 broker",
+        ),
+    ),
+    "E-FWD-109": (
+        (
+            "edge.toml names no broker",
+            "the table [mqtt] is missing",
+            'add [mqtt] with endpoints = ["mqtts://broker.example:8883"]; until then readings stay here',
+        ),
+        (
+            "edge.toml 中没有 broker",
+            "缺少 [mqtt] 表",
+            '添加 [mqtt] 及 endpoints = ["mqtts://broker.example:8883"]；在此之前数据保留在本机',
+        ),
+    ),
+    "E-FWD-110": (
+        (
+            '"{url}" is no broker',
+            "the address is not of the form mqtts://host:port",
+            "write it like mqtts://broker.example:8883",
+        ),
+        ("“{url}” 不是 broker 地址", "地址不符合 mqtts://host:port 的形式", "请写成 mqtts://broker.example:8883"),
+    ),
+    "E-FWD-111": (
+        (
+            "the certificate of {host}:{port} is not trusted: {detail}",
+            "it was signed by another CA than the one in edge.toml, or somebody stands in between",
+            "compare the CA file with the centre's; do not go on with a CA that somebody hands you on site",
+        ),
+        (
+            "{host}:{port} 的证书不受信任：{detail}",
+            "证书不是由 edge.toml 中的 CA 签发，或有人从中拦截",
+            "与主站核对 CA 文件；不要使用现场他人提供的 CA",
+        ),
+    ),
+    "E-FWD-112": (
+        (
+            "the certificate of {host}:{port} is for another name: {detail}",
+            "edge.toml names the broker differently from its certificate, or somebody stands in between",
+            "write the endpoint with the name that stands in the certificate",
+        ),
+        (
+            "{host}:{port} 的证书属于另一名称：{detail}",
+            "edge.toml 中的 broker 名称与证书不符，或有人从中拦截",
+            "endpoints 请使用证书中的名称",
+        ),
+    ),
+    "E-FWD-113": (
+        (
+            "the certificate of {host}:{port} has expired: {detail}",
+            "it was not renewed in time, or this box's clock is far ahead",
+            "date shows this box's clock; if it is right, the centre renews the broker's certificate",
+        ),
+        (
+            "{host}:{port} 的证书已过期：{detail}",
+            "证书未及时更新，或本机时钟超前太多",
+            "用 date 查看本机时钟；若时钟正确，请主站更新 broker 证书",
+        ),
+    ),
+    "E-FWD-114": (
+        (
+            "the certificate of {host}:{port} is not valid yet: {detail}",
+            "this box's clock is behind: it has no clock chip and no time from the network yet",
+            "set the clock (timedatectl), or wait until the network gives the time",
+        ),
+        (
+            "{host}:{port} 的证书尚未生效：{detail}",
+            "本机时钟落后：没有时钟芯片，且尚未从网络取得时间",
+            "校准时钟（timedatectl），或等待网络授时",
+        ),
+    ),
+    "E-FWD-115": (
+        (
+            "{host}:{port} broke off after TLS, and this gateway showed no certificate: {detail}",
+            "the broker demands a certificate from the gateway",
+            "set certificate and key under [mqtt] in edge.toml",
+        ),
+        (
+            "{host}:{port} 在 TLS 之后中断，而本网关未出示证书：{detail}",
+            "broker 要求网关出示证书",
+            "在 edge.toml 的 [mqtt] 下设置 certificate 和 key",
+        ),
+    ),
+    "E-FWD-116": (
+        (
+            "{host}:{port} refuses this gateway's certificate: {detail}",
+            "it has expired, was revoked, or was signed by a CA that the broker does not know",
+            "have the centre sign a new certificate for this gateway",
+        ),
+        (
+            "{host}:{port} 拒绝本网关的证书：{detail}",
+            "证书已过期、被吊销，或其 CA 不被 broker 认可",
+            "请主站为本网关签发新证书",
+        ),
+    ),
+    "E-FWD-117": (
+        (
+            "no TLS with {host}:{port}: {detail}",
+            "the port speaks no TLS, or only a version older than 1.2",
+            "check the port (8883 for mqtts://); older versions are never used",
+        ),
+        (
+            "无法与 {host}:{port} 建立 TLS：{detail}",
+            "该端口不支持 TLS，或只支持 1.2 以前的版本",
+            "检查端口（mqtts:// 用 8883）；不会使用旧版本",
+        ),
+    ),
+    "E-FWD-118": (
+        (
+            "TLS files cannot be used ({files}): {detail}",
+            "a file is missing, is not PEM, is encrypted, or key and certificate do not belong together",
+            "check ca, certificate and key under [mqtt] in edge.toml",
+        ),
+        (
+            "TLS 文件无法使用（{files}）：{detail}",
+            "文件缺失、不是 PEM、已加密，或私钥与证书不匹配",
+            "检查 edge.toml 中 [mqtt] 的 ca、certificate 和 key",
+        ),
+    ),
+    "E-FWD-119": (
+        (
+            "the TLS key {path} is open to other users (mode {mode})",
+            "the file was copied without its rights",
+            "chmod 600 {path}; if others had access to this box, make a new key",
+        ),
+        (
+            "TLS 私钥 {path} 可被其他用户读取（权限 {mode}）",
+            "文件复制时权限未保留",
+            "chmod 600 {path}；若他人曾可访问本机，请重新生成私钥",
+        ),
+    ),
+    "E-FWD-121": (
+        (
+            "{host}:{port} refuses the login: wrong user name or password",
+            "username or password_file under [mqtt] is wrong, or the broker does not know this gateway",
+            "compare user name and password with the centre's",
+        ),
+        (
+            "{host}:{port} 拒绝登录：用户名或密码错误",
+            "[mqtt] 下的 username 或 password_file 有误，或 broker 不认识本网关",
+            "与主站核对用户名和密码",
+        ),
+    ),
+    "E-FWD-122": (
+        (
+            "{host}:{port} refuses the login: not authorised",
+            "the broker wants a user name or certificate, or this gateway has no right there",
+            "ask the centre to admit this gateway at the broker",
+        ),
+        (
+            "{host}:{port} 拒绝登录：未授权",
+            "broker 要求用户名或证书，或本网关没有权限",
+            "请主站在 broker 上开通本网关",
+        ),
+    ),
+    "E-FWD-123": (
+        (
+            "{host}:{port} refuses this gateway's id",
+            "the broker allows only certain client ids",
+            "compare gateway.id in edge.toml with what the centre has",
+        ),
+        (
+            "{host}:{port} 拒绝本网关的标识",
+            "broker 只允许特定的客户端标识",
+            "核对 edge.toml 中的 gateway.id 与主站的登记",
+        ),
+    ),
+    "E-FWD-124": (
+        (
+            "{host}:{port} says that it is not available",
+            "the broker is starting, overloaded or in maintenance",
+            "nothing: it is tried again; readings are kept meanwhile",
+        ),
+        ("{host}:{port} 表示暂不可用", "broker 正在启动、过载或维护", "无需操作，会自动重试；抄表数据会保留"),
+    ),
+    "E-FWD-125": (
+        (
+            "{host}:{port} does not speak this version of MQTT: {detail}",
+            "the broker knows only another version, or it is no MQTT broker",
+            "set version under [mqtt] to 3.1.1",
+        ),
+        (
+            "{host}:{port} 不支持此 MQTT 版本：{detail}",
+            "broker 只支持其他版本，或它不是 MQTT broker",
+            "将 [mqtt] 下的 version 设为 3.1.1",
+        ),
+    ),
+    "E-FWD-126": (
+        (
+            "{host}:{port} refuses the login: {detail}",
+            "a rule of the broker",
+            "ask the centre to look into the broker's log",
+        ),
+        ("{host}:{port} 拒绝登录：{detail}", "broker 的规则所致", "请主站查看 broker 日志"),
+    ),
+    "E-FWD-127": (
+        (
+            "the password file {path} cannot be read: {detail}",
+            "the file is missing or belongs to another user",
+            "check password_file under [mqtt] in edge.toml and the rights of the file",
+        ),
+        (
+            "无法读取密码文件 {path}：{detail}",
+            "文件缺失或属于其他用户",
+            "检查 edge.toml 中 [mqtt] 的 password_file 及文件权限",
+        ),
+    ),
+    "E-FWD-131": (
+        (
+            "a message to {topic} was not taken: {detail}",
+            "the connection broke at this moment, or the broker acknowledges nothing any more",
+            "nothing: it is sent again after the next connection",
+        ),
+        ("发往 {topic} 的消息未被接受：{detail}", "连接恰好中断，或 broker 不再确认", "无需操作，下次连接后重发"),
+    ),
+    "E-FWD-132": (
+        (
+            "the broker refuses the subscription to {topics}",
+            "this gateway has no right to its own topics there",
+            "ask the centre to allow e1/<tenant>/<gateway>/dn/# for this gateway",
+        ),
+        ("broker 拒绝订阅 {topics}", "本网关在该处没有自己主题的权限", "请主站为本网关开放 e1/<tenant>/<gateway>/dn/#"),
+    ),
+    "E-FWD-133": (
+        (
+            "the broker refused a message of this gateway",
+            "this gateway has no right to publish there, or the message is too large for the broker",
+            "ask the centre to allow e1/<tenant>/<gateway>/up/# and messages of 64 KiB",
+        ),
+        (
+            "broker 拒绝了本网关的消息",
+            "本网关没有发布权限，或消息超过 broker 限制",
+            "请主站开放 e1/<tenant>/<gateway>/up/# 并允许 64 KiB 的消息",
+        ),
+    ),
+    "E-FWD-134": (
+        (
+            "{host} announced a message of {size} bytes, more than {limit}",
+            "a defective or hostile broker",
+            "nothing that a centre sends is that large: ask who runs this broker",
+        ),
+        (
+            "{host} 发来 {size} 字节的消息，超过 {limit}",
+            "broker 有缺陷或怀有恶意",
+            "主站不会发送这么大的消息：请查明该 broker 由谁运行",
+        ),
+    ),
+    "E-FWD-204": (
+        (
+            "the centre's state does not fit this gateway's batches; a new epoch {epoch} begins",
+            "this box was restored from a backup, its store was set aside, or two boxes use the same id and key",
+            "nothing is lost; make sure that only one box has this gateway's id",
+        ),
+        (
+            "主站状态与本网关的批次不符；开始新纪元 {epoch}",
+            "本机从备份恢复、存储文件被隔离，或两台设备使用相同标识和密钥",
+            "数据不会丢失；请确保只有一台设备使用此网关标识",
+        ),
+    ),
+    "E-FWD-205": (
+        (
+            "no receipt from the centre for {seconds} s, {count} batches wait for one",
+            "the centre does not run, does not know this gateway's key, or cannot publish",
+            "edge keys show prints the key that the centre must know; ask the centre",
+        ),
+        (
+            "已有 {seconds} 秒没有主站回执，{count} 个批次在等待",
+            "主站未运行、不认识本网关的公钥，或无法发布",
+            "edge keys show 显示主站须登记的公钥；请联系主站",
+        ),
+    ),
+    "E-FWD-206": (
+        (
+            "the centre rejected {count} batches; they are kept here in quarantine",
+            "the centre could not verify or read them",
+            "edge backlog lists them with the centre's reasons",
+        ),
+        ("主站拒绝了 {count} 个批次；已隔离保存在本机", "主站无法验证或读取", "edge backlog 列出批次及主站给出的原因"),
+    ),
+    "E-FWD-207": (
+        (
+            "what waits makes no batch, first of it meter {meter}: {detail}",
+            "the plan names more meters and items than an envelope holds, or a value is of an impossible kind",
+            "send the output of edge status to the maker; readings stay here meanwhile",
+        ),
+        (
+            "待发数据无法形成批次，首条为电表 {meter}：{detail}",
+            "计划包含的电表和数据项超出一个封包的容量，或存在无法表示的值",
+            "将 edge status 的输出发给厂家；数据暂存于本机",
+        ),
+    ),
+    "E-FWD-208": (
+        (
+            "sealing waits: this box's clock cannot be trusted yet",
+            "there is no clock chip and no time from the network since the start",
+            "give the box network time or set gateway.clock; after 24 h readings go out marked as untimed",
+        ),
+        (
+            "封包等待中：本机时钟尚不可信",
+            "没有时钟芯片，且启动以来未从网络取得时间",
+            "为本机提供网络授时或设置 gateway.clock；24 小时后数据将标记为时间不可信后发出",
+        ),
+    ),
+    "E-FWD-209": (
+        (
+            "{url} is reached without encryption",
+            "edge.toml says mqtt:// for a broker on another machine",
+            "use mqtts:// with a CA: readings are signed, but anybody on the way can read them",
+        ),
+        (
+            "与 {url} 的连接未加密",
+            "edge.toml 对另一台机器上的 broker 使用了 mqtt://",
+            "请使用 mqtts:// 和 CA：数据虽有签名，但途中任何人都能看到",
+        ),
+    ),
+}
