@@ -1,0 +1,107 @@
+"""The checks at opening: whether the file is still what was written into it.
+
+In order: SQLite's own quick check; the text of the tables; the epochs; the chain of the outbox (every link, and the
+bytes of the envelopes that are sent next, up to a bound). A fault in these means that the file cannot be trusted.
+Then the small tables of slots: a row there that is not what was written is moved to `damaged` and the store goes on.
+Rows of the journal are checked when they are taken, each once.
+"""
+
+import hashlib
+from collections.abc import Sequence
+from typing import Any
+
+from edge.store.epochs import GENESIS, Epoch, all_epochs
+from edge.store.meta import load_fact
+from edge.store.packing import crc_of
+from edge.store.rows import Rows
+
+SCHEMA_FACT = "schema"
+_HASHED_ENVELOPES = 256
+_SLOT_TABLES = (
+    ("mark", "SELECT CAST(task AS BLOB), CAST(meter AS BLOB), CAST(slot_us AS INTEGER), x'', crc FROM mark"),
+    (
+        "slot",
+        "SELECT CAST(task AS BLOB), CAST(meter AS BLOB), CAST(slot_us AS INTEGER), CAST(reason AS BLOB), crc FROM slot",
+    ),
+)
+
+
+def find_fault(rows: Rows) -> str | None:
+    """Return what is wrong with the file, in a few words; None if nothing is."""
+    verdict = rows.rows("PRAGMA quick_check(1)")[0][0]
+    if verdict != "ok":
+        return str(verdict)
+    if load_fact(rows, SCHEMA_FACT) != schema_crc(rows):
+        return "the tables are not those that were made"
+    try:
+        epochs = all_epochs(rows)
+    except (ValueError, TypeError, UnicodeError) as exc:
+        return str(exc)
+    if not epochs:
+        return "no epoch"
+    return _chain_fault(rows, epochs) or _envelope_fault(rows)
+
+
+def schema_crc(rows: Rows) -> int:
+    """Return the CRC over the text of all tables and indexes: a flipped bit in it would change what they are."""
+    found = rows.rows("SELECT CAST(name AS BLOB), CAST(sql AS BLOB) FROM sqlite_schema ORDER BY rowid")
+    return crc_of(*(part or b"" for row in found for part in row))
+
+
+def heal_slots(rows: Rows) -> int:
+    """Move rows of the small tables whose CRC does not hold to `damaged`; return how many. Needs a transaction."""
+    healed = 0
+    for table, question in _SLOT_TABLES:
+        for task, meter, slot_us, reason, crc in rows.rows(question):
+            if crc != crc_of(task, meter, slot_us, reason):
+                healed += 1
+                _move(rows, table, (task, meter, slot_us, reason))
+    return healed
+
+
+def _move(rows: Rows, table: str, cells: Sequence[Any]) -> None:
+    task, meter, slot_us, _ = cells
+    rows.change(
+        "INSERT INTO damaged (origin, why, bytes) VALUES (?, ?, ?)",
+        table,
+        "the checksum does not hold",
+        repr(cells).encode(),
+    )
+    condition = "CAST(task AS BLOB) = ? AND CAST(meter AS BLOB) = ? AND CAST(slot_us AS INTEGER) = ?"
+    rows.change(f"DELETE FROM {table} WHERE {condition}", task, meter, slot_us)  # noqa: S608 - names of our own tables
+
+
+def _chain_fault(rows: Rows, epochs: list[Epoch]) -> str | None:
+    links = rows.rows("SELECT epoch, seq, prev, sha256, state FROM outbox ORDER BY n")
+    known = {epoch.epoch for epoch in epochs}
+    if any(link[0] not in known for link in links):
+        return "a batch of an epoch that was never opened"
+    for epoch in epochs:
+        own = [link[1:] for link in links if link[0] == epoch.epoch]
+        if fault := _epoch_fault(epoch, [link for link in own if link[0] > epoch.durable]):
+            return fault
+    return None
+
+
+def _epoch_fault(epoch: Epoch, links: list[tuple[Any, ...]]) -> str | None:
+    """Walk what is not durable at the centre: gapless from there to the head, each naming the one before."""
+    head, seq = epoch.durable_sha256 if epoch.durable else GENESIS, epoch.durable
+    for link_seq, prev, sha256, _ in links:
+        if link_seq != seq + 1 or prev != head:
+            return f"the chain breaks at batch {seq + 1}"
+        head, seq = sha256, link_seq
+    if (seq + 1, head) != (epoch.next_seq, epoch.prev):
+        return f"the chain ends at batch {seq}, its head says {epoch.next_seq - 1}"
+    return None
+
+
+def _envelope_fault(rows: Rows) -> str | None:
+    found = rows.rows(
+        "SELECT outbox.seq, outbox.sha256, envelope.bytes FROM outbox LEFT JOIN envelope USING (n) "
+        "WHERE state = 0 ORDER BY n LIMIT ?",
+        _HASHED_ENVELOPES,
+    )
+    for seq, sha256, envelope in found:
+        if envelope is None or hashlib.sha256(envelope).digest() != sha256:
+            return f"the bytes of batch {seq} are not those that were sealed"
+    return None

@@ -1,0 +1,132 @@
+"""The poller's side of the store: records in, marks and open slots out.
+
+Every function that is named `append` has its rows on the disk when it returns. A slot that is settled is settled
+once: a second record for it is refused and counted, so nothing is doubled whatever the poller repeats after a cut.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+from edge.reading.plan import Plan
+from edge.reading.record import PollRecord, SlotState
+from edge.store.database import Database
+from edge.store.instants import from_us, to_us
+from edge.store.packing import crc_of, pack_record
+from edge.store.plans import append_plan, newest_plan
+from edge.store.settling import Act, Known, act_on
+
+_NO_REASON = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Appended:
+    """What became of the records of one call: stored, or refused because their slot was settled before."""
+
+    stored: int
+    duplicates: int
+
+
+@dataclass(frozen=True, slots=True)
+class OpenSlot:
+    """A slot that is missing and may still be filled; `reason` says why it was missed."""
+
+    task: str
+    meter: str
+    slot_at: datetime
+    reason: str
+
+
+class Journal:
+    """Records of polls, in arrival order, until the outbox seals them."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def append(self, records: Sequence[PollRecord]) -> Appended:
+        """Store records, all or none, and settle their slots; return how many were new.
+
+        Records of a (task, meter) come in the order of their slots, except those that fill an open one.
+        Durable: on the disk on return. Time: waits up to 5 s for another writer. Raises StoreError: the store is
+        full or fails, and nothing of this call was stored; ValueError for a record that no poll can bring.
+        """
+        stored = 0
+        with self._database.writing():
+            for record in records:
+                stored += self._settle(record)
+        return Appended(stored, len(records) - stored)
+
+    def append_plan(self, plan: Plan) -> bool:
+        """Put a plan in force; return False if it is the plan in force already, whatever its `valid_from`."""
+        with self._database.writing():
+            return append_plan(self._database, plan)
+
+    def current_plan(self) -> Plan | None:
+        """Return the plan in force; None before the first, or if it can no longer be read (append it again)."""
+        return newest_plan(self._database)
+
+    def settled_marks(self) -> dict[tuple[str, str], datetime]:
+        """Return the newest slot recorded of each (task, meter): polling goes on after it."""
+        found = self._database.rows("SELECT task, meter, slot_us FROM mark")
+        return {(task, meter): from_us(slot_us) for task, meter, slot_us in found}
+
+    def open_slots(self, limit: int) -> list[OpenSlot]:
+        """Return the slots that may still be filled, oldest first, at most `limit`."""
+        found = self._database.rows(
+            "SELECT task, meter, slot_us, reason FROM slot ORDER BY slot_us, task, meter LIMIT ?", limit
+        )
+        return [OpenSlot(task, meter, from_us(slot_us), reason) for task, meter, slot_us, reason in found]
+
+    def _settle(self, record: PollRecord) -> bool:
+        """Do with one record what the rules say; return True if it was stored."""
+        slot = (record.task, record.meter, to_us(record.slot_at))
+        known = self._known(*slot)
+        act = act_on(known, record.state)
+        if act is Act.REFUSE:
+            return False
+        if act in (Act.FILL, Act.CLOSE):
+            self._database.change("DELETE FROM slot WHERE task = ? AND meter = ? AND slot_us = ?", *slot)
+        if act is Act.KEEP_OPEN:
+            self._open_slot(record, slot)
+        if known is Known.NEW:
+            self._move_mark(slot)
+        self._insert(replace(record, state=SlotState.REFILLED) if act is Act.FILL else record)
+        return True
+
+    def _known(self, task: str, meter: str, slot_us: int) -> Known:
+        mark = self._database.rows("SELECT slot_us FROM mark WHERE task = ? AND meter = ?", task, meter)
+        if not mark or slot_us > mark[0][0]:
+            return Known.NEW
+        is_open = self._database.rows(
+            "SELECT 1 FROM slot WHERE task = ? AND meter = ? AND slot_us = ?", task, meter, slot_us
+        )
+        return Known.OPEN if is_open else Known.SETTLED
+
+    def _insert(self, record: PollRecord) -> None:
+        row = pack_record(record)
+        self._database.change(
+            "INSERT INTO journal (task, meter, slot_us, readings, crc, body) VALUES (?, ?, ?, ?, ?, ?)",
+            record.task,
+            record.meter,
+            row.slot_us,
+            row.readings,
+            row.crc,
+            row.body,
+        )
+
+    def _open_slot(self, record: PollRecord, slot: tuple[str, str, int]) -> None:
+        reason = record.reason.value if record.reason else _NO_REASON
+        self._database.change(
+            "INSERT INTO slot (task, meter, slot_us, reason, crc) VALUES (?, ?, ?, ?, ?)",
+            *slot,
+            reason,
+            crc_of(*slot, reason),
+        )
+
+    def _move_mark(self, slot: tuple[str, str, int]) -> None:
+        self._database.change(
+            "INSERT INTO mark (task, meter, slot_us, crc) VALUES (?, ?, ?, ?) "
+            "ON CONFLICT (task, meter) DO UPDATE SET slot_us = excluded.slot_us, crc = excluded.crc",
+            *slot,
+            crc_of(*slot, b""),
+        )

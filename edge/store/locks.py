@@ -1,0 +1,62 @@
+"""Locks between processes and threads on the state directory: flock, released by the kernel when its holder dies.
+
+`turn`: one opening of the store at a time. `InUse`: everybody who has the store open holds it shared; a file may be
+set aside only by somebody who can have it alone, for a writer that goes on in a renamed file would write for nobody.
+The database's own file is never opened here: closing it would drop the locks that SQLite holds in this process.
+"""
+
+import fcntl
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from edge.store.ownership import give_to_owner_of
+
+
+@contextmanager
+def turn(folder: Path) -> Iterator[None]:
+    """Hold the folder's lock; waits for as long as another opening takes (its checks, under a second)."""
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def open_lock_file(path: Path) -> int:
+    """Return the descriptor of a lock file, made if it is missing. Raises OSError."""
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o660)
+    try:
+        give_to_owner_of(path.parent, descriptor)
+    except OSError:
+        os.close(descriptor)
+        raise
+    return descriptor
+
+
+class InUse:
+    """A shared hold on the store, from opening to closing."""
+
+    def __init__(self, path: Path) -> None:
+        self._descriptor = open_lock_file(path)
+        fcntl.flock(self._descriptor, fcntl.LOCK_SH)
+
+    def is_alone(self) -> bool:
+        """Return True, and hold the store alone, if nobody else has it open."""
+        try:
+            fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return False
+        return True
+
+    def share(self) -> None:
+        """Let others in again."""
+        fcntl.flock(self._descriptor, fcntl.LOCK_SH)
+
+    def close(self) -> None:
+        """Let go."""
+        if self._descriptor >= 0:
+            os.close(self._descriptor)
+            self._descriptor = -1

@@ -1,0 +1,311 @@
+"""The forwarder's side of the store: what waits is taken, sealed into batches, kept until the centre has it for good.
+
+Sealing is one transaction: the waiting rows go, the exact signed bytes come, the head of the chain moves. The bytes
+are opaque here. A batch is *unsent* until a receipt says stored, then *archived* until one says durable, and only
+then forgotten; a rejected one is kept in quarantine. What receipts do is in `receipts.py`.
+"""
+
+import hashlib
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Any, TypeVar
+
+from edge.clock import Clock, SystemClock
+from edge.errors import StoreError
+from edge.reading.plan import Plan
+from edge.reading.record import PollRecord
+from edge.store.ballast import ballast_of, drop_ballast
+from edge.store.database import Database
+from edge.store.epochs import Epoch, begin_epoch, current_epoch, save_epoch
+from edge.store.instants import from_us, to_us
+from edge.store.loss import Loss
+from edge.store.meta import load_fact, mark_fact
+from edge.store.plans import mark_plan_sent, next_plan
+from edge.store.receipts import REJECTED, STORED, UNSENT, Applied, EpochState, settle_receipt
+from edge.store.taking import JOURNAL_ROWS, move_damaged, read_journal, read_losses
+
+_FULL = "E-STO-103"
+_RESERVE_BYTES = 1 << 20  # the sealing connection may exceed the bound by this, so that a full store still delivers
+_RECEIPT = "receipt"
+_WALL = SystemClock()
+_Result = TypeVar("_Result")
+
+
+@dataclass(frozen=True, slots=True)
+class Head:
+    """What the next envelope must carry: its epoch and number, the hash before it, and the epoch's predecessor."""
+
+    epoch: bytes
+    next_seq: int
+    prev: bytes
+    predecessor: bytes | None
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """What is not yet sealed. `oldest_at`: when the oldest record was read."""
+
+    readings: int
+    oldest_at: datetime | None
+    has_plan: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """What goes into one batch. The ids are the store's own: hand the value back to `seal` as it is."""
+
+    rowids: tuple[int, ...]
+    records: tuple[PollRecord, ...]
+    plan: Plan | None
+    losses: tuple[Loss, ...]
+    plan_id: int | None = None
+    loss_ids: tuple[int, ...] = ()
+    readings: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Sealing:
+    """A finished envelope and the epoch and number that stand in it."""
+
+    envelope: bytes
+    epoch: bytes
+    seq: int
+
+
+@dataclass(frozen=True, slots=True)
+class Sealed:
+    """A batch in the outbox, to the byte as it was sealed."""
+
+    epoch: bytes
+    seq: int
+    lane: int
+    sha256: bytes
+    envelope: bytes
+    sealed_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Quarantined:
+    """A batch that the centre rejected, and why."""
+
+    epoch: bytes
+    seq: int
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Counts:
+    """How much lies here: readings that wait, batches by state, rows found damaged, bytes of the file and its bound."""
+
+    waiting: int
+    unsent: int
+    archived: int
+    quarantined: int
+    oldest_unsent_at: datetime | None
+    damaged: int
+    size_bytes: int
+    limit_bytes: int
+
+
+class Outbox:
+    """Batches on their way to the centre."""
+
+    def __init__(self, database: Database, clock: Clock = _WALL) -> None:
+        self._database = database
+        self._clock = clock
+        database.limit(database.limit_bytes() + _RESERVE_BYTES)
+
+    def head(self) -> Head:
+        """Return what the next envelope must carry."""
+        epoch = current_epoch(self._database)
+        return Head(epoch.epoch, epoch.next_seq, epoch.prev, epoch.predecessor)
+
+    def why(self) -> str:
+        """Return why the current epoch was opened: `first`, or what happened to the one before."""
+        return current_epoch(self._database).why
+
+    def open_epoch(self, why: str) -> bytes:
+        """Open a new epoch and return it. What the old one has not delivered is still offered, and goes first."""
+
+        def work() -> bytes:
+            old = current_epoch(self._database)
+            new = begin_epoch(self._database, why=why, predecessor=old.epoch, at=self._clock.utc_now())
+            return new.epoch
+
+        return self._write(work)
+
+    def news(self) -> int:
+        """Return a number that changes when somebody else has written to the store."""
+        return self._database.news()
+
+    def waiting(self) -> Waiting:
+        """Return how much waits to be sealed."""
+        with self._database.reading():
+            readings = int(self._database.rows("SELECT coalesce(sum(readings), 0) FROM journal")[0][0])
+            return Waiting(readings, self._oldest_waiting_at(), self._next_plan() is not None)
+
+    def take(self, max_readings: int) -> Taken:
+        """Return what goes into the next batch, in arrival order: records of at most `max_readings` readings, or one.
+
+        A row that is not what was written is moved to the table `damaged` and becomes a loss. Nothing else changes:
+        without `seal`, the same is taken again.
+        """
+        found = read_journal(self._database, max_readings)
+        if found.damaged:
+            self._write(lambda: move_damaged(self._database, found.damaged))
+        losses, plan = read_losses(self._database), self._next_plan()
+        return Taken(
+            rowids=found.ids,
+            records=found.records,
+            plan=plan[1] if plan else None,
+            losses=tuple(loss for _, loss in losses),
+            plan_id=plan[0] if plan else None,
+            loss_ids=tuple(number for number, _ in losses),
+            readings=found.readings,
+        )
+
+    def seal(self, taken: Taken, sealing: Sealing, *, lane: int) -> Sealed:
+        """Put the envelope in the place of what was taken, in one transaction; return it as it is kept.
+
+        Durable: on the disk on return. Raises StoreError, with nothing changed, if the envelope is not the next of
+        this epoch or the rows were sealed before.
+        """
+        return self._write(lambda: self._seal(taken, sealing, lane))
+
+    def unstored(self, after: tuple[bytes, int] | None, limit: int) -> list[Sealed]:
+        """Return batches that no receipt covers, in sending order, those after (epoch, seq): at most `limit`.
+
+        Sending order is the order of sealing: an older epoch goes before a newer. Raises StoreError if an envelope
+        is no longer what was sealed; the next opening sets such a file aside.
+        """
+        found = self._database.rows(
+            "SELECT epoch, seq, lane, sha256, sealed_us, envelope.bytes FROM outbox JOIN envelope USING (n) "
+            "WHERE state = 0 AND n > ? ORDER BY n LIMIT ?",
+            self._place_of(after),
+            limit,
+        )
+        return [self._sealed(row) for row in found]
+
+    def apply_receipt(self, receipt: EpochState) -> Applied:
+        """Take what a receipt says of one epoch; see `receipts.py`. Durable on return."""
+        return self._write(lambda: settle_receipt(self._database, receipt))
+
+    def last_receipt(self) -> tuple[bytes, int] | None:
+        """Return (run, n) of the receipt that was marked last."""
+        fact = load_fact(self._database, _RECEIPT)
+        return (fact[0], fact[1]) if fact else None
+
+    def mark_receipt(self, run: bytes, n: int) -> bool:
+        """Remember a receipt as seen; return False, and remember nothing, if it is no newer than the last of its run.
+
+        Durable on return: an old receipt is refused after a restart too.
+        """
+
+        def work() -> bool:
+            last = self.last_receipt()
+            if last is not None and last[0] == run and n <= last[1]:
+                return False
+            mark_fact(self._database, _RECEIPT, [run, n])
+            return True
+
+        return self._write(work)
+
+    def counts(self) -> Counts:
+        """Return how much lies here, and since when."""
+        with self._database.reading():
+            states = dict(self._database.rows("SELECT state, count(*) FROM outbox GROUP BY state"))
+            return Counts(
+                waiting=int(self._database.rows("SELECT coalesce(sum(readings), 0) FROM journal")[0][0]),
+                unsent=states.get(UNSENT, 0),
+                archived=states.get(STORED, 0),
+                quarantined=states.get(REJECTED, 0),
+                oldest_unsent_at=self._oldest_unsent_at(),
+                damaged=int(self._database.rows("SELECT count(*) FROM damaged")[0][0]),
+                size_bytes=self._database.size_bytes(),
+                limit_bytes=self._database.limit_bytes(),
+            )
+
+    def oldest_seq(self) -> int:
+        """Return the lowest number of this epoch that can still be sent; the next one if all are forgotten."""
+        epoch = current_epoch(self._database)
+        found = self._database.rows(
+            "SELECT min(seq) FROM outbox WHERE epoch = ? AND seq > ?", epoch.epoch, epoch.durable
+        )
+        return int(found[0][0]) if found[0][0] is not None else epoch.next_seq
+
+    def quarantine(self) -> list[Quarantined]:
+        """Return the rejected batches, oldest first."""
+        found = self._database.rows("SELECT epoch, seq, CAST(reason AS BLOB) FROM outbox WHERE state = 2 ORDER BY n")
+        return [Quarantined(epoch, seq, reason.decode("utf-8", "replace")) for epoch, seq, reason in found]
+
+    def _seal(self, taken: Taken, sealing: Sealing, lane: int) -> Sealed:
+        epoch = current_epoch(self._database)
+        if (sealing.epoch, sealing.seq) != (epoch.epoch, epoch.next_seq):
+            raise StoreError("E-STO-109", seq=sealing.seq, detail=f"the next number is {epoch.next_seq}")
+        self._forget(taken, sealing)  # first, so that the envelope finds room in a full file
+        sealed = self._insert(epoch, taken, sealing, lane)
+        save_epoch(self._database, replace(epoch, next_seq=epoch.next_seq + 1, prev=sealed.sha256))
+        if taken.plan_id is not None:
+            mark_plan_sent(self._database, epoch.epoch, taken.plan_id)
+        return sealed
+
+    def _forget(self, taken: Taken, sealing: Sealing) -> None:
+        gone = self._database.change_each("DELETE FROM journal WHERE id = ?", ((n,) for n in taken.rowids))
+        gone += self._database.change_each("DELETE FROM loss WHERE id = ?", ((n,) for n in taken.loss_ids))
+        if gone != len(taken.rowids) + len(taken.loss_ids):
+            raise StoreError("E-STO-109", seq=sealing.seq, detail="what was taken is sealed already")
+
+    def _insert(self, epoch: Epoch, taken: Taken, sealing: Sealing, lane: int) -> Sealed:
+        sha256, sealed_at = hashlib.sha256(sealing.envelope).digest(), self._clock.utc_now()
+        self._database.change(
+            "INSERT INTO outbox (epoch, seq, lane, state, prev, sha256, sealed_us, readings, reason) "
+            "VALUES (?, ?, ?, 0, ?, ?, ?, ?, '')",
+            epoch.epoch,
+            sealing.seq,
+            lane,
+            epoch.prev,
+            sha256,
+            to_us(sealed_at),
+            taken.readings,
+        )
+        self._database.change("INSERT INTO envelope (n, bytes) VALUES (last_insert_rowid(), ?)", sealing.envelope)
+        return Sealed(epoch.epoch, sealing.seq, lane, sha256, sealing.envelope, sealed_at)
+
+    def _sealed(self, row: tuple[Any, ...]) -> Sealed:
+        epoch, seq, lane, sha256, sealed_us, envelope = row
+        if hashlib.sha256(envelope).digest() != sha256:
+            detail = f"the bytes of batch {seq} are not those that were sealed"
+            raise StoreError("E-STO-105", path=self._database.path, detail=detail)
+        return Sealed(epoch, seq, lane, sha256, envelope, from_us(sealed_us))
+
+    def _place_of(self, after: tuple[bytes, int] | None) -> int:
+        if after is None:
+            return 0
+        found = self._database.rows("SELECT max(n) FROM outbox WHERE epoch = ? AND seq <= ?", *after)
+        return int(found[0][0] or 0)
+
+    def _next_plan(self) -> tuple[int, Plan] | None:
+        return next_plan(self._database, current_epoch(self._database).epoch)
+
+    def _oldest_waiting_at(self) -> datetime | None:
+        oldest = read_journal(self._database, 1)
+        if oldest.records:
+            return oldest.records[0].stamp.at
+        found = self._database.rows(f"SELECT min(slot_us) FROM ({JOURNAL_ROWS} ORDER BY id LIMIT 1)")  # noqa: S608
+        return from_us(found[0][0]) if found[0][0] is not None else None
+
+    def _oldest_unsent_at(self) -> datetime | None:
+        found = self._database.rows("SELECT sealed_us FROM outbox WHERE state = 0 ORDER BY n LIMIT 1")
+        return from_us(found[0][0]) if found else self._oldest_waiting_at()
+
+    def _write(self, work: Callable[[], _Result]) -> _Result:
+        """Do work in a transaction; on a full disk give up the ballast and do it once more."""
+        try:
+            with self._database.writing():
+                return work()
+        except StoreError as exc:
+            if exc.code != _FULL or not drop_ballast(ballast_of(self._database.path)):
+                raise
+        with self._database.writing():
+            return work()

@@ -1,0 +1,55 @@
+"""The plans in force: put in by the poller, sent by the forwarder, each once an epoch and none passed over.
+
+The table holds the plans from the one sent last on. A new epoch begins with that one; a plan whose CRC does not hold
+is no plan.
+"""
+
+from edge.reading.plan import Plan
+from edge.store.instants import to_us
+from edge.store.meta import load_fact, mark_fact
+from edge.store.packing import DamagedRow, crc_of, pack_plan, unpack_plan
+from edge.store.rows import Rows
+
+_SENT = "plan_sent"
+
+
+def newest_plan(rows: Rows) -> Plan | None:
+    """Return the plan in force; None before the first, or if it can no longer be read."""
+    found = rows.rows("SELECT id, valid_from_us, crc, body FROM plan ORDER BY id DESC LIMIT 1")
+    return _sound(found[0][1:]) if found else None
+
+
+def append_plan(rows: Rows, plan: Plan) -> bool:
+    """Put a plan in force; return False if it is in force already. Needs a writing transaction."""
+    newest, body, valid_from_us = newest_plan(rows), pack_plan(plan), to_us(plan.valid_from)
+    if newest is not None and pack_plan(newest) == body:
+        return False
+    crc = crc_of(valid_from_us, body)
+    rows.change("INSERT INTO plan (valid_from_us, crc, body) VALUES (?, ?, ?)", valid_from_us, crc, body)
+    return True
+
+
+def next_plan(rows: Rows, epoch: bytes) -> tuple[int, Plan] | None:
+    """Return (id, plan) of the oldest plan that this epoch has not sent; None if it has sent all."""
+    sent = load_fact(rows, _SENT)
+    least = 0 if sent is None else sent[1] + (sent[0] == epoch)
+    for number, *cells in rows.rows("SELECT id, valid_from_us, crc, body FROM plan WHERE id >= ? ORDER BY id", least):
+        if (plan := _sound(tuple(cells))) is not None:
+            return number, plan
+    return None
+
+
+def mark_plan_sent(rows: Rows, epoch: bytes, number: int) -> None:
+    """Remember that an epoch has sent a plan; the ones before it are forgotten. Needs a writing transaction."""
+    mark_fact(rows, _SENT, [epoch, number])
+    rows.change("DELETE FROM plan WHERE id < ?", number)
+
+
+def _sound(cells: tuple[int, int, bytes]) -> Plan | None:
+    valid_from_us, crc, body = cells
+    if crc != crc_of(valid_from_us, body):
+        return None
+    try:
+        return unpack_plan(body, valid_from_us)
+    except DamagedRow:
+        return None
