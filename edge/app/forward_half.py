@@ -1,5 +1,6 @@
 """The half that forwards: network, keys and the store; no serial port, and the meter register is never opened."""
 
+import logging
 import random
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -21,6 +22,8 @@ from edge.mqtt_link import MqttLink
 from edge.store.database import open_database
 from edge.store.outbox import Outbox
 
+_LOG = logging.getLogger(__name__)
+
 
 @contextmanager
 def open_forward(settings: Settings, base_dir: Path, clock: Clock, health: Health) -> Iterator["ForwardHalf"]:
@@ -36,6 +39,8 @@ def open_forward(settings: Settings, base_dir: Path, clock: Clock, health: Healt
         open_database(path, max_mib=max_mib, clock=clock) as database,
         open_database(path, max_mib=max_mib, check=False, clock=clock) as own,
     ):
+        if (notice := database.notice()) is not None:
+            _LOG.error("%s", notice)
         worker = ForwardWorker(
             forward_settings(settings, __version__),
             outbox=Outbox(database, clock),

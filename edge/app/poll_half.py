@@ -13,7 +13,7 @@ from edge.clock import Clock
 from edge.config.settings import Bus, Settings
 from edge.control.jobs import Job, ReadJob, RegisterJob, ScanJob
 from edge.control.server import Reply
-from edge.errors import ControlError, StoreError
+from edge.errors import ControlError
 from edge.health.model import Health
 from edge.poll.jobs import ReadRun, ScanRun
 from edge.poll.meter_poll import MeterPoll
@@ -37,8 +37,8 @@ def open_poll(settings: Settings, clock: Clock, health: Health) -> Iterator["Pol
     with ExitStack() as stack:
         stack.enter_context(RegisterLock(settings.state_dir, "edge run"))
         database = stack.enter_context(open_database(path, max_mib=max_mib, clock=clock))
-        if database.set_aside is not None:
-            log.error("%s", StoreError("E-STO-105", path=path, detail=f"set aside as {database.set_aside}"))
+        if (notice := database.notice()) is not None:
+            log.error("%s", notice)
         register = stack.enter_context(MeterRegister(settings.state_dir / REGISTER_FILE))
         half = PollHalf(settings, clock, health, register, Journal(database))
         half.make_workers(

@@ -16,6 +16,9 @@ from edge.errors import EdgeError, entry_of
 from edge.reading.verdict import Verdict
 
 if TYPE_CHECKING:
+    from rich.console import RenderableType
+    from rich.live import Live
+
     from edge.demo.site import DemoSite
     from edge.demo.watch import DemoWatch, RoundView
 
@@ -100,7 +103,7 @@ def _follow(site: "DemoSite", watch: "DemoWatch", rounds: int | None, show: "_Sc
         if name := site.failed():
             raise EdgeError("E-CLI-107", part=name, detail=site.log_of(name).read_text(errors="replace")[-600:])
         views = watch.rounds()
-        _tell_faults(site, views, told)
+        _tell_faults(site, views, told, show)
         while confirmed < len(views) and is_confirmed(site, views[confirmed]):
             confirmed += 1
             show.round_done(site, views[confirmed - 1], confirmed)
@@ -118,7 +121,7 @@ def _conclude(site: "DemoSite", rounds: int, wrong: int) -> int:
     if wrong:
         tell(say(f"{wrong} rounds did not come out as built", f"{wrong} 轮的结果与设置不符"))
         return _NOT_CONFIRMED
-    healthy = sum(site.verdict_of(meter) is None for meter in site.meters)
+    healthy = sum(site.fault_of(meter) is None for meter in site.meters)
     click.echo(
         say(
             f"{rounds} rounds, {slots} slots, all under signed receipts: {rounds * healthy} read, "
@@ -130,7 +133,7 @@ def _conclude(site: "DemoSite", rounds: int, wrong: int) -> int:
     return 0
 
 
-def _tell_faults(site: "DemoSite", views: list["RoundView"], told: set[str]) -> None:
+def _tell_faults(site: "DemoSite", views: list["RoundView"], told: set[str], show: "_Screen") -> None:
     """Say in one line what each fault is, as soon as the centre knows of it."""
     for view in views:
         for meter, row in view.rows.items():
@@ -139,21 +142,25 @@ def _tell_faults(site: "DemoSite", views: list["RoundView"], told: set[str]) -> 
             told.add(meter)
             code = Verdict(row.reason).code if row.reason in set(Verdict) else None
             if code is None:
-                click.echo(f"{meter}: {row.reason}")
+                show.tell(f"{meter}: {row.reason}")
                 continue
             entry, values = entry_of(code), {"meter": meter, "detail": "", "other": "", "count": "?"}
-            built = site.verdict_of(meter) or "?"
-            click.echo(f"[{code}] {entry.fact(language(), values)}; {entry.cause(language(), values)} ({built})")
+            built = say(*(site.fault_of(meter) or ("?", "?")))
+            show.tell(f"[{code}] {entry.fact(language(), values)}; {entry.cause(language(), values)} ({built})")
 
 
 class _Screen:
     """Lines, one a round: for pipes and logs."""
 
+    def tell(self, line: str) -> None:
+        """Print a line that stays."""
+        click.echo(line)
+
     def round_done(self, site: "DemoSite", view: "RoundView", number: int) -> None:
         """Tell that a round is confirmed."""
         read = sum(row.reason is None for row in view.rows.values())
         at = view.slot_at.astimezone().strftime("%H:%M:%S")
-        click.echo(
+        self.tell(
             say(
                 f"round {number} ({at}): {read} read, {len(view.rows) - read} missing, all under a signed receipt",
                 f"第 {number} 轮（{at}）：读到 {read}，缺失 {len(view.rows) - read}，均有签名回执",
@@ -167,12 +174,16 @@ class _Screen:
 class _Table(_Screen):
     """A live table: for terminals only."""
 
-    def __init__(self, live: object) -> None:
+    def __init__(self, live: "Live") -> None:
         self._live = live
+
+    def tell(self, line: str) -> None:
+        """Print a line above the table."""
+        self._live.console.print(line, markup=False, highlight=False)
 
     def update(self, site: "DemoSite", watch: "DemoWatch", views: list["RoundView"], confirmed: int) -> None:
         """Draw the table anew."""
-        self._live.update(_table(site, watch, views, confirmed))  # type: ignore[attr-defined]
+        self._live.update(_table(site, watch, views, confirmed))
 
 
 @contextlib.contextmanager
@@ -186,14 +197,16 @@ def _screen() -> Iterator[_Screen]:
         yield _Table(live)
 
 
-def _table(site: "DemoSite", watch: "DemoWatch", views: list["RoundView"], confirmed: int) -> object:
+def _table(site: "DemoSite", watch: "DemoWatch", views: list["RoundView"], confirmed: int) -> "RenderableType":
+    from rich.console import Group
     from rich.table import Table
+    from rich.text import Text
 
     from edge.demo.site import BUSES, PER_BUS
 
     readings = watch.latest_readings()
     rows = next((view.rows for view in reversed(views) if view.rows), {})
-    table = Table(title=_title(watch, confirmed))
+    table = Table()
     for heading in (say("bus", "总线"), say("meter", "电表"), "kWh", "V", "A", "W", say("state", "状态")):
         table.add_column(heading, justify="right" if len(heading) < 4 else "left")  # noqa: PLR2004 - units are short
     for number, meter in enumerate(site.meters):
@@ -205,7 +218,7 @@ def _table(site: "DemoSite", watch: "DemoWatch", views: list["RoundView"], confi
         state = "" if row is None else row.reason or "ok"
         colour = "green" if state == "ok" else "red"
         table.add_row(BUSES[number // PER_BUS], meter, *cells, f"[{colour}]{state}[/]")
-    return table
+    return Group(table, Text(_title(watch, confirmed)))
 
 
 def _title(watch: "DemoWatch", confirmed: int) -> str:

@@ -103,7 +103,7 @@ def _run(arguments: list[str]) -> int:
         return exc.exit_code
     except KeyboardInterrupt:
         return 130
-    except BrokenPipeError:
+    except (BrokenPipeError, SystemExit):  # click turns a broken pipe into SystemExit, and nothing else
         _forget_output()
         return 0
     return result if isinstance(result, int) else 0

@@ -12,7 +12,7 @@ from edge.control.client import ask, is_served
 from edge.errors import ControlError, entry_of
 
 _HALVES = ("poll", "forward")
-_NOT_RUNNING, _PARTLY = 5, 6
+_PARTLY = 6
 
 
 @click.command()
@@ -26,19 +26,13 @@ def status(config_path: Path | None, as_json: bool) -> int:
     halves = {name: _ask(settings.state_dir / f"{name}.sock") for name in _HALVES}
     running = {name: document for name, document in halves.items() if document is not None}
     if not running:
-        raise _not_running(settings.state_dir)
+        raise ControlError("E-CTL-110", path=str(settings.state_dir), detail=say("not running", "未运行"))
     if as_json:
         click.echo(json.dumps({"schema": 1, **halves}, ensure_ascii=False))
     else:
         for name in _HALVES:
             _show(name, halves[name])
     return _show_wrong(running) if not as_json else _exit_code(running)
-
-
-def _not_running(state_dir: Path) -> ControlError:
-    error = ControlError("E-CTL-110", path=str(state_dir), detail=say("not running", "未运行"))
-    error.exit_code = _NOT_RUNNING
-    return error
 
 
 def _ask(path: Path) -> dict[str, Any] | None:

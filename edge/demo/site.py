@@ -23,6 +23,11 @@ from edge.store.register import REGISTER_FILE, MeterRegister, RegisterLock
 GATEWAY, TENANT = "demo-0001", "demo"
 FIRST, PER_BUS, BUSES = 202311000001, 6, ("A", "B")
 DEAD, BAD_WIRE, DUPLICATE = "202311000004", "202311000009", "202311000011"
+FAULTS = {
+    DEAD: ("dead meter", "坏表"),
+    BAD_WIRE: ("bad wire", "坏线"),
+    DUPLICATE: ("duplicate address", "地址重复"),
+}
 ITEMS = ("energy_active_import", "voltage", "current", "power_active_total")
 _MAX_PAYLOAD = 1 << 20
 _PR_SET_PDEATHSIG = 1
@@ -90,9 +95,9 @@ class DemoSite:
         """Return where a part's messages go."""
         return self.folder / f"{name}.log"
 
-    def verdict_of(self, meter: str) -> str | None:
-        """Return which fault was built in at a meter; None for a healthy one."""
-        return {DEAD: "dead meter", BAD_WIRE: "bad wire", DUPLICATE: "duplicate address"}.get(meter)
+    def fault_of(self, meter: str) -> tuple[str, str] | None:
+        """Return which fault was built in at a meter, in English and Chinese; None for a healthy one."""
+        return FAULTS.get(meter)
 
     # The parts.
 

@@ -123,7 +123,7 @@ def is_as_built(site: DemoSite, view: RoundView) -> bool:
 def _is_right(site: DemoSite, meter: str, row: SlotRow | None) -> bool:
     if row is None:
         return False
-    if site.verdict_of(meter) is None:
+    if site.fault_of(meter) is None:
         return row.state in (SlotState.READ, SlotState.REFILLED)
     return row.state in (SlotState.MISSING_OPEN, SlotState.MISSING_FINAL) and row.reason is not None
 

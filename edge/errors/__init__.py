@@ -96,8 +96,23 @@ class IdentityError(EdgeError):
     exit_code = 9
 
 
+_NOT_ALLOWED, _NO_ANSWER = 9, 5
+_CONTROL_EXITS = {
+    "E-CTL-106": _NOT_ALLOWED,
+    "E-CTL-107": _NO_ANSWER,
+    "E-CTL-110": _NO_ANSWER,
+    "E-CTL-111": _NO_ANSWER,
+}
+
+
 class ControlError(EdgeError):
     """The running daemon could not be asked, or refused the job."""
+
+    exit_code = 2
+
+    def __init__(self, code: str, /, **values: object) -> None:
+        super().__init__(code, **values)
+        self.exit_code = _CONTROL_EXITS.get(code, self.exit_code)
 
 
 @contextmanager

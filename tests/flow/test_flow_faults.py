@@ -119,6 +119,27 @@ def test_the_daemon_lends_its_bus(site):
     assert 0 == site.end("poll")
 
 
+def test_a_port_that_vanishes_is_named_and_opened_again(site, tmp_path):
+    """The adapter is pulled out and put in again: a condition with its code meanwhile, then polling goes on."""
+    site.start_poll()
+    eventually(lambda: _poll_condition(site, "port A") == "yes", what="the open port")
+    site.kill("sim")
+    eventually(lambda: _poll_condition(site, "port A") == "no", what="the vanished port in the status")
+    assert "E-BUS-10" in site.log("poll")
+    site.start_sim("--bus", f"A=pty:{tmp_path / 'bus'}", "--meters", "3", "--first", METERS[0])
+    eventually(lambda: _poll_condition(site, "port A") == "yes", what="the port again")
+    eventually(lambda: _poll_condition(site, f"meter {METERS[0]}") == "yes", what="readings again")
+    assert 0 == site.end("poll")
+    assert "Traceback" not in site.log("poll")
+
+
+def _poll_condition(site, claim):
+    done = edge("status", "--json", "--config", site.config, check=False)
+    if done.returncode not in (0, 6):
+        return None
+    return json.loads(done.stdout)["poll"]["health"]["conditions"].get(claim, {}).get("answer")
+
+
 def test_a_second_daemon_is_refused(site):
     """Two daemons never poll one bus: the second one says who holds the register, and ends."""
     site.start_poll()

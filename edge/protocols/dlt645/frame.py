@@ -103,15 +103,15 @@ def parse_flat(raw: bytes) -> tuple[bytes, int, bytes]:
     size = len(raw)
     if size < OVERHEAD or size != OVERHEAD + raw[9]:
         raise FrameError("truncated", _length_text(raw))
-    parsed = _LAYOUT.parse(raw)
-    if parsed.start != START or parsed.second_start != START:
+    parsed = _LAYOUT.parse(raw)  # a dict: its items are read by key, attribute access costs twice the parsing
+    if parsed["start"] != START or parsed["second_start"] != START:
         raise FrameError("no_start", "68H missing at offset 0 or 7")
-    if parsed.end != END:
-        raise FrameError("end", f"16H expected at offset {size - 1}, found {parsed.end:02X}H")
-    expected = sum(raw[:-2]) & 0xFF
-    if parsed.checksum != expected:
-        raise FrameError("checksum", f"checksum is {parsed.checksum:02X}H, the sum is {expected:02X}H")
-    return parsed.address, parsed.control, parsed.data.translate(_MINUS)
+    if parsed["end"] != END:
+        raise FrameError("end", f"16H expected at offset {size - 1}, found {parsed['end']:02X}H")
+    checksum, expected = parsed["checksum"], sum(raw[:-2]) & 0xFF
+    if checksum != expected:
+        raise FrameError("checksum", f"checksum is {checksum:02X}H, the sum is {expected:02X}H")
+    return parsed["address"], parsed["control"], parsed["data"].translate(_MINUS)
 
 
 def encode_frame(address: str, control: int, data: bytes = b"", preamble: int = PREAMBLE) -> bytes:
