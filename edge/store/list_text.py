@@ -6,12 +6,15 @@ UTF-8 is tried before GB18030: UTF-8 read as GB18030 gives garbage without an er
 
 import csv
 import io
+from contextlib import closing
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
 from edge.errors import ConfigError
 
 MOST_BYTES = 8 << 20
+_MOST_ROWS = 65536
 _SEPARATORS = (",", ";", "\t")
 _UTF16_MARKS = (b"\xff\xfe", b"\xfe\xff")
 _ZIP_MARK = b"PK\x03\x04"
@@ -68,8 +71,8 @@ def _excel_rows(path: Path) -> list[tuple[int, list[str]]]:
     except ImportError as exc:
         raise ConfigError("E-STO-306", path=path, detail=str(exc)) from exc
     try:
-        book = openpyxl.load_workbook(path, read_only=True, data_only=True)
-        rows = [list(row) for row in book.active.iter_rows(values_only=True)]
+        with closing(openpyxl.load_workbook(path, read_only=True, data_only=True)) as book:
+            rows = [list(row) for row in islice(book.active.iter_rows(values_only=True), _MOST_ROWS)]
     except Exception as exc:  # openpyxl raises whatever its parsers raise
         raise ConfigError("E-STO-302", path=path, detail=f"{type(exc).__name__}: {exc}") from exc
     return [(number, [_excel_text(cell) for cell in row]) for number, row in enumerate(rows, 1)]

@@ -2,6 +2,7 @@
 
 import sys
 
+import openpyxl
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -183,6 +184,19 @@ def test_what_is_no_list_is_refused_with_a_reason(tmp_path, monkeypatch, content
     with pytest.raises(ConfigError) as caught:
         plan_of(tmp_path, content)
     assert (code, 3) == (caught.value.code, caught.value.exit_code)
+
+
+def test_a_spreadsheet_is_read_and_its_lost_zeros_are_marked(tmp_path):
+    """Excel keeps an address typed as a number without its leading zeros: they are added, and the row says so."""
+    book = openpyxl.Workbook()
+    for row in (("表号", "总线", "名称"), ("202311000001", "A", "一号"), (12345678, "A", "二号"), (None, None, None)):
+        book.active.append(row)
+    path = tmp_path / "meters.xlsx"
+    book.save(path)
+    plan = plan_import(path, (), RULES)
+    assert ["202311000001", "000012345678"] == [one.address for one in plan.added]
+    assert ["一号", "二号"] == [one.name for one in plan.added]
+    assert ["000012345678"] == [one.values["address"] for one in plan.notes]
 
 
 def test_a_list_that_is_gone_is_refused(tmp_path):
