@@ -1,0 +1,158 @@
+"""What waits in the store becomes signed batches: when, and how.
+
+When: as soon as `max_readings` wait, a plan waits, the oldest has waited `max_age_s`, or nothing new came for
+`quiet_s` (the round is complete). Ages count from when they were first seen here, by the monotonic clock.
+
+But: readings whose time is not trusted wait until the clock is, at most `patience_s` or until `held_readings` lie
+here; then they go out as they are, marked with their trust.
+
+How: take, build, sign, and one transaction of the store. An envelope that comes out too large is made of half the
+readings. A single record that cannot travel goes out with its items reported as malformed: it never blocks the rest.
+"""
+
+from dataclasses import dataclass, replace
+
+from edge.clock import Clock
+from edge.errors import ForwardError, MessageError
+from edge.forward.settings import SealRules
+from edge.messages.batch import Batch, build_batch
+from edge.messages.batch import Loss as LossRow
+from edge.messages.envelope import Header, seal_envelope
+from edge.messages.signing import Signer
+from edge.messages.topics import LIVE
+from edge.reading.record import PollRecord
+from edge.reading.verdict import SlotReason
+from edge.store.outbox import Head, Outbox, Sealed, Sealing, Taken, Waiting
+
+_UNTRUSTED = frozenset({"floor", "none"})
+_RECHECK_S = 10.0  # how often the clock is asked again while sealing waits for it
+
+
+@dataclass(slots=True)
+class SealTimer:
+    """When the next batch is due, from what is seen of the store. Pure: `now_s` is given."""
+
+    rules: SealRules
+    _readings: int = 0
+    _has_plan: bool = False
+    _first_s: float = 0.0
+    _last_s: float = 0.0
+
+    def note(self, now_s: float, waiting: Waiting) -> None:
+        """Take what waits at this moment."""
+        if self._readings == 0 or waiting.readings < self._readings:
+            self._first_s = now_s
+        if waiting.readings != self._readings:
+            self._last_s = now_s
+        self._readings = waiting.readings
+        self._has_plan = waiting.has_plan
+
+    def due_s(self) -> float | None:
+        """Return when to seal (in the past: now); None if nothing waits."""
+        if self._has_plan or self._readings >= self.rules.max_readings:
+            return self._last_s
+        if self._readings == 0:
+            return None
+        return min(self._first_s + self.rules.max_age_s, self._last_s + self.rules.quiet_s)
+
+
+class Sealer:
+    """Seals what waits, one batch a call."""
+
+    def __init__(self, outbox: Outbox, signer: Signer, clock: Clock, gateway: str, rules: SealRules) -> None:
+        self._outbox = outbox
+        self._signer = signer
+        self._clock = clock
+        self._gateway = gateway
+        self._rules = rules
+        self._timer = SealTimer(rules)
+        self._readings = 0
+        self._untrusted_since_s: float | None = None
+        self._held_until_s = 0.0
+
+    @property
+    def waits_for_time(self) -> bool:
+        """True while readings wait for a trusted clock."""
+        return self._untrusted_since_s is not None
+
+    def look(self, now_s: float) -> None:
+        """Ask the store what waits."""
+        waiting = self._outbox.waiting()
+        self._readings = waiting.readings
+        self._timer.note(now_s, waiting)
+
+    def due_s(self) -> float | None:
+        """Return when `seal` is worth calling; None if nothing waits."""
+        due_s = self._timer.due_s()
+        return None if due_s is None else max(due_s, self._held_until_s)
+
+    def hold(self, until_s: float) -> None:
+        """Leave sealing alone until then."""
+        self._held_until_s = until_s
+
+    def seal(self, now_s: float) -> Sealed | None:
+        """Seal the next batch and return it as it is kept; None if nothing waits, or it waits for a trusted clock.
+
+        Durable: on the disk on return. Raises StoreError, with nothing changed; ForwardError E-FWD-207 if what
+        waits makes no envelope.
+        """
+        taken = self._outbox.take(self._rules.max_readings)
+        if not (taken.records or taken.plan or taken.losses):
+            self.look(now_s)
+            return None
+        if self._must_wait(taken, now_s):
+            self._held_until_s = now_s + _RECHECK_S
+            return None
+        head = self._outbox.head()
+        taken, envelope = self._fit(head, taken)
+        sealed = self._outbox.seal(taken, Sealing(envelope, head.epoch, head.next_seq), lane=LIVE)
+        self.look(now_s)
+        return sealed
+
+    def _must_wait(self, taken: Taken, now_s: float) -> bool:
+        if self._clock.trust().is_good or not any(record.stamp.trust in _UNTRUSTED for record in taken.records):
+            self._untrusted_since_s = None
+            return False
+        if self._untrusted_since_s is None:
+            self._untrusted_since_s = now_s
+        is_patient = now_s - self._untrusted_since_s < self._rules.patience_s
+        return is_patient and self._readings < self._rules.held_readings
+
+    def _fit(self, head: Head, taken: Taken) -> tuple[Taken, bytes]:
+        """Return an envelope and what is in it: of all that was taken if it fits, else of less."""
+        while True:
+            try:
+                return taken, self._envelope(head, taken)
+            except MessageError as exc:
+                if len(taken.records) <= 1:
+                    return self._last_resort(head, taken, exc)
+            taken = self._outbox.take(max(1, taken.readings // 2))
+
+    def _last_resort(self, head: Head, taken: Taken, problem: MessageError) -> tuple[Taken, bytes]:
+        bare = replace(taken, records=tuple(_without_values(record) for record in taken.records))
+        try:
+            return bare, self._envelope(head, bare)
+        except MessageError as exc:
+            meter = taken.records[0].meter if taken.records else "-"
+            raise ForwardError("E-FWD-207", meter=meter, detail=problem.fact()) from exc
+
+    def _envelope(self, head: Head, taken: Taken) -> bytes:
+        losses = tuple(
+            LossRow(one.task, one.meter, one.first_at, one.last_at, one.count, one.reason) for one in taken.losses
+        )
+        raw = build_batch(Batch(taken.records, taken.plan, losses, self._clock.utc_now()))
+        header = Header(
+            gateway=self._gateway,
+            epoch=head.epoch,
+            seq=head.next_seq,
+            prev=head.prev,
+            raw_length=len(raw),
+            predecessor=head.predecessor if head.next_seq == 1 else None,
+        )
+        return seal_envelope(header, raw, self._signer)
+
+
+def _without_values(record: PollRecord) -> PollRecord:
+    """Return the record with its items reported as malformed instead of their values."""
+    keys = [*record.values, *record.faults]
+    return replace(record, values={}, units={}, faults=dict.fromkeys(keys, SlotReason.MALFORMED), flags=(), raw=())

@@ -1,0 +1,106 @@
+"""What forwarding is told: from `edge.toml` to one frozen value, and to the options of a connection."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from edge.config.settings import Mqtt, Settings, parse_duration
+from edge.errors import ForwardError
+from edge.mqtt_link import MqttOptions
+
+_READING_BYTES = 16  # what a waiting reading takes in the store, generously
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SealRules:
+    """When readings are sealed into a batch.
+
+    `quiet_s`: so long after the last news a round counts as complete; longer than the poller's pause between commits.
+    `patience_s`: so long sealing waits for a trusted clock; `held_readings`: so many readings may wait for it.
+    """
+
+    max_readings: int = 4096
+    max_age_s: float = 900.0
+    quiet_s: float = 3.0
+    patience_s: float = 86400.0
+    held_readings: int = 1_000_000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ForwardSettings:
+    """Who sends, where to, and how patiently. Times in seconds of the monotonic clock."""
+
+    gateway: str
+    tenant: str
+    version: str
+    endpoints: tuple[str, ...]
+    seal: SealRules = SealRules()
+    window: int = 12
+    resend_s: float = 30.0
+    max_resend_s: float = 600.0
+    retry_s: float = 1.0
+    max_retry_s: float = 300.0
+    look_s: float = 0.5  # how often the store is asked for news
+    answer_s: float = 30.0  # the broker's time to answer a subscription
+    receipt_s: float = 120.0  # after so long without a receipt the centre counts as silent
+    steady_s: float = 60.0  # a connection that lasted so long ends the growing of pauses
+
+
+def forward_settings(settings: Settings, version: str) -> ForwardSettings:
+    """Return what the settings file says about forwarding. Raises ForwardError if it names no broker."""
+    mqtt = _mqtt_of(settings)
+    resend_s = parse_duration(mqtt.resend)
+    return ForwardSettings(
+        gateway=settings.gateway.id,
+        tenant=settings.gateway.tenant,
+        version=version,
+        endpoints=mqtt.endpoints,
+        seal=SealRules(
+            max_readings=settings.batch.max_readings,
+            max_age_s=parse_duration(settings.batch.max_age),
+            quiet_s=settings.store.commit_s + 2,
+            held_readings=settings.store.max_mib * 1024 * 1024 // (2 * _READING_BYTES),
+        ),
+        window=mqtt.window,
+        resend_s=resend_s,
+        max_resend_s=max(resend_s, 20 * resend_s),
+    )
+
+
+def link_options(settings: Settings, folder: Path, url: str, will: tuple[str, bytes, int, bool]) -> MqttOptions:
+    """Return the options of a connection to one endpoint; file names are relative to `folder`.
+
+    The session is clean: what is under way is in our store, never in the broker's. Raises ForwardError if the
+    password file cannot be read.
+    """
+    mqtt = _mqtt_of(settings)
+
+    def file(name: str | None) -> str | None:
+        return None if name is None else str(folder / name)
+
+    return MqttOptions(
+        url=url,
+        client_id=f"{settings.gateway.tenant}.{settings.gateway.id}",
+        clean_session=True,
+        version=mqtt.version,
+        ca=file(mqtt.ca),
+        certificate=file(mqtt.certificate),
+        key=file(mqtt.key),
+        username=mqtt.username,
+        password=_password(file(mqtt.password_file)),
+        will=will,
+    )
+
+
+def _mqtt_of(settings: Settings) -> Mqtt:
+    if settings.mqtt is None:
+        raise ForwardError("E-FWD-109")
+    return settings.mqtt
+
+
+def _password(path: str | None) -> str | None:
+    if path is None:
+        return None
+    try:
+        return Path(path).read_text(encoding="utf-8").rstrip("\r\n")
+    except (OSError, UnicodeError) as exc:
+        raise ForwardError("E-FWD-127", path=path, detail=str(exc)) from exc

@@ -1,0 +1,354 @@
+"""The forwarder: seals what waits, keeps a connection to one of the brokers, sends, and believes only receipts.
+
+It is a step, not a loop: each call does one network turn or seals one batch, and returns when it wants to be called
+again. Whatever the network does, the store keeps every batch until a receipt has it; a fault of the store drops the
+connection, so that the retained receipt comes again.
+"""
+
+import logging
+from collections.abc import Callable, Sequence
+from random import Random
+from typing import Protocol
+
+from edge.clock import Clock
+from edge.errors import EdgeError, ForwardError, MessageError, StoreError
+from edge.forward.outbox import Key, Parcel, SendWindow
+from edge.forward.receipts import Accepted, accept_receipt
+from edge.forward.retry import Retry
+from edge.forward.sealing import Sealer
+from edge.forward.settings import ForwardSettings
+from edge.health.model import Health
+from edge.messages.birth import Birth, sign_birth
+from edge.messages.signing import Signer, Verifier
+from edge.messages.topics import BACKLOG, EVENTS, LIVE, batch_topic, birth_topic, receipt_topic
+from edge.mqtt_link import Disconnected, Event, Published, Received, Subscribed, Token
+from edge.store.outbox import Outbox, Sealed
+
+WILL = b"gone"  # what the broker retains for us when we vanish: unsigned, so only a hint
+CLAIMS = ("broker_reachable", "broker_encrypted", "centre_confirms", "clock_trusted", "sealing_works", "store_works")
+
+_LOG = logging.getLogger(__name__)
+_STORE_PAUSE_S = 5.0
+_SEAL_PAUSE_S = 60.0
+
+
+class BrokerLink(Protocol):
+    """What the forwarder needs of a connection; `edge.mqtt_link.MqttLink` is one."""
+
+    @property
+    def is_plain(self) -> bool:
+        """True if what is sent leaves this machine unencrypted."""
+
+    def connect(self) -> None:
+        """Connect and log in, or raise ForwardError."""
+
+    def step(self, timeout_s: float) -> Sequence[Event]:
+        """Return what happened, after waiting at most so long."""
+
+    def publish(self, topic: str, payload: bytes, *, qos: int, retain: bool = False) -> int:
+        """Hand over a message; return its number."""
+
+    def subscribe(self, topics: list[tuple[str, int]]) -> int:
+        """Ask for topics."""
+
+    def acknowledge(self, token: Token) -> None:
+        """Tell the broker that a message was dealt with."""
+
+    def disconnect(self) -> None:
+        """Say goodbye and close."""
+
+    def close(self) -> None:
+        """Drop the connection."""
+
+
+LinkFactory = Callable[[str, tuple[str, bytes, int, bool]], BrokerLink]  # endpoint and will -> link
+
+
+class ForwardWorker:
+    """Everything between the store and the broker."""
+
+    def __init__(
+        self,
+        settings: ForwardSettings,
+        *,
+        outbox: Outbox,
+        signer: Signer,
+        centre: Verifier,
+        clock: Clock,
+        make_link: LinkFactory,
+        rng: Random,
+        health: Health,
+    ) -> None:
+        self._settings = settings
+        self._outbox = outbox
+        self._signer = signer
+        self._centre = centre
+        self._clock = clock
+        self._make_link = make_link
+        self._rng = rng
+        self._health = health
+        self._sealer = Sealer(outbox, signer, clock, settings.gateway, settings.seal)
+        self._window = SendWindow(settings.window, settings.resend_s, settings.max_resend_s)
+        self._link: BrokerLink | None = None
+        self._is_ready = False  # the receipts are subscribed: batches may flow
+        self._deadline_s = 0.0  # by then the subscription must be answered
+        self._connected_s = 0.0
+        self._retry = Retry(settings.endpoints, settings.retry_s, settings.max_retry_s, settings.steady_s)
+        self._look_s = 0.0
+        self._news: int | None = None
+        self._has_sealed = False
+        self._is_searched = False  # the store holds nothing beyond the window's cursor
+        self._numbers: dict[int, Key] = {}
+        self._silent_since_s: float | None = None
+
+    def step(self, now_s: float) -> float:
+        """Do one thing and return when to be called again, by the monotonic clock.
+
+        Time: a network turn waits at most `look_s`; connecting waits as long as the link's own time-outs.
+        """
+        try:
+            wake_s = self._step(now_s)
+        except StoreError as exc:
+            self._fail("store_works", exc)
+            self._drop()
+            return self._clock.monotonic() + _STORE_PAUSE_S
+        self._health.holds("store_works")
+        return wake_s
+
+    def stop(self) -> None:
+        """Say goodbye: the birth is replaced by the hint that the will would have left."""
+        if self._link is not None:
+            try:
+                self._link.publish(self._birth_topic, WILL, qos=1, retain=True)
+            except ForwardError as exc:
+                _LOG.info("%s", exc)
+            self._link.disconnect()
+        self._forget_link()
+
+    @property
+    def _birth_topic(self) -> str:
+        return birth_topic(self._settings.tenant, self._settings.gateway)
+
+    @property
+    def _receipt_topic(self) -> str:
+        return receipt_topic(self._settings.tenant, self._settings.gateway)
+
+    def _step(self, now_s: float) -> float:
+        self._look(now_s)
+        due_s = self._sealer.due_s()
+        if due_s is not None and due_s <= now_s and not self._has_sealed:
+            self._has_sealed = True  # a network turn comes between two batches
+            self._seal(now_s)
+            return now_s
+        self._has_sealed = False
+        if self._link is None:
+            if now_s < self._retry.due_s:
+                return self._next_wake_s(self._retry.due_s)
+            self._connect(self._retry.endpoint)
+        else:
+            try:
+                self._turn(self._link, now_s)
+            except ForwardError as exc:
+                self._lose(exc)
+        return self._clock.monotonic()
+
+    def _next_wake_s(self, *others: float) -> float:
+        due_s = self._sealer.due_s()
+        return min([self._look_s, *others, *([] if due_s is None else [due_s])])
+
+    def _look(self, now_s: float) -> None:
+        """Ask the store whether somebody wrote, at most every `look_s`."""
+        if now_s < self._look_s:
+            return
+        self._look_s = now_s + self._settings.look_s
+        news = self._outbox.news()
+        if news != self._news:
+            self._news = news
+            self._sealer.look(now_s)
+
+    # Sealing
+
+    def _seal(self, now_s: float) -> None:
+        try:
+            sealed = self._sealer.seal(now_s)
+        except ForwardError as exc:
+            self._fail("sealing_works", exc)
+            self._sealer.hold(now_s + _SEAL_PAUSE_S)
+            return
+        self._health.holds("sealing_works")
+        if self._sealer.waits_for_time:
+            self._fail("clock_trusted", ForwardError("E-FWD-208"))
+        else:
+            self._health.holds("clock_trusted")
+        if sealed is not None:
+            self._health.count("batches_sealed")
+            if not (self._is_ready and self._window.add_live(_parcel(sealed, LIVE))):
+                self._is_searched = False
+
+    # The connection
+
+    def _connect(self, url: str) -> None:
+        try:
+            link = self._make_link(url, (self._birth_topic, WILL, 1, True))
+            self._link = link
+            link.connect()
+            link.subscribe([(self._receipt_topic, 1)])
+            self._publish_birth(link)
+        except ForwardError as exc:
+            self._lose(exc)
+            return
+        self._health.count("connections")
+        self._connected_s = self._clock.monotonic()
+        self._deadline_s = self._connected_s + self._settings.answer_s
+        if link.is_plain:
+            self._fail("broker_encrypted", ForwardError("E-FWD-209", url=url))
+        else:
+            self._health.holds("broker_encrypted")
+
+    def _publish_birth(self, link: BrokerLink) -> None:
+        head = self._outbox.head()
+        birth = Birth(
+            gateway=self._settings.gateway,
+            boot_id=self._clock.boot_id,
+            epoch=head.epoch,
+            oldest_seq=self._outbox.oldest_seq(),
+            next_seq=head.next_seq,
+            head=head.prev,
+            version=self._settings.version,
+            buffered=self._outbox.counts().waiting,
+            sent_at=self._clock.utc_now(),
+            trust=self._clock.trust().value,
+        )
+        link.publish(self._birth_topic, sign_birth(birth, self._signer), qos=1, retain=True)
+
+    def _lose(self, reason: EdgeError) -> None:
+        """Note that the connection is gone, or was not made: the next endpoint is tried after a pause."""
+        self._fail("broker_reachable", reason)
+        self._health.count("connections_lost" if self._is_ready else "connections_failed")
+        now_s = self._clock.monotonic()
+        self._retry.note_failure(now_s, now_s - self._connected_s if self._is_ready else 0.0, self._rng.random())
+        self._drop()
+
+    def _drop(self) -> None:
+        if self._link is not None:
+            self._link.close()
+        self._forget_link()
+
+    def _forget_link(self) -> None:
+        self._link = None
+        self._is_ready = False
+        self._numbers.clear()
+        self._window.mark_lost()
+        self._is_searched = False
+
+    # One network turn
+
+    def _turn(self, link: BrokerLink, now_s: float) -> None:
+        for event in link.step(self._patience_s(now_s)):
+            self._take(link, event)
+        now_s = self._clock.monotonic()
+        if self._is_ready:
+            self._load()
+            self._send(link, now_s)
+            self._watch_silence(now_s)
+        elif now_s >= self._deadline_s:
+            raise ForwardError("E-FWD-108", topic=self._receipt_topic)
+
+    def _patience_s(self, now_s: float) -> float:
+        """Return how long the network may be waited for: not at all if something is to be sent."""
+        if self._is_ready and self._window.next_parcel(now_s) is not None:
+            return 0.0
+        timer_s = self._window.next_due_s()
+        return max(0.0, self._next_wake_s(*([] if timer_s is None else [timer_s])) - now_s)
+
+    def _take(self, link: BrokerLink, event: Event) -> None:
+        match event:
+            case Disconnected(reason):
+                raise reason or ForwardError("E-FWD-106", host="-", port="-", detail="closed")
+            case Subscribed(_, refused) if refused:
+                raise ForwardError("E-FWD-132", topics=", ".join(refused))
+            case Subscribed():
+                self._is_ready = True
+                self._health.seen("connected")
+                self._report(self._health.holds("broker_reachable"), "connected")
+            case Published(mid, refused):
+                self._note_published(mid, refused=refused)
+            case Received(topic, payload, token):
+                if topic == self._receipt_topic:
+                    self._take_receipt(link, payload)
+                link.acknowledge(token)
+
+    def _note_published(self, mid: int, *, refused: bool) -> None:
+        """Note that the broker took or refused a message: neither releases it; a refused one has the long timer."""
+        key = self._numbers.pop(mid, None)
+        if refused:
+            self._health.count("messages_refused")
+            _LOG.warning("%s", ForwardError("E-FWD-133"))
+        elif key is not None:
+            self._window.mark_acknowledged(key, self._clock.monotonic(), self._rng.random())
+
+    def _load(self) -> None:
+        """Fill the window from the store, a page a turn."""
+        if self._is_searched or not self._window.room():
+            return
+        page = self._outbox.unstored(self._window.cursor, self._window.size)
+        self._window.load(_parcel(sealed, EVENTS if sealed.lane == EVENTS else BACKLOG) for sealed in page)
+        self._is_searched = len(page) < self._window.size
+
+    def _send(self, link: BrokerLink, now_s: float) -> None:
+        while (parcel := self._window.next_parcel(now_s)) is not None:
+            topic = batch_topic(self._settings.tenant, self._settings.gateway, parcel.lane)
+            mid = link.publish(topic, parcel.envelope, qos=1)
+            self._numbers[mid] = parcel.key
+            self._window.mark_sent(parcel.key, now_s)
+            self._health.count("batches_sent")
+            self._silent_since_s = now_s if self._silent_since_s is None else self._silent_since_s
+
+    # Receipts
+
+    def _take_receipt(self, link: BrokerLink, payload: bytes) -> None:
+        try:
+            accepted = accept_receipt(payload, self._outbox, self._centre, self._settings.gateway)
+        except MessageError as exc:
+            self._health.count("receipts_refused")
+            self._health.count(f"receipts_refused_{exc.code}")
+            _LOG.warning("receipt refused: %s", exc)
+            return
+        self._health.count("receipts")
+        self._health.count("batches_stored", accepted.stored)
+        self._health.count("batches_fallen", accepted.fallen)
+        self._health.seen("receipt")
+        self._report(self._health.holds("centre_confirms"), "the centre confirms")
+        self._window.apply_receipt(accepted.confirmed)
+        self._is_searched = False
+        self._silent_since_s = self._clock.monotonic() if len(self._window) else None
+        self._report_trouble(accepted)
+        if accepted.new_epoch is not None:
+            self._sealer.look(self._clock.monotonic())  # the plan goes out again
+            self._publish_birth(link)
+
+    def _report_trouble(self, accepted: Accepted) -> None:
+        if accepted.rejected:
+            self._health.count("batches_rejected", accepted.rejected)
+            _LOG.error("%s", ForwardError("E-FWD-206", count=accepted.rejected))
+        if accepted.new_epoch is not None:
+            self._health.count("epochs_opened")
+            _LOG.error("%s", ForwardError("E-FWD-204", epoch=accepted.new_epoch.hex()))
+
+    def _watch_silence(self, now_s: float) -> None:
+        since_s = self._silent_since_s
+        if since_s is not None and now_s - since_s >= self._settings.receipt_s:
+            silent = ForwardError("E-FWD-205", seconds=round(now_s - since_s), count=len(self._window))
+            self._fail("centre_confirms", silent)
+
+    def _fail(self, claim: str, error: EdgeError) -> None:
+        if self._health.fails(claim, error):
+            _LOG.warning("%s", error)
+
+    def _report(self, is_news: bool, text: str) -> None:
+        if is_news:
+            _LOG.info(text)
+
+
+def _parcel(sealed: Sealed, lane: int) -> Parcel:
+    return Parcel((sealed.epoch, sealed.seq), lane, sealed.envelope)

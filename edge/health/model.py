@@ -1,0 +1,114 @@
+"""How the daemon is: counters, when things were last seen, and conditions. Both workers report into it.
+
+A condition is a claim with three answers: yes, no, unknown. Nobody has looked yet: that is unknown, never "fine". A
+"no" carries the code that says why. The model only remembers; what follows from it is decided elsewhere.
+"""
+
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from threading import Lock
+from typing import Any
+
+from edge.clock import Clock
+from edge.errors import EdgeError
+
+
+class Answer(StrEnum):
+    """Whether a claim holds."""
+
+    YES = "yes"
+    NO = "no"
+    UNKNOWN = "unknown"
+
+
+@dataclass(frozen=True, slots=True)
+class Condition:
+    """One claim: `since` is when its answer or code last changed."""
+
+    answer: Answer
+    since: datetime
+    since_s: float
+    code: str | None
+    values: tuple[tuple[str, object], ...]
+
+
+class Health:
+    """What is known at this moment; safe to use from several threads."""
+
+    def __init__(self, clock: Clock, claims: Iterable[str] = ()) -> None:
+        self._clock = clock
+        self._lock = Lock()
+        self._counters: Counter[str] = Counter()
+        self._seen: dict[str, tuple[datetime, float]] = {}
+        self._conditions: dict[str, Condition] = {}
+        for claim in claims:
+            self.unknown(claim)
+
+    def count(self, name: str, by: int = 1) -> None:
+        """Add to a counter."""
+        with self._lock:
+            self._counters[name] += by
+
+    def seen(self, name: str) -> None:
+        """Note that something happened at this moment."""
+        with self._lock:
+            self._seen[name] = (self._clock.utc_now(), self._clock.monotonic())
+
+    def holds(self, claim: str, **values: object) -> bool:
+        """Note that a claim holds. Returns True if that is news."""
+        return self._set(claim, Answer.YES, None, values)
+
+    def fails(self, claim: str, error: EdgeError) -> bool:
+        """Note that a claim does not hold, and why. Returns True if that is news: worth a line in the log."""
+        return self._set(claim, Answer.NO, error.code, error.values)
+
+    def unknown(self, claim: str) -> bool:
+        """Note that nobody knows any more. Returns True if that is news."""
+        return self._set(claim, Answer.UNKNOWN, None, {})
+
+    def answer(self, claim: str) -> Answer:
+        """Return whether a claim holds."""
+        with self._lock:
+            condition = self._conditions.get(claim)
+        return condition.answer if condition else Answer.UNKNOWN
+
+    def snapshot(self) -> dict[str, Any]:
+        """Return everything as one document for JSON; ages are in seconds, by the monotonic clock."""
+        now_s = self._clock.monotonic()
+        with self._lock:
+            return {
+                "counters": dict(sorted(self._counters.items())),
+                "seen": {
+                    name: {"at": at.isoformat(), "ago_s": round(now_s - at_s, 3)}
+                    for name, (at, at_s) in sorted(self._seen.items())
+                },
+                "conditions": {name: _plain(one, now_s) for name, one in sorted(self._conditions.items())},
+            }
+
+    def _set(self, claim: str, answer: Answer, code: str | None, values: dict[str, object]) -> bool:
+        with self._lock:
+            old = self._conditions.get(claim)
+            is_news = old is None or (old.answer, old.code) != (answer, code)
+            if old is None or is_news:
+                since, since_s = self._clock.utc_now(), self._clock.monotonic()
+            else:
+                since, since_s = old.since, old.since_s
+            self._conditions[claim] = Condition(answer, since, since_s, code, tuple(values.items()))
+            return is_news
+
+
+def _plain(condition: Condition, now_s: float) -> dict[str, Any]:
+    return {
+        "answer": condition.answer.value,
+        "since": condition.since.isoformat(),
+        "for_s": round(now_s - condition.since_s, 3),
+        "code": condition.code,
+        "values": {name: _json_value(value) for name, value in condition.values},
+    }
+
+
+def _json_value(value: object) -> object:
+    return value if value is None or isinstance(value, bool | int | float | str) else str(value)

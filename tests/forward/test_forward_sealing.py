@@ -1,0 +1,176 @@
+"""Sealing: when it is due, that it waits for a trusted clock, and that nothing blocks it."""
+
+import random
+from datetime import timedelta
+
+import pytest
+
+from edge.clock import ClockTrust
+from edge.errors import ForwardError
+from edge.forward.sealing import Sealer, SealTimer
+from edge.forward.settings import SealRules
+from edge.messages.envelope import GENESIS
+from edge.reading.plan import Plan, PlanTask, Schedule
+from edge.reading.record import SlotState
+from edge.reading.verdict import SlotReason
+from edge.store.outbox import Waiting
+from tests.forward.forward_tools import AT, GATEWAY, GATEWAY_KEY, PLAN, Bench, TinyCentre, record
+
+RULES = SealRules(max_readings=100, max_age_s=900, quiet_s=3)
+
+
+def noted(*seen: tuple[float, int]) -> SealTimer:
+    """Return a timer that saw so many readings at these seconds."""
+    timer = SealTimer(RULES)
+    for now_s, readings in seen:
+        timer.note(now_s, Waiting(readings, AT, has_plan=False))
+    return timer
+
+
+def test_nothing_is_due_when_nothing_waits():
+    """An empty store gives no time at all."""
+    assert noted((10, 0)).due_s() is None
+
+
+def test_a_complete_round_is_due_after_the_quiet():
+    """The quiet counts from the last growth, not from the last look."""
+    assert noted((10, 5), (11, 9), (12, 9), (13, 9)).due_s() == 14
+
+
+def test_steady_trickle_is_due_by_its_age():
+    """Readings that never stop coming are due when the oldest has waited long enough."""
+    assert noted(*((10 + 2 * turn, 1 + turn % 90) for turn in range(1))).due_s() == 13
+    growing = [(10 + 2 * turn, 1 + turn // 8) for turn in range(500)]
+    assert noted(*growing).due_s() == 10 + 900
+
+
+def test_a_full_batch_and_a_plan_are_due_at_once():
+    """Enough readings for a batch, or a plan, do not wait for the quiet."""
+    assert noted((10, 100)).due_s() == 10
+    timer = noted((10, 0))
+    timer.note(11, Waiting(0, None, has_plan=True))
+    assert timer.due_s() <= 11
+
+
+def test_what_is_left_after_sealing_gets_its_own_time():
+    """When fewer wait than before, the age counts anew."""
+    assert noted((10, 99), (1000, 4)).due_s() == 1003
+
+
+def sealer(bench: Bench, **rules) -> Sealer:
+    """Return a sealer on the bench's store."""
+    return Sealer(bench.outbox, GATEWAY_KEY, bench.clock, GATEWAY, SealRules(**{"max_readings": 100, **rules}))
+
+
+def seal_all(bench: Bench, one: Sealer) -> TinyCentre:
+    """Seal until nothing waits, and return a centre that took it all."""
+    centre = TinyCentre()
+    while sealed := one.seal(bench.clock.monotonic()):
+        centre.accept(sealed.envelope)
+    return centre
+
+
+def test_the_chain_goes_on_from_batch_to_batch(bench):
+    """Numbers without gaps, each envelope over the hash of the one before, the plan in the first."""
+    bench.journal.append_plan(PLAN)
+    bench.poll(*range(1, 101))
+    centre = seal_all(bench, sealer(bench, max_readings=90))
+    headers = [header for header, _, _ in centre.order]
+    assert [1, 2, 3, 4] == [header.seq for header in headers]
+    assert GENESIS == headers[0].prev
+    assert [PLAN, None, None, None] == [batch.plan for _, batch, _ in centre.order]
+    assert [record(number).slot_at for number in range(1, 101)] == [one.slot_at for one in centre.records()]
+    assert bench.outbox.waiting().readings == 0
+
+
+def test_a_batch_that_would_be_too_large_is_halved(bench):
+    """More than 64 KiB of incompressible values becomes several batches, and no record is lost or doubled."""
+    noise = random.Random(7)
+    texts = ["".join(noise.choice("0123456789ABCDEF") for _ in range(150)) for _ in range(1200)]
+    bench.journal.append([record(number, values=1, text=text) for number, text in enumerate(texts)])
+    centre = seal_all(bench, sealer(bench, max_readings=4096))
+    assert len(centre.order) > 1
+    assert max(len(data) for _, _, data in centre.order) <= 65536
+    assert texts == [next(iter(one.values.values())) for one in centre.records()]
+
+
+def test_a_record_that_cannot_travel_is_reported_and_blocks_nothing(bench):
+    """A value that no envelope can hold goes out as a malformed item; its neighbours keep theirs."""
+    bench.poll(1)
+    bench.journal.append([record(2, values=2, text="x" * 100_000)])
+    bench.poll(3)
+    before, odd, after = seal_all(bench, sealer(bench)).records()
+    assert (record(1).values, record(3).values) == (before.values, after.values)
+    assert (record(2).slot_at, SlotState.READ, {}) == (odd.slot_at, odd.state, dict(odd.values))
+    assert dict.fromkeys(record(2, values=2).values, SlotReason.MALFORMED) == dict(odd.faults)
+
+
+def test_a_plan_that_cannot_travel_is_named_and_loses_nothing(bench):
+    """A plan beyond every bound is an error with its code; readings stay in the store."""
+    items = tuple(f"di:{number:08X}" for number in range(40_000))
+    bench.journal.append_plan(Plan(AT, "Asia/Shanghai", (PlanTask("t", Schedule(every_s=60), items, ("1" * 12,)),)))
+    bench.poll(1)
+    with pytest.raises(ForwardError) as caught:
+        sealer(bench).seal(0)
+    assert caught.value.code == "E-FWD-207"
+    assert bench.outbox.waiting().readings == 3
+    bench.run(30)
+    assert bench.condition("sealing_works") == ("no", "E-FWD-207")
+
+
+def test_untrusted_times_wait_for_the_clock(bench):
+    """Readings without a trusted time wait, with a condition that says so, and go when the clock is good."""
+    bench.clock.trusted = ClockTrust.NONE
+    bench.poll(1, trust="none")
+    bench.run(3600)
+    assert bench.outbox.counts().unsent == 0
+    assert bench.condition("clock_trusted") == ("no", "E-FWD-208")
+    bench.clock.trusted = ClockTrust.SYNCHRONISED
+    bench.run(20)
+    assert bench.outbox.counts().unsent == 1
+    assert bench.condition("clock_trusted") == ("yes", None)
+
+
+def test_waiting_for_the_clock_ends_after_a_day(bench):
+    """After the patience readings go out as they are, marked with their trust, and later ones do not wait again."""
+    bench.clock.trusted = ClockTrust.FLOOR
+    one = sealer(bench)
+    bench.poll(1, trust="floor")
+    assert one.seal(1000) is None
+    assert one.seal(1000 + 86399) is None
+    assert one.waits_for_time
+    sealed = one.seal(1000 + 86400)
+    bench.poll(2, trust="floor")
+    later = one.seal(1000 + 86410)
+    centre = TinyCentre()
+    centre.accept(sealed.envelope)
+    centre.accept(later.envelope)
+    assert ["floor", "floor"] == [found.stamp.trust for found in centre.records()]
+
+
+def test_waiting_for_the_clock_ends_when_the_store_fills(bench):
+    """With too many readings held, sealing no longer waits."""
+    bench.clock.trusted = ClockTrust.NONE
+    one = sealer(bench, held_readings=6)
+    bench.poll(1, trust="none")
+    one.look(0)
+    assert one.seal(0) is None
+    bench.poll(2, trust="none")
+    one.look(1)
+    assert one.seal(1) is not None
+
+
+def test_trusted_readings_do_not_wait_for_a_clock_that_was_lost(bench):
+    """What was read at a trusted time goes out, also when the clock is no longer trusted."""
+    bench.clock.trusted = ClockTrust.FLOOR
+    bench.poll(1)
+    assert sealer(bench).seal(0) is not None
+
+
+def test_a_stepped_wall_clock_delays_nothing(bench):
+    """The wall clock only stamps: a step back by a year does not hold a batch."""
+    bench.run(1)
+    bench.poll(1)
+    bench.clock.now -= timedelta(days=365)
+    bench.run(10)
+    assert bench.outbox.counts().unsent == 1
