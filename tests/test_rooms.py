@@ -10,11 +10,11 @@ import pytest
 EDGE = Path(__file__).parent.parent / "edge"
 
 _POLL = {"errors", "clock", "reading", "config", "health", "quality", "protocols", "bus"}
-_FORWARD = {"errors", "clock", "reading", "config", "health", "messages", "store", "identity", "mqtt_link"}
-_CENTRE = {"errors", "clock", "reading", "config", "messages", "quality", "identity", "mqtt_link"}
+_FORWARD = {"errors", "clock", "reading", "config", "health", "messages", "store", "identity", "mqtt"}
+_CENTRE = {"errors", "clock", "reading", "config", "messages", "quality", "identity", "mqtt"}
 _APP = {
     *{"errors", "clock", "reading", "config", "health", "protocols", "messages", "bus", "store", "poll", "forward"},
-    *{"quality", "identity", "commands", "control", "web", "mqtt_link", "notify"},
+    *{"quality", "identity", "commands", "control", "web", "mqtt", "notify"},
 }
 MAY_IMPORT = {
     "errors": set(),
@@ -33,7 +33,7 @@ MAY_IMPORT = {
     "identity": {"errors", "clock", "config", "messages"},
     "commands": {"errors", "clock", "reading", "config", "messages", "store", "identity"},
     "control": {"errors", "clock", "reading", "config", "health"},
-    "mqtt_link": {"errors", "clock"},
+    "mqtt": {"errors", "clock"},
     "centre": _CENTRE,
     "sim": {"errors", "clock", "reading", "protocols", "bus"},
     "web": {"errors", "clock", "reading", "config", "health", "control"},
@@ -42,9 +42,6 @@ MAY_IMPORT = {
     "demo": _APP | {"app", "centre", "sim"},
     "cli": _APP | {"app", "centre", "sim", "demo"},
 }
-# Parts of a room that stand in a file of their own beside it.
-PART_OF = {"mqtt_events": "mqtt_link", "mqtt_socket": "mqtt_link"}
-
 PURE = ("protocols/", "messages/", "reading/", "quality/", "poll/plan.py", "forward/outbox.py")
 IMPURE = {
     *{"serial", "socket", "select", "time", "threading"},
@@ -56,7 +53,7 @@ KNOWN_BY = {
     "apsw": ("store/", "centre/"),
     "tinydb": ("store/",),
     "serial": ("bus/",),
-    "paho": ("mqtt_link.py", "mqtt_socket.py"),
+    "paho": ("mqtt/",),
     "iotcore": ("demo/",),
     "rich": ("cli/",),
     "click": ("cli/",),
@@ -72,15 +69,11 @@ class Import:
 
     @property
     def room(self) -> str:
-        return _room(self.file.split("/")[0].removesuffix(".py"))
+        return self.file.split("/")[0].removesuffix(".py")
 
     @property
     def top(self) -> str:
         return self.module.split(".")[0]
-
-
-def _room(name: str) -> str:
-    return PART_OF.get(name, name)
 
 
 def _imports_of(file: str, source: str) -> Iterator[Import]:
@@ -107,7 +100,7 @@ def _strangers(imports: list[Import]) -> list[str]:
         f"{found.file}:{found.line}: {found.room} may not import {found.module}"
         for found in imports
         if found.top == "edge" and "." in found.module
-        for target in [_room(found.module.split(".")[1])]
+        for target in [found.module.split(".")[1]]
         if target not in {found.room, "__version__"} | MAY_IMPORT.get(found.room, set())
     ]
 
@@ -140,7 +133,7 @@ def test_every_room_imports_only_what_the_house_allows() -> None:
 def test_every_room_is_in_the_table() -> None:
     """A new room is entered in the table before it is moved into."""
     names = {path.name.removesuffix(".py") for path in EDGE.iterdir() if path.suffix == ".py" or path.is_dir()}
-    assert set() == {_room(name) for name in names - {"__init__", "__pycache__"}} - set(MAY_IMPORT)
+    assert set() == names - {"__init__", "__pycache__"} - set(MAY_IMPORT)
 
 
 def test_pure_rooms_touch_no_port_clock_thread_or_file() -> None:

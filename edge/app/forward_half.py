@@ -18,7 +18,7 @@ from edge.forward.settings import forward_settings, link_options
 from edge.forward.worker import BrokerLink, ForwardWorker
 from edge.health.model import Health
 from edge.identity.keys import load_signer, load_verifier
-from edge.mqtt_link import MqttLink
+from edge.mqtt.link import MqttLink
 from edge.store.database import open_database
 from edge.store.outbox import Outbox
 

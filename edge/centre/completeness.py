@@ -12,8 +12,8 @@ from enum import StrEnum
 from itertools import pairwise
 
 from edge.centre.ledger import Ledger, SlotRow
-from edge.messages.batch import Loss
 from edge.quality.slots import slots_between
+from edge.reading.loss import Loss
 from edge.reading.plan import Plan, PlanTask
 from edge.reading.record import SlotState
 

@@ -15,7 +15,7 @@ from edge.errors import ConfigError, IdentityError, UsageError, translating
 from edge.identity.keys import load_signer, load_verifier, make_key, public_pem, save_public
 from edge.messages.receipt import RUN_BYTES
 from edge.messages.topics import centre_topic
-from edge.mqtt_link import MqttLink, MqttOptions
+from edge.mqtt.link import MqttLink, MqttOptions
 
 PUBLIC_NAME = "centre.pub"
 KEY_NAME = "centre.key"

@@ -41,7 +41,7 @@ from edge.centre.rows import (
     slot_text,
 )
 from edge.errors import EdgeError, StoreError
-from edge.messages.batch import Loss
+from edge.reading.loss import Loss
 from edge.reading.plan import Plan
 from edge.reading.record import PollRecord, SlotState
 

@@ -26,7 +26,7 @@ from edge.messages.topics import (
     parse_birth_topic,
     receipt_topic,
 )
-from edge.mqtt_link import Connected, Disconnected, Event, Received, Subscribed, Token
+from edge.mqtt.link import Connected, Disconnected, Event, Received, Subscribed, Token
 
 ONLINE, OFFLINE = b'{"online":true}', b'{"online":false}'
 
@@ -38,7 +38,7 @@ _PER_STEP = 64  # receipts sent in one step, so that the broker can acknowledge 
 
 
 class Broker(Protocol):
-    """What the worker needs of a connection; `edge.mqtt_link.MqttLink` is one."""
+    """What the worker needs of a connection; `edge.mqtt.link.MqttLink` is one."""
 
     def connect(self) -> None:
         """Connect and log in. Raises ForwardError."""

@@ -40,7 +40,7 @@ def _buses(first: FirstSettings) -> Iterator[str]:
     for name, port in zip(_names(), first.ports, strict=False):
         yield "[[bus]]"
         yield f"name = {_text(name)}"
-        yield f"port = {_text(port)}   # a stable name (edge ports), or socket://host:port"
+        yield f"port = {_text(port)}   # a stable name from /dev/serial/by-id, or socket://host:port"
         yield f"baud = {first.baud}"
         yield f"parity = {_text(first.parity)}                 # DL/T 645 meters use even"
         yield 'protocol = "dlt645-2007"        # default for the meters on this bus\n'

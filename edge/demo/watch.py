@@ -17,7 +17,7 @@ from edge.errors import EdgeError, MessageError
 from edge.identity.keys import load_verifier
 from edge.messages.receipt import Receipt, open_receipt
 from edge.messages.topics import receipt_topic
-from edge.mqtt_link import MqttLink, MqttOptions, Received
+from edge.mqtt.link import MqttLink, MqttOptions, Received
 from edge.quality.slots import slots_between
 from edge.reading.record import SlotState
 

@@ -7,12 +7,12 @@ CODES: Codes = {
         (
             "port {port} cannot be opened: {detail}",
             "the adapter is not plugged in, the name is wrong, or the name changed after a restart",
-            "edge ports; then set the port in edge.toml by its stable name under /dev/serial/by-id",
+            "ls -l /dev/serial/by-id; then set the port in edge.toml by its stable name there",
         ),
         (
             "无法打开端口 {port}：{detail}",
             "适配器未插好、名称写错，或重启后名称已变",
-            "运行 edge ports，并在 edge.toml 中使用 /dev/serial/by-id 下的固定名称",
+            "运行 ls -l /dev/serial/by-id，并在 edge.toml 中使用其中的固定名称",
         ),
     ),
     "E-BUS-102": (
@@ -127,24 +127,24 @@ CODES: Codes = {
         (
             "{meter}: silence, no byte came back",
             "wrong address, wrong speed or parity, a broken wire, A and B exchanged, or the meter has no power",
-            "check the address on the nameplate and the wires A and B at this meter; then edge detect",
+            "check the address on the nameplate and the wires A and B at this meter; then read it with another --baud",
         ),
         (
             "{meter}：无应答，没有收到任何字节",
             "地址错误、波特率或校验错误、断线、A/B 接反，或电表无电",
-            "核对铭牌地址和该表的 A、B 接线，然后运行 edge detect",
+            "核对铭牌地址和该表的 A、B 接线，然后换一个 --baud 重读",
         ),
     ),
     "E-BUS-202": (
         (
             "{meter}: garbage, {count} bytes came back and none made a frame",
             "wrong speed or parity, or strong disturbance on the wire",
-            "edge detect to find speed and parity; check the shield and the distance to power cables",
+            "read it with another --baud and --parity; check the shield and the distance to power cables",
         ),
         (
             "{meter}：乱码，收到 {count} 个字节但无法组成帧",
             "波特率或校验错误，或线路干扰严重",
-            "运行 edge detect 查找波特率和校验；检查屏蔽层及与电力线的距离",
+            "换 --baud 和 --parity 重读；检查屏蔽层及与电力线的距离",
         ),
     ),
     "E-BUS-203": (

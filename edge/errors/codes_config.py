@@ -71,8 +71,12 @@ CODES: Codes = {
         ("{file} 是空文件", "文件已创建但未填写，或在断电时丢失", "恢复该文件，或运行 edge config init"),
     ),
     "E-CFG-008": (
-        ("{file} cannot be read: {detail}", "the storage or the mount is faulty", "check the storage; edge doctor"),
-        ("无法读取 {file}：{detail}", "存储或挂载有故障", "检查存储；运行 edge doctor"),
+        (
+            "{file} cannot be read: {detail}",
+            "the storage or the mount is faulty",
+            "look for its faults in dmesg",
+        ),
+        ("无法读取 {file}：{detail}", "存储或挂载有故障", "检查存储：dmesg 会列出其故障"),
     ),
     "E-CFG-010": (
         ("not TOML: {detail}", "cannot be read from here on", "write one key = value a line, or a [table] header"),
@@ -242,9 +246,9 @@ CODES: Codes = {
         (
             "port {value} is used twice",
             "already in line {line}",
-            "one bus has one port: look the adapters up with edge ports",
+            "one bus has one port: ls -l /dev/serial/by-id lists the adapters",
         ),
-        ("端口 {value} 使用了两次", "第 {line} 行已使用", "一条总线一个端口：用 edge ports 查看适配器"),
+        ("端口 {value} 使用了两次", "第 {line} 行已使用", "一条总线一个端口：ls -l /dev/serial/by-id 可列出适配器"),
     ),
     "E-CFG-053": (
         ("bus name {value} is used twice", "already in line {line}", "give each bus a name of its own"),
@@ -258,12 +262,12 @@ CODES: Codes = {
         (
             "port {value} is no port",
             "/dev/..., socket://host:port or rfc2217://host:port",
-            "edge ports shows the ports of this machine",
+            "ls -l /dev/serial/by-id shows the adapters of this machine",
         ),
         (
             "{value} 不是端口",
             "/dev/...、socket://主机:端口 或 rfc2217://主机:端口",
-            "edge ports 可列出本机端口",
+            "ls -l /dev/serial/by-id 可列出本机适配器",
         ),
     ),
     "E-CFG-056": (

@@ -371,9 +371,13 @@ CODES: Codes = {
         (
             "the centre rejected {count} batches; they are kept here in quarantine",
             "the centre could not verify or read them",
-            "edge backlog lists them with the centre's reasons",
+            "edge status counts them; the centre's log names each with its reason",
         ),
-        ("主站拒绝了 {count} 个批次；已隔离保存在本机", "主站无法验证或读取", "edge backlog 列出批次及主站给出的原因"),
+        (
+            "主站拒绝了 {count} 个批次；已隔离保存在本机",
+            "主站无法验证或读取",
+            "中心的日志列出每个批次及原因",
+        ),
     ),
     "E-FWD-207": (
         (

@@ -16,7 +16,6 @@ from edge.clock import Clock
 from edge.errors import ForwardError, MessageError
 from edge.forward.settings import SealRules
 from edge.messages.batch import Batch, build_batch
-from edge.messages.batch import Loss as LossRow
 from edge.messages.envelope import Header, seal_envelope
 from edge.messages.signing import Signer
 from edge.messages.topics import LIVE
@@ -137,10 +136,7 @@ class Sealer:
             raise ForwardError("E-FWD-207", meter=meter, detail=problem.fact()) from exc
 
     def _envelope(self, head: Head, taken: Taken) -> bytes:
-        losses = tuple(
-            LossRow(one.task, one.meter, one.first_at, one.last_at, one.count, one.reason) for one in taken.losses
-        )
-        raw = build_batch(Batch(taken.records, taken.plan, losses, self._clock.utc_now()))
+        raw = build_batch(Batch(taken.records, taken.plan, taken.losses, self._clock.utc_now()))
         header = Header(
             gateway=self._gateway,
             epoch=head.epoch,

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from edge.config.settings import Mqtt, Settings, parse_duration
 from edge.errors import ForwardError
-from edge.mqtt_link import MqttOptions
+from edge.mqtt.link import MqttOptions
 
 _READING_BYTES = 16  # what a waiting reading takes in the store, generously
 

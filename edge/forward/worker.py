@@ -21,7 +21,7 @@ from edge.health.model import Health
 from edge.messages.birth import Birth, sign_birth
 from edge.messages.signing import Signer, Verifier
 from edge.messages.topics import BACKLOG, EVENTS, LIVE, batch_topic, birth_topic, receipt_topic
-from edge.mqtt_link import Disconnected, Event, Published, Received, Subscribed, Token
+from edge.mqtt.link import Disconnected, Event, Published, Received, Subscribed, Token
 from edge.store.outbox import Outbox, Sealed
 
 WILL = b"gone"  # what the broker retains for us when we vanish: unsigned, so only a hint
@@ -33,7 +33,7 @@ _SEAL_PAUSE_S = 60.0
 
 
 class BrokerLink(Protocol):
-    """What the forwarder needs of a connection; `edge.mqtt_link.MqttLink` is one."""
+    """What the forwarder needs of a connection; `edge.mqtt.link.MqttLink` is one."""
 
     @property
     def is_plain(self) -> bool:

@@ -13,12 +13,11 @@ from edge.messages.canonical import decode_strict, encode_canonical
 from edge.messages.checks import as_instant, as_list, as_map, as_text, instant_of, refuse
 from edge.messages.envelope import MAX_RAW
 from edge.messages.groups import GroupBuilder, Tables, decode_groups
-from edge.messages.plan_rows import MAX_TASK, Loss, decode_losses, decode_plan, encode_losses, encode_plan
+from edge.messages.plan_rows import MAX_TASK, decode_losses, decode_plan, encode_losses, encode_plan
 from edge.messages.tables import decode_clocks, decode_item_sets, decode_meters, encode_meters
+from edge.reading.loss import Loss
 from edge.reading.plan import Plan
 from edge.reading.record import PollRecord
-
-__all__ = ["Batch", "Loss", "build_batch", "parse_batch"]
 
 VERSION = 1
 MAX_TASKS = 256

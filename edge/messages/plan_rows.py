@@ -1,14 +1,14 @@
 """Plan rows and losses, as they stand in a batch's payload."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from datetime import datetime, time
+from datetime import time
 from typing import Any
 
 from edge.errors import MessageError
 from edge.messages.checks import as_instant, as_int, as_list, as_row, as_text, instant_of, refuse
 from edge.messages.groups import decode_indices, encode_indices
 from edge.messages.tables import MAX_ITEMS, MAX_KEY
+from edge.reading.loss import Loss
 from edge.reading.plan import Plan, PlanTask, Schedule
 
 MAX_TASKS = 256
@@ -19,18 +19,6 @@ DAY_S = 86400
 MAX_PERIOD_S = 366 * DAY_S
 MAX_DAY = 28
 MAX_REASON = 64
-
-
-@dataclass(frozen=True, slots=True)
-class Loss:
-    """Readings that the store had to give up: how many polls of a meter, from when to when, and why."""
-
-    task: str
-    meter: str
-    first_at: datetime
-    last_at: datetime
-    count: int
-    reason: str
 
 
 def encode_plan(plan: Plan, meters: Mapping[str, int]) -> list[object]:

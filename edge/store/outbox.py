@@ -13,13 +13,13 @@ from typing import Any, TypeVar
 
 from edge.clock import Clock, SystemClock
 from edge.errors import StoreError
+from edge.reading.loss import Loss
 from edge.reading.plan import Plan
 from edge.reading.record import PollRecord
 from edge.store.ballast import ballast_of, drop_ballast
 from edge.store.database import Database
 from edge.store.epochs import Epoch, begin_epoch, current_epoch, save_epoch
 from edge.store.instants import from_us, to_us
-from edge.store.loss import Loss
 from edge.store.meta import load_fact, mark_fact
 from edge.store.plans import mark_plan_sent, next_plan
 from edge.store.receipts import REJECTED, STORED, UNSENT, Applied, EpochState, settle_receipt

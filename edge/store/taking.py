@@ -4,9 +4,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from edge.reading.loss import Loss, LossReason
 from edge.reading.record import PollRecord
 from edge.store.instants import from_us, to_us
-from edge.store.loss import Loss, LossReason
 from edge.store.packing import DamagedRow, Row, crc_of, unpack_record
 from edge.store.rows import Rows
 

@@ -9,11 +9,12 @@ from edge.centre.accept import Taken, Uplink, accept
 from edge.centre.ledger_sqlite import SqliteLedger
 from edge.clock import ManualClock
 from edge.errors import ForwardError
-from edge.messages.batch import Batch, Loss, build_batch
+from edge.messages.batch import Batch, build_batch
 from edge.messages.birth import Birth, sign_birth
 from edge.messages.envelope import GENESIS, Header, envelope_hash, seal_envelope
 from edge.messages.signing import Ed25519Signer, Ed25519Verifier, Verifier
-from edge.mqtt_link import Connected, Disconnected, Event, Received, Token
+from edge.mqtt.link import Connected, Disconnected, Event, Received, Token
+from edge.reading.loss import Loss
 from edge.reading.plan import Plan
 from edge.reading.record import PollRecord, SlotState, Source, Stamp
 from edge.reading.verdict import SlotReason

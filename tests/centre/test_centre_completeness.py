@@ -8,7 +8,7 @@ import pytest
 
 from edge.centre.completeness import Closer, Fill, Question, completeness, stretches
 from edge.centre.ledger_sqlite import SqliteLedger
-from edge.messages.batch import Loss
+from edge.reading.loss import Loss
 from edge.reading.plan import Plan, PlanTask, Schedule
 from edge.reading.record import SlotState
 from edge.reading.verdict import SlotReason

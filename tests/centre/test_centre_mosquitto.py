@@ -17,7 +17,7 @@ from edge.clock import SystemClock
 from edge.identity.keys import load_verifier, save_public
 from edge.messages.receipt import Receipt, open_receipt
 from edge.messages.topics import batch_topic, centre_topic, receipt_topic
-from edge.mqtt_link import Event, MqttLink, MqttOptions, Received
+from edge.mqtt.link import Event, MqttLink, MqttOptions, Received
 from tests.centre.centre_kit import QUARTER, SLOT, Gateway, record
 from tests.conftest import Mosquitto
 

@@ -16,7 +16,7 @@ from edge.messages.envelope import GENESIS, envelope_hash
 from edge.messages.receipt import Receipt, open_receipt
 from edge.messages.signing import Ed25519Signer, Ed25519Verifier
 from edge.messages.topics import batch_topic, birth_topic, centre_topic, receipt_topic
-from edge.mqtt_link import Disconnected, Subscribed
+from edge.mqtt.link import Disconnected, Subscribed
 from tests.centre.centre_kit import (
     EPOCH,
     NEXT_EPOCH,

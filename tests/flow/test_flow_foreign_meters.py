@@ -10,7 +10,7 @@ import pytest
 
 from edge.clock import SystemClock
 from edge.messages.topics import all_batches
-from edge.mqtt_link import MqttLink, MqttOptions, Received, Subscribed
+from edge.mqtt.link import MqttLink, MqttOptions, Received, Subscribed
 from tests.flow.foreign_meters import ADDRESS, VALUES
 from tests.flow.processes import TENANT, FlowSite, PtyCable, edge, eventually, free_port
 

@@ -17,7 +17,7 @@ from edge.messages.envelope import GENESIS, Header, envelope_hash, open_envelope
 from edge.messages.receipt import EpochReceipt, Receipt, sign_receipt
 from edge.messages.signing import Ed25519Signer, Ed25519Verifier
 from edge.messages.topics import parse_batch_topic, receipt_topic
-from edge.mqtt_link import Connected, Disconnected, Event, Published, Received, Subscribed, Token
+from edge.mqtt.link import Connected, Disconnected, Event, Published, Received, Subscribed, Token
 from edge.reading.plan import Plan, PlanTask, Schedule
 from edge.reading.record import PollRecord, SlotState, Stamp
 from edge.store.database import Database, open_database

@@ -10,7 +10,7 @@ from edge.forward.worker import CLAIMS, ForwardWorker
 from edge.health.model import Health
 from edge.messages.signing import Ed25519Verifier
 from edge.messages.topics import all_batches, parse_batch_topic
-from edge.mqtt_link import MqttLink, MqttOptions, Received, Subscribed
+from edge.mqtt.link import MqttLink, MqttOptions, Received, Subscribed
 from edge.store.database import open_database
 from edge.store.journal import Journal
 from edge.store.outbox import Outbox

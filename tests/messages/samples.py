@@ -7,9 +7,10 @@ from decimal import Decimal
 
 from hypothesis import strategies as st
 
-from edge.messages.batch import Batch, Loss
+from edge.messages.batch import Batch
 from edge.messages.codes import REASONS, STATES
 from edge.messages.signing import Ed25519Signer, Ed25519Verifier
+from edge.reading.loss import Loss
 from edge.reading.plan import Plan, PlanTask, Schedule
 from edge.reading.record import PollRecord, SlotState, Source, Stamp
 

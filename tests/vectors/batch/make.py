@@ -10,9 +10,10 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
-from edge.messages.batch import Batch, Loss, build_batch
+from edge.messages.batch import Batch, build_batch
 from edge.messages.envelope import GENESIS, Header, envelope_hash, seal_envelope
 from edge.messages.signing import Ed25519Signer
+from edge.reading.loss import Loss
 from edge.reading.plan import Plan, PlanTask, Schedule
 from edge.reading.record import PollRecord, SlotState, Source, Stamp
 from edge.reading.verdict import SlotReason

@@ -14,7 +14,7 @@ import pytest
 
 from edge.clock import SystemClock
 from edge.errors import ForwardError
-from edge.mqtt_link import (
+from edge.mqtt.link import (
     Connected,
     Disconnected,
     Event,
@@ -24,7 +24,7 @@ from edge.mqtt_link import (
     Received,
     Subscribed,
 )
-from edge.mqtt_socket import load_tls, parse_url
+from edge.mqtt.socket import load_tls, parse_url
 from tests.forward.broker_tools import free_port, issue, mosquitto_at, scripted_broker, tls_lines
 
 CLOCK = SystemClock()

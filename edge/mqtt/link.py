@@ -20,7 +20,7 @@ from paho.mqtt.reasoncodes import ReasonCode
 
 from edge.clock import Clock
 from edge.errors import ForwardError
-from edge.mqtt_events import (
+from edge.mqtt.events import (
     Connected,
     Disconnected,
     Event,
@@ -30,7 +30,7 @@ from edge.mqtt_events import (
     Subscribed,
     Token,
 )
-from edge.mqtt_socket import Endpoint, Tls, connect_socket, error_of, load_tls, parse_url
+from edge.mqtt.socket import Endpoint, Tls, connect_socket, error_of, load_tls, parse_url
 
 __all__ = [
     "Connected",
