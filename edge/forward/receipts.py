@@ -18,7 +18,8 @@ from edge.store.receipts import EpochState
 class Accepted:
     """What a receipt brought, in batches. `fallen`: the centre lost them, they are unsent again.
 
-    `new_epoch`: it showed another chain than ours, so that a new epoch was opened.
+    `new_epoch`: it showed another chain than ours, so that a new epoch was opened. `is_new_run`: the centre was
+    started anew, perhaps with an empty ledger: it wants to hear from which number on we can still send.
     """
 
     confirmed: tuple[Confirmed, ...]
@@ -26,6 +27,7 @@ class Accepted:
     rejected: int
     fallen: int
     new_epoch: bytes | None
+    is_new_run: bool
 
 
 def accept_receipt(data: bytes, outbox: Outbox, verifier: Verifier, gateway: str) -> Accepted:
@@ -34,7 +36,8 @@ def accept_receipt(data: bytes, outbox: Outbox, verifier: Verifier, gateway: str
     Raises MessageError, with nothing changed, for a receipt that is forged, malformed, not ours, or old.
     """
     receipt = open_receipt(data, verifier)
-    admit_receipt(receipt, outbox.last_receipt(), gateway)
+    last = outbox.last_receipt()
+    admit_receipt(receipt, last, gateway)
     current = outbox.head().epoch
     confirmed: list[Confirmed] = []
     stored = rejected = fallen = 0
@@ -47,7 +50,7 @@ def accept_receipt(data: bytes, outbox: Outbox, verifier: Verifier, gateway: str
         if applied.mismatch and one.epoch == current:
             new_epoch = outbox.open_epoch("receipt_mismatch")
     outbox.mark_receipt(receipt.run, receipt.n)
-    return Accepted(tuple(confirmed), stored, rejected, fallen, new_epoch)
+    return Accepted(tuple(confirmed), stored, rejected, fallen, new_epoch, last is None or last[0] != receipt.run)
 
 
 def _confirmed(one: EpochReceipt) -> Confirmed:

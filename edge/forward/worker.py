@@ -325,6 +325,7 @@ class ForwardWorker:
         self._report_trouble(accepted)
         if accepted.new_epoch is not None:
             self._sealer.look(self._clock.monotonic())  # the plan goes out again
+        if accepted.new_epoch is not None or accepted.is_new_run:
             self._publish_birth(link)
 
     def _report_trouble(self, accepted: Accepted) -> None:

@@ -257,6 +257,21 @@ def test_the_birth_is_signed_and_goes_before_the_batches(bench):
     assert (head.epoch, 2, head.prev) == (later.epoch, later.next_seq, later.head)
 
 
+def test_a_centre_that_was_started_anew_hears_where_the_chain_stands(bench):
+    """The first receipt of each run brings a fresh birth, the further ones of that run bring none."""
+    bench.poll(1)
+    bench.until(bench.broker.envelopes)
+    births = lambda: [topic for topic, _ in bench.broker.published].count(BIRTH)  # noqa: E731
+    before = births()
+    bench.confirm()
+    assert before + 1 == births()
+    bench.confirm()
+    assert before + 1 == births()
+    bench.centre.restore(keep=1)
+    bench.confirm()
+    assert before + 2 == births()
+
+
 def test_a_goodbye_leaves_the_hint(bench):
     """A forwarder that stops leaves the same hint as its will, and can start again."""
     bench.run(2)
