@@ -13,7 +13,7 @@ from edge.clock import Clock
 from edge.config.settings import Bus, Settings
 from edge.control.jobs import Job, ReadJob, RegisterJob, ScanJob
 from edge.control.server import Reply
-from edge.errors import ControlError
+from edge.errors import ControlError, EdgeError
 from edge.health.model import Health
 from edge.poll.jobs import ReadRun, ScanRun
 from edge.poll.meter_poll import MeterPoll
@@ -107,11 +107,17 @@ class PollHalf:
                 raise ControlError("E-CTL-114", job=type(job).__name__)
 
     def tend(self) -> None:
-        """Write what the workers learned about meters into the register."""
+        """Write what the workers learned about meters into the register; what cannot be written is learned again."""
         while not self._learned.empty():
             address, refused = self._learned.get()
-            if self.register.get(address) is not None:
-                self.register.learn(address, refused=sorted(refused))
+            try:
+                if self.register.get(address) is not None:
+                    self.register.learn(address, refused=sorted(refused))
+            except EdgeError as exc:
+                if self.health.fails("register", exc):
+                    log.error("%s", exc)  # noqa: TRY400 - a condition, not a defect of ours
+            else:
+                self.health.holds("register")
 
     def status(self) -> dict[str, object]:
         """Return the buses, the meters and what waits in the store."""

@@ -125,7 +125,11 @@ class Rounds:
                     self._note_passed(task, address, mark, self.plan.valid_from)
 
     def replace_plan(self, plan: Plan) -> None:
-        """Go on with another plan: rounds under way that it no longer holds are noted as passed."""
+        """Go on with another plan from its `valid_from` on: up to there the old one counts.
+
+        Rounds under way that the new one no longer holds are noted as passed.
+        """
+        self.make_due(plan.valid_from)
         kept_tasks = {task.name: task for task in plan.tasks}
         for one in self._rounds:
             task = kept_tasks.get(one.task.name)
@@ -136,8 +140,10 @@ class Rounds:
             one.task = task or one.task
         self.plan = plan
         self._next.clear()
-        for task in plan.tasks:
-            self._made_until.setdefault(task.name, plan.valid_from)
+        made = self._made_until
+        self._made_until = {
+            task.name: max(plan.valid_from, made.get(task.name, plan.valid_from)) for task in plan.tasks
+        }
 
     def _note_passed(self, task: PlanTask, address: str, after: datetime, until: datetime) -> None:
         self._passed.append((task, address, slots_between(task.schedule, self.plan.timezone, after, until)))

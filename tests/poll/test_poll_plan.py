@@ -158,6 +158,33 @@ def test_meter_taken_out_of_the_plan_leaves_a_named_slot():
     assert [(slot, B)] == passed(rounds)
 
 
+def test_the_same_plan_again_repeats_nothing():
+    """A change of the register that changes no plan leaves the slots where they are."""
+    now = T0 + timedelta(minutes=46)
+    rounds = rounds_at(T0 + timedelta(minutes=1), A)
+    rounds.make_due(now)
+    polled(rounds, now)
+    passed(rounds)
+    rounds.replace_plan(plan(A))
+    rounds.make_due(now + timedelta(seconds=1))
+    assert [] == polled(rounds, now + timedelta(seconds=1))
+    assert [] == passed(rounds)
+
+
+def test_a_task_with_another_period_owes_nothing_from_before_the_change():
+    """The new plan counts from its begin: no slot of its schedule before that, none of the old one lost."""
+    now = T0 + timedelta(minutes=17)
+    rounds = rounds_at(T0 + timedelta(minutes=1), A)
+    faster = plan(A, schedule=Schedule(every_s=60), valid_from=now)
+    rounds.replace_plan(faster)
+    assert [(T0 + timedelta(minutes=15), A)] == polled(rounds, now)
+    rounds.make_due(now + timedelta(seconds=30))
+    assert [] == polled(rounds, now + timedelta(seconds=30))
+    rounds.make_due(now + timedelta(minutes=1))
+    assert [(now + timedelta(minutes=1), A)] == polled(rounds, now + timedelta(minutes=1))
+    assert [] == passed(rounds)
+
+
 @given(st.lists(st.integers(min_value=-1200, max_value=5000), min_size=1, max_size=25))
 def test_every_slot_is_polled_or_named_exactly_once(steps):
     """Whatever the wall clock does, each slot up to its highest reading comes up once: polled, expired or passed."""
