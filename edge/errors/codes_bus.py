@@ -231,6 +231,18 @@ CODES: Codes = {
             "同一时间只允许一个主站抄读",
         ),
     ),
+    "E-BUS-211": (
+        (
+            "bus {bus}: {count} meters were not reached in their slot of task {task}",
+            "the bus is too slow for what the task asks in its period, or dead meters take the time",
+            "a longer period, fewer items, or a higher speed for this bus; see which meters are silent: edge status",
+        ),
+        (
+            "总线 {bus}：任务 {task} 有 {count} 块表未能在时段内抄读",
+            "总线速度不足以在周期内完成任务，或无应答的表占用了时间",
+            "延长周期、减少数据项或提高总线速率；用 edge status 查看哪些表无应答",
+        ),
+    ),
     "E-BUS-210": (
         (
             "{meter}: the port is gone",

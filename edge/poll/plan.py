@@ -3,8 +3,9 @@
 A round is one task at one slot on one bus. Rules:
 1. Slots follow the wall clock and never repeat: a round is made only for a slot after the last one made, and a meter
    takes part only if its own settled-up-to mark lies before the slot.
-2. A slot is live for half its period (an hour for daily and monthly ones), or until the next slot of its task.
-   What was not asked by then is missing, with the reason.
+2. A slot is live until the next slot of its task (an hour for daily and monthly ones): a slow bus has the whole
+   period. What was not asked by then is missing, with the reason. After a restart a slot is taken up again only in
+   the first half of that time: later a reading would be nearer to the next slot than to its own.
 3. Slots that passed while nothing ran are missing with reason `gateway_down`: they are made here too, a bounded
    number at a time, so that live work goes first.
 """
@@ -88,9 +89,7 @@ def plan_of_bus(plan: Plan, meters: Mapping[str, PolledMeter], bus: str) -> Plan
 
 def live_window(schedule: Schedule) -> timedelta:
     """Return how long after its slot a meter may still be asked live."""
-    if schedule.every_s is not None:
-        return timedelta(seconds=schedule.every_s / 2)
-    return _RARE_WINDOW
+    return _RARE_WINDOW if schedule.every_s is None else timedelta(seconds=schedule.every_s)
 
 
 @dataclass(slots=True)
@@ -108,7 +107,7 @@ class Rounds:
         """Start at an instant: what is live is due, what passed since the marks is noted as missed."""
         for task in self.plan.tasks:
             previous = previous_slot(task.schedule, self.plan.timezone, now)
-            is_live = previous > self.plan.valid_from and now <= previous + live_window(task.schedule)
+            is_live = previous > self.plan.valid_from and now <= previous + live_window(task.schedule) / 2
             begin_at = previous - timedelta(microseconds=1) if is_live else now
             for address in task.meters:
                 mark = max(self.marks.get((task.name, address), self.plan.valid_from), self.plan.valid_from)

@@ -272,6 +272,8 @@ class BusWorker:
             )
         )
         self._report(address, reason, poll)
+        if not one.waiting:
+            self.health.holds(f"bus {self.bus.name}")  # the round was completed in time
 
     def _report(self, address: str, reason: SlotReason | None, poll: MeterPoll) -> None:
         claim = f"meter {address}"
@@ -301,10 +303,15 @@ class BusWorker:
     # Slots that nobody asked for in time.
 
     def _note_expired(self) -> None:
+        expired = self.rounds.take_expired(self.clock.utc_now())
         gone = self._link is None and self._reopen_tries > 0
         reason = SlotReason.PORT_GONE if gone else SlotReason.OVERRUN
-        for task, slot_at, address in self.rounds.take_expired(self.clock.utc_now()):
+        for task, slot_at, address in expired:
             self._keep(self._missing(task.name, slot_at, address, reason))
+        if expired and not gone:
+            late = EdgeError("E-BUS-211", bus=self.bus.name, count=len(expired), task=expired[0][0].name)
+            if self.health.fails(f"bus {self.bus.name}", late):
+                log.warning("%s", late)
 
     def _note_passed(self) -> None:
         for task, slot_at, address in self.rounds.take_passed(_PASSED_PER_STEP):

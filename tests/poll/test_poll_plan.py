@@ -1,6 +1,6 @@
 """Rounds: which meter is asked for which slot, and which slots passed unasked."""
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, time, timedelta
 
 import pytest
 from hypothesis import given
@@ -107,12 +107,29 @@ def test_an_older_round_ends_when_the_next_begins():
     assert [(second, A), (second, B)] == polled(rounds, second)
 
 
-def test_a_slot_is_live_for_half_its_period():
-    """A late round is not read as if it were in time: it expires."""
+def test_a_slow_bus_has_the_whole_period():
+    """A meter may be asked until the next slot comes."""
     slot = T0 + timedelta(minutes=15)
     rounds = rounds_at(T0 + timedelta(minutes=1), A)
     rounds.make_due(slot)
-    late = slot + timedelta(minutes=7, seconds=31)
+    assert [(slot, A)] == polled(rounds, slot + timedelta(minutes=14, seconds=59))
+
+
+def test_a_restart_late_in_a_slot_leaves_it():
+    """In the second half of its time a slot is not taken up again: it is named as passed."""
+    slot = T0 + timedelta(minutes=15)
+    now = slot + timedelta(minutes=7, seconds=31)
+    rounds = rounds_at(now, A, marks={("load", A): T0})
+    assert [] == polled(rounds, now)
+    assert [(slot, A)] == passed(rounds)
+
+
+def test_a_daily_slot_is_live_for_an_hour():
+    """A daily round is not read as if it were in time when the hour is over: it expires."""
+    slot = datetime(2026, 3, 1, 16, 5, tzinfo=UTC)
+    rounds = rounds_at(T0 + timedelta(minutes=1), A, schedule=Schedule(at=time(0, 5)))
+    rounds.make_due(slot)
+    late = slot + timedelta(minutes=61)
     assert [] == polled(rounds, late)
     assert [(slot, A)] == [(at, meter) for _, at, meter in rounds.take_expired(late)]
 

@@ -82,7 +82,7 @@ class Site:
     def open_link(self):
         if not self.port_is_there:
             raise LinkError("E-BUS-101", port="memory", detail="gone")
-        link = MemoryLink(self.clock, SimWire(tuple(self.sims.values()), self.clock))
+        link = MemoryLink(self.clock, SimWire(tuple(self.sims.values()), self.clock, line=self.worker.line))
         self.links.append(link)
         return link
 
@@ -192,6 +192,18 @@ def test_a_bus_that_is_too_slow_names_what_it_did_not_reach():
         assert [slot(1), slot(2)] == slots[:2]
     reasons = {record.reason for record in site.sink.records}
     assert SlotReason.OVERRUN in reasons
+    assert Answer.NO is site.health.answer("bus A")
+
+
+def test_a_slow_bus_that_makes_its_period_reads_everybody():
+    """A round that takes most of its period is no overrun: the bus is used to the end."""
+    meters = tuple(f"2023110000{n:02d}" for n in range(40))
+    site = Site(*meters, baud=1200)
+    site.run_until(88)
+    assert {SlotState.READ} == {record.state for record in site.sink.records if record.slot_at == slot(1)}
+    assert set(meters) == {record.meter for record in site.sink.records if record.slot_at == slot(1)}
+    assert max(record.stamp.at for record in site.sink.records) > slot(1) + timedelta(seconds=30)
+    assert Answer.YES is site.health.answer("bus A")
 
 
 def test_slots_missed_while_down_come_first_and_in_order():
