@@ -213,7 +213,7 @@ def _print_line(notice: "Notice") -> None:
             readings = f", {notice.counts.readings} {say('readings', '条读数')}" if notice.counts.readings else ""
             tell(f"{notice.gateway} {say('batch', '批次')} {notice.seq}: {words[notice.fate]}{readings}")
         case _:
-            tell(say("connected to the broker", "已连接消息服务器"))
+            tell(say("connected to the broker", "已连接MQTT 代理"))
 
 
 def _alarm(taken: "Taken") -> ControlError:

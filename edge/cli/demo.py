@@ -87,7 +87,7 @@ def _introduce(site: "DemoSite") -> None:
         say(
             f"12 simulated meters on 2 buses, a round every {site.period_s} s; "
             "readings go through broker and centre; Ctrl-C ends it.",
-            f"2 条总线上 12 块仿真电表，每 {site.period_s} 秒一轮；读数经代理到中心；Ctrl-C 结束。",
+            f"2 条总线上 12 块仿真电表，每 {site.period_s} 秒一轮；读数经 MQTT 代理到主站；Ctrl-C 结束。",
         )
     )
 

@@ -49,7 +49,7 @@ def run(config_path: Path | None, only: str | None, verbose: bool) -> int:
     path = config_path or DEFAULT_CONFIG
     settings = load_settings(path)
     if only == "forward" and settings.mqtt is None:
-        raise ConfigError("E-CFG-031", path=str(path))
+        raise ConfigError("E-FWD-109")
     half: Half | None = "poll" if only == "poll" else "forward" if only == "forward" else None
     app = App(
         settings,

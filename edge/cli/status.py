@@ -65,10 +65,13 @@ def _plain(value: Any) -> str:
 
 
 def _wrong(running: dict[str, dict[str, Any]]) -> Iterator[tuple[str, dict[str, Any]]]:
-    for document in running.values():
-        for claim, condition in document["health"]["conditions"].items():
-            if condition["answer"] == "no":
-                yield claim, condition
+    """Return what is wrong, each claim once: halves that run in one process share their health."""
+    conditions = {
+        claim: condition
+        for document in running.values()
+        for claim, condition in document["health"]["conditions"].items()
+    }
+    return ((claim, condition) for claim, condition in conditions.items() if condition["answer"] == "no")
 
 
 def _exit_code(running: dict[str, dict[str, Any]]) -> int:

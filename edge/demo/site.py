@@ -24,8 +24,8 @@ GATEWAY, TENANT = "demo-0001", "demo"
 FIRST, PER_BUS, BUSES = 202311000001, 6, ("A", "B")
 DEAD, BAD_WIRE, DUPLICATE = "202311000004", "202311000009", "202311000011"
 FAULTS = {
-    DEAD: ("dead meter", "坏表"),
-    BAD_WIRE: ("bad wire", "坏线"),
+    DEAD: ("dead meter", "无应答电表"),
+    BAD_WIRE: ("bad wire", "线路不良"),
     DUPLICATE: ("duplicate address", "地址重复"),
 }
 ITEMS = ("energy_active_import", "voltage", "current", "power_active_total")

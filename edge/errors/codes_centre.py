@@ -108,7 +108,7 @@ CODES: Codes = {
         (
             "拒收：以网关 {gateway} 名义发来的消息验证不通过（{reason}）",
             "网关未在此登记、密钥已更换，或消息被伪造或损坏",
-            "用网关公钥执行 edge centre enrol；若已登记，请查明还有谁在使用该消息服务器",
+            "用网关公钥执行 edge centre enrol；若已登记，请查明还有谁在使用该MQTT 代理",
         ),
     ),
     "E-CEN-203": (
@@ -178,7 +178,7 @@ CODES: Codes = {
             "let the centre read e1/TENANT/+/up/b/+ and e1/TENANT/+/st, and write e1/TENANT/+/dn/rc and e1/TENANT/c/st",
         ),
         (
-            "消息服务器不允许主站订阅：{topics}",
+            "MQTT 代理不允许主站订阅：{topics}",
             "服务器访问控制表未授权该登录名读取",
             "允许主站读 e1/租户/+/up/b/+ 和 e1/租户/+/st，写 e1/租户/+/dn/rc 和 e1/租户/c/st",
         ),
@@ -190,7 +190,7 @@ CODES: Codes = {
             "nothing to do: the centre connects again by itself",
         ),
         (
-            "与消息服务器的连接已断开",
+            "与MQTT 代理的连接已断开",
             "服务器停止或网络中断",
             "无需处理：主站会自动重连",
         ),

@@ -100,7 +100,7 @@ CODES: Codes = {
             "the meter was not added, or the address is mistyped",
             "edge meters list; or name the bus with --bus",
         ),
-        ("登记表中没有电表 {meter}，也未指定总线", "未添加该表，或地址输错", "edge meters list；或用 --bus 指定总线"),
+        ("电表档案中没有电表 {meter}，也未指定总线", "未添加该表，或地址输错", "edge meters list；或用 --bus 指定总线"),
     ),
     "E-CTL-113": (
         ('there is no bus "{bus}"', "the name differs from edge.toml", "use one of: {known}"),

@@ -35,7 +35,7 @@ CODES: Codes = {
         ),
         (
             "存储 {path} 已满：{detail}",
-            "中心长时间未接收批次，或磁盘已满",
+            "主站长时间未接收批次，或磁盘已满",
             "edge status 可查看积压及原因；请清理磁盘，或增大 edge.toml 中的 store.max_mib",
         ),
     ),
