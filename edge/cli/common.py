@@ -5,6 +5,7 @@ import os
 import re
 import sys
 from collections.abc import Callable
+from contextvars import ContextVar
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -15,14 +16,19 @@ from edge.errors import ConfigError, EdgeError, Language, UsageError
 
 DEFAULT_CONFIG = Path("/etc/edge/edge.toml")
 _ADDRESS = re.compile(r"[0-9]{12}")
+_LANGUAGE_FROM = ("EDGE_LANG", "LC_ALL", "LC_MESSAGES", "LANG")
+_CHOSEN: ContextVar[str] = ContextVar("language", default="")
 _Verb = TypeVar("_Verb", bound=Callable[..., Any])
 
 
+def choose_language(lang: str) -> None:
+    """Set the language of this run; empty leaves it to the environment."""
+    _CHOSEN.set(lang)
+
+
 def language() -> Language:
-    """Return the language of this run: --lang, else LC_ALL, LC_MESSAGES or LANG, else English."""
-    chosen = os.environ.get("EDGE_LANG", "")
-    if not chosen:
-        chosen = next((os.environ[name] for name in ("LC_ALL", "LC_MESSAGES", "LANG") if os.environ.get(name)), "")
+    """Return the language of this run: --lang, else EDGE_LANG, LC_ALL, LC_MESSAGES or LANG, else English."""
+    chosen = _CHOSEN.get() or next((os.environ[name] for name in _LANGUAGE_FROM if os.environ.get(name)), "")
     return "zh" if chosen.lower().startswith("zh") else "en"
 
 

@@ -12,7 +12,7 @@ from typing import Any
 import click
 
 from edge import __version__
-from edge.cli.common import show_error, show_error_document
+from edge.cli.common import choose_language, show_error, show_error_document
 from edge.errors import EdgeError
 
 _VERBS = {
@@ -31,8 +31,8 @@ _VERBS = {
 
 
 def _set_language(ctx: click.Context, param: click.Parameter, value: str | None) -> None:
-    if value:
-        os.environ["EDGE_LANG"] = value
+    if value or ctx.parent is None:  # a verb without --lang keeps what stood before it
+        choose_language(value or "")
 
 
 def _lang_option() -> click.Option:

@@ -62,7 +62,10 @@ def test_chinese_on_request(capsys, monkeypatch):
     """--lang zh, or a Chinese locale, turns messages to Chinese."""
     _run(["read", "202311000001", "--lang", "zh"])
     assert "原因" in capsys.readouterr().err
-    monkeypatch.delenv("EDGE_LANG", raising=False)
+    _run(["--lang", "zh", "read", "202311000001"])
+    assert "原因" in capsys.readouterr().err
+    _run(["read", "202311000001"])
+    assert "cause" in capsys.readouterr().err
     monkeypatch.setenv("LANG", "zh_CN.UTF-8")
     _run(["read", "202311000001"])
     assert "没有可用的总线" in capsys.readouterr().err
