@@ -27,7 +27,7 @@ needs: ## install or name the programs that the tests use
 	scripts/needs
 
 demo: env ## simulated meters, a broker, the gateway and the centre, all on this machine
-	$(BIN)/edge demo
+	@trap : INT; $(BIN)/edge demo || test $$? -eq 130
 
 test: env witness needs ## format, lint, types and every test
 	./check

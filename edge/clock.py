@@ -118,14 +118,16 @@ class SystemClock:
     assumed: ClockTrust | None = None
     floor: datetime = datetime(2026, 11, 1, tzinfo=UTC)
     boot_id: str = field(default_factory=_read_boot_id)
+    _started_s: float = field(default_factory=lambda: time.clock_gettime(time.CLOCK_BOOTTIME))
 
     def monotonic(self) -> float:
         """Return seconds since boot, suspend included."""
         return time.clock_gettime(time.CLOCK_BOOTTIME)
 
     def utc_now(self) -> datetime:
-        """Return the wall clock, never below the floor."""
-        return max(datetime.now(UTC), self.floor)
+        """Return the wall clock, never below the floor; a clock below it runs on from the floor."""
+        since_start = timedelta(seconds=self.monotonic() - self._started_s)
+        return max(datetime.now(UTC), self.floor + since_start)
 
     def trust(self) -> ClockTrust:
         """Return the assumed trust, or what the kernel says: disciplined, kept by a clock chip, past the floor."""

@@ -91,12 +91,13 @@ class App:
         from edge.app.poll_half import open_poll
 
         self.settings.state_dir.mkdir(parents=True, exist_ok=True)
-        if self.only in (None, "poll"):
-            yield open_poll(self.settings, self.clock, self.health)
+        # The forwarder first: a missing key stops the start before the poller puts a plan in force.
         if self.only == "forward" or (self.only is None and self.settings.mqtt is not None):
             yield open_forward(self.settings, self.base_dir, self.clock, self.health)
         elif self.only is None:
             log.warning("no [mqtt] in the settings: readings are kept here and go nowhere")
+        if self.only in (None, "poll"):
+            yield open_poll(self.settings, self.clock, self.health)
 
     def _serve(self, half: HalfOfApp, threads: list[WorkerThread], stack: ExitStack) -> ControlServer:
         def nudge(name: str) -> None:

@@ -7,20 +7,22 @@ from contextlib import ExitStack, contextmanager
 from functools import partial
 
 from edge.app.daemon import STORE_FILE, Half
+from edge.app.plan_keeper import PlanKeeper
 from edge.app.threads import Worker
 from edge.bus.open import open_link
 from edge.clock import Clock
 from edge.config.settings import Bus, Settings
 from edge.control.jobs import Job, ReadJob, RegisterJob, ScanJob
 from edge.control.server import Reply
-from edge.errors import ControlError, EdgeError
+from edge.errors import ControlError, StoreError
 from edge.health.model import Health
 from edge.poll.jobs import ReadRun, ScanRun
 from edge.poll.meter_poll import MeterPoll
-from edge.poll.plan import PolledMeter, Rounds, plan_in_force, plan_of_bus
+from edge.poll.plan import plan_of_bus
+from edge.poll.port import BusPort
+from edge.poll.rounds import Rounds
 from edge.poll.worker import BusWorker, CommitRule
 from edge.protocols.drivers import driver
-from edge.reading.plan import Plan
 from edge.reading.quantities import expand_item
 from edge.store.database import open_database
 from edge.store.journal import Journal
@@ -40,7 +42,10 @@ def open_poll(settings: Settings, clock: Clock, health: Health) -> Iterator["Pol
         if (notice := database.notice()) is not None:
             log.error("%s", notice)
         register = stack.enter_context(MeterRegister(settings.state_dir / REGISTER_FILE))
-        half = PollHalf(settings, clock, health, register, Journal(database))
+        register.meters()
+        if (damage := register.recovered()) is not None:
+            log.error("%s", StoreError("E-STO-209", path=settings.state_dir / REGISTER_FILE, detail=damage))
+        half = PollHalf(PlanKeeper(settings, clock, health, register, Journal(database)))
         half.make_workers(
             [
                 Journal(stack.enter_context(open_database(path, max_mib=max_mib, check=False, clock=clock)))
@@ -55,36 +60,34 @@ class PollHalf:
 
     name: Half = "poll"
 
-    def __init__(
-        self, settings: Settings, clock: Clock, health: Health, register: MeterRegister, journal: Journal
-    ) -> None:
-        self.settings = settings
-        self.clock = clock
-        self.health = health
-        self.register = register
-        self.journal = journal
+    def __init__(self, keeper: PlanKeeper) -> None:
+        self.settings = keeper.settings
+        self.clock = keeper.clock
+        self.keeper = keeper
         self._workers: dict[str, BusWorker] = {}
         self._learned: queue.SimpleQueue[tuple[str, frozenset[str]]] = queue.SimpleQueue()
-        self._meters: dict[str, PolledMeter] = {}
+        self._is_plan_due = False
 
     def make_workers(self, journals: Sequence[Journal]) -> None:
         """Put the plan in force and make the workers; each has a connection of its own to the store."""
-        earlier = self.journal.current_plan()
-        plan = self._put_in_force()
-        marks = self.journal.settled_marks()
+        plan = self.keeper.put_in_force()
+        marks = self.keeper.journal.settled_marks()
+        store = self.settings.store
         for bus, journal in zip(self.settings.bus, journals, strict=True):
-            rounds = Rounds(plan_of_bus(plan, self._meters, bus.name), dict(marks))
-            if earlier is not None and earlier != plan:
-                rounds.note_earlier(plan_of_bus(earlier, self._meters, bus.name))
             worker = BusWorker(
                 bus=bus,
                 clock=self.clock,
                 sink=journal,
-                health=self.health,
-                open_link=partial(open_link, bus.port, self.clock),
-                rounds=rounds,
-                meters=dict(self._meters),
-                commit=CommitRule(polls=self.settings.store.commit_polls, after_s=self.settings.store.commit_s),
+                health=self.keeper.health,
+                port=BusPort(
+                    bus=bus,
+                    clock=self.clock,
+                    health=self.keeper.health,
+                    open_link=partial(open_link, bus.port, self.clock),
+                ),
+                rounds=Rounds(plan_of_bus(plan, self.keeper.meters, bus.name), dict(marks)),
+                meters=dict(self.keeper.meters),
+                commit=CommitRule(polls=store.commit_polls, after_s=store.commit_s),
                 learn=lambda address, refused: self._learned.put((address, refused)),
             )
             worker.start()
@@ -107,17 +110,14 @@ class PollHalf:
                 raise ControlError("E-CTL-114", job=type(job).__name__)
 
     def tend(self) -> None:
-        """Write what the workers learned about meters into the register; what cannot be written is learned again."""
+        """Do what only the main thread may: the register, the plan, and the slots that are open for too long."""
         while not self._learned.empty():
-            address, refused = self._learned.get()
-            try:
-                if self.register.get(address) is not None:
-                    self.register.learn(address, refused=sorted(refused))
-            except EdgeError as exc:
-                if self.health.fails("register", exc):
-                    log.error("%s", exc)  # noqa: TRY400 - a condition, not a defect of ours
-            else:
-                self.health.holds("register")
+            self.keeper.learn(*self._learned.get())
+        if self.keeper.is_clock_behind() and self.clock.trust().is_good:
+            self._start_anew()
+        if self._is_plan_due:
+            self._change_plan()
+        self.keeper.close_old_slots()
 
     def status(self) -> dict[str, object]:
         """Return the buses, the meters and what waits in the store."""
@@ -126,42 +126,33 @@ class PollHalf:
                 {"name": bus.name, "port": bus.port, "polls": self._workers[bus.name].polls_done}
                 for bus in self.settings.bus
             ],
-            "meters": len(self._meters),
+            "meters": len(self.keeper.meters),
             "tasks": [task.name for task in self.settings.task],
         }
 
-    # The plan.
+    def _start_anew(self) -> None:
+        """Let the workers forget slots of a time that has not come yet, as the store does."""
+        try:
+            self.keeper.forget_future()
+        except StoreError as exc:
+            log.error("%s", exc)  # noqa: TRY400 - tried again in a few seconds
+            return
+        for worker in self._workers.values():
+            worker.restart_slots()
+        self._is_plan_due = True
 
-    def _put_in_force(self) -> Plan:
-        """Read the register, store the plan if it changed, and return the plan in force."""
-        self._meters = {meter.address: meter for meter in self._polled_meters()}
-        plan = plan_in_force(self.settings, tuple(self._meters.values()), self.clock.utc_now())
-        self.journal.append_plan(plan)
-        self._say_what_is_missing(plan)
-        return self.journal.current_plan() or plan
-
-    def _polled_meters(self) -> Iterator[PolledMeter]:
-        buses = {bus.name: bus for bus in self.settings.bus}
-        for meter in self.register.meters():
-            bus = buses.get(meter.bus)
-            if bus is None:
-                log.warning("meter %s is on bus %s, which the settings do not have", meter.address, meter.bus)
-                continue
-            yield PolledMeter(
-                address=meter.address,
-                bus=meter.bus,
-                protocol=meter.protocol or bus.protocol,
-                tags=meter.tags,
-                refused=frozenset(str(one) for one in meter.learned.get("refused", ())),
-            )
-
-    def _say_what_is_missing(self, plan: Plan) -> None:
-        if not self.settings.bus:
-            log.warning("no [[bus]] in the settings: nothing is polled")
-        if not self._meters:
-            log.warning("the register holds no meter: nothing is polled. next: edge meters add, or edge meters import")
-        elif not any(task.meters for task in plan.tasks):
-            log.warning("no [[task]] names a meter of the register: nothing is polled")
+    def _change_plan(self) -> None:
+        """Put the register's plan in force and hand it to the workers; if the store fails, again at the next turn."""
+        self._is_plan_due = True
+        try:
+            plan = self.keeper.put_in_force()
+        except StoreError as exc:
+            if self.keeper.health.fails("store", exc):
+                log.error("%s", exc)  # noqa: TRY400 - a condition, not a defect of ours
+            return
+        self._is_plan_due = False
+        for name, worker in self._workers.items():
+            worker.use_plan(plan_of_bus(plan, self.keeper.meters, name), dict(self.keeper.meters))
 
     # Jobs.
 
@@ -172,7 +163,7 @@ class PollHalf:
         raise ControlError("E-CTL-113", bus=name, known=", ".join(bus.name for bus in self.settings.bus))
 
     def _start_read(self, job: ReadJob, reply: Reply, nudge: Callable[[str], None]) -> None:
-        meter = self._meters.get(job.meter)
+        meter = self.keeper.meters.get(job.meter)
         if meter is None and not job.bus and len(self.settings.bus) != 1:
             raise ControlError("E-CTL-112", meter=job.meter)
         bus = self._bus(job.bus or (meter.bus if meter else ""))
@@ -191,8 +182,10 @@ class PollHalf:
 
     def _change_register(self, job: RegisterJob, reply: Reply) -> None:
         change = change_of(job.change)
-        self.register.apply(change)
-        plan = self._put_in_force()
-        for name, worker in self._workers.items():
-            worker.use_plan(plan_of_bus(plan, self._meters, name), dict(self._meters))
-        reply.end({"result": {"meters": len(self._meters)}})
+        known = [bus.name for bus in self.settings.bus]
+        for meter in (*change.add, *change.replace):
+            if meter.bus not in known:
+                raise ControlError("E-CTL-113", bus=meter.bus, known=", ".join(known))
+        self.keeper.change_register(change)
+        self._change_plan()
+        reply.end({"result": {"meters": len(self.keeper.meters)}})

@@ -16,6 +16,10 @@ LONGEST_WAIT_S = 0.5
 class Worker(Protocol):
     """What a thread drives."""
 
+    @property
+    def progress_s(self) -> float:
+        """The monotonic time of the last sign of life inside a step."""
+
     def step(self) -> float:
         """Do the next piece of work; return the monotonic time of the next one."""
 
@@ -31,14 +35,19 @@ class WorkerThread:
     worker: Worker
     clock: Clock
     stopping: threading.Event
-    beat: float = 0.0
+    stepped_s: float = 0.0
     failed: bool = False
     nudged: threading.Event = field(default_factory=threading.Event)
     thread: threading.Thread | None = None
 
+    @property
+    def beat(self) -> float:
+        """The monotonic time at which this worker was last seen to move."""
+        return max(self.stepped_s, self.worker.progress_s)
+
     def start(self) -> None:
         """Start stepping."""
-        self.beat = self.clock.monotonic()
+        self.stepped_s = self.clock.monotonic()
         self.thread = threading.Thread(target=self._run, name=self.name)
         self.thread.start()
 
@@ -46,9 +55,9 @@ class WorkerThread:
         try:
             while not self.stopping.is_set():
                 wake = self.worker.step()
-                self.beat = self.clock.monotonic()
-                if wake > self.beat:
-                    self.nudged.wait(min(wake - self.beat, LONGEST_WAIT_S))
+                self.stepped_s = now = self.clock.monotonic()
+                if wake > now:
+                    self.nudged.wait(min(wake - now, LONGEST_WAIT_S))
                 self.nudged.clear()
         except Exception:
             self.failed = True

@@ -4,6 +4,7 @@ Deadlines, all by the monotonic clock (a port's `flush` tells nothing, so the en
 1. quiet: `gap_s` without a byte before the first request; a wire that never falls silent is waited for at most 2 s.
 2. first byte: end of request + `timing.reply_s`.
 3. after each chunk: at least `timing.gap_s` more, but never beyond the time of the longest sound answer.
+4. whole exchange: no further request after 30 s, however many follow-up frames a meter announces.
 What a meter does is an outcome, never an exception; a vanished port is the outcome PortGone.
 After a time-out nothing is kept here: the next call drops what arrived late and waits for quiet.
 """
@@ -24,6 +25,7 @@ Tap = Callable[[TraceEvent], None]
 _CHUNK = 512
 _QUIET_BOUND_S = 2.0
 _WRITE_MARGIN_S = 1.0
+_LONGEST_S = 30.0  # the longest record of the standard (1026 bytes) takes 22 s at 600 Bd
 
 
 def run_exchange(
@@ -64,9 +66,10 @@ class _Run:
 
     def ask(self) -> Outcome:
         """Send requests and take answers until the exchange knows its outcome."""
+        longest = self._clock.monotonic() + _LONGEST_S
         while True:
             progress = self._take_answer(*self._send())
-            if progress is Progress.WAIT:
+            if progress is Progress.WAIT or self._clock.monotonic() > longest:
                 return self._exchange.give_up()
             if progress is Progress.DONE:
                 outcome = self._exchange.outcome

@@ -26,7 +26,7 @@ class TcpLink:
         host, number = split_address(port)
         try:
             self._socket = socket.create_connection((host, number), timeout=CONNECT_TIMEOUT_S)
-        except OSError as exc:
+        except (OSError, UnicodeError) as exc:  # UnicodeError: the name cannot be asked for (idna)
             raise LinkError("E-BUS-107", port=port, detail=str(exc)) from exc
         self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)

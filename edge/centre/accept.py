@@ -29,7 +29,9 @@ from edge.errors import MessageError
 from edge.messages import cose
 from edge.messages.batch import Batch, parse_batch
 from edge.messages.birth import Birth
-from edge.messages.envelope import GENESIS, MAX_SEQ, Header, envelope_hash, open_envelope
+from edge.messages.envelope import MAX_SEQ, Header, envelope_hash, open_envelope
+from edge.messages.receipt import BROKEN_CHAIN
+from edge.reading.chain import GENESIS
 
 _EVIDENCE = 64 * 1024  # bytes of a refused message that are put aside; a sound envelope is not longer
 _NOT_INFLATED = "E-MSG-207"
@@ -103,14 +105,16 @@ def accept(ledger: Ledger, uplinks: Iterable[Uplink], keys: Keyring) -> list[Tak
 
 
 def accept_birth(ledger: Ledger, birth: Birth, at: datetime) -> None:
-    """Note what a verified birth says: the gateway's epoch, and from where on it can still send.
+    """Note what a verified birth says: the gateway's epochs, and from where on it can still send each.
 
     Numbers below that which never came are gone for good; `stored` passes them once the first that can come is here.
+    The ledger hears of the oldest epoch first: that is the order in which they were opened.
     """
     with ledger.transaction():
-        state = _epoch_of(ledger, birth.gateway, birth.epoch, at)
-        oldest = max(state.oldest, birth.oldest_seq)
-        ledger.save_epoch(_advanced(ledger, replace(state, oldest=oldest, heard_at=at)))
+        for standing in reversed(birth.standings):
+            state = _epoch_of(ledger, birth.gateway, standing.epoch, at)
+            oldest = max(state.oldest, standing.oldest_seq)
+            ledger.save_epoch(_advanced(ledger, replace(state, oldest=oldest, heard_at=at)))
 
 
 def judge(new: Link, held: Link | None, before: Link | None, after: Link | None) -> Fate:
@@ -194,7 +198,7 @@ def _fate_of(ledger: Ledger, signed: _Signed) -> tuple[Fate, str]:
     after = ledger.link(replace(key, seq=key.seq + 1)) if key.seq < MAX_SEQ else None
     fate = judge(signed.link, ledger.link(key), before, after)
     if fate is Fate.REJECTED:
-        return fate, "chain"
+        return fate, BROKEN_CHAIN
     if fate is Fate.STORED and signed.batch is None:
         return Fate.REJECTED, signed.reason
     if fate is Fate.RESTORED and signed.batch is None:

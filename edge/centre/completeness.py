@@ -1,7 +1,8 @@
 """Completeness: what was expected by the plan in force, what came, and what is missing, with who can close the hole.
 
-Pure but for the ledger that it asks. A plan is in force from its `valid_from` until the next plan's; its slots are
-computed here from the signed plan rows, so a gateway that says nothing at all is missed too.
+Pure but for the ledger that it asks. A plan is in force for the slots after its `valid_from`, up to and with the
+next plan's, as the gateway counts them; they are computed here from the signed plan rows, so a gateway that says
+nothing at all is missed too.
 """
 
 from collections import Counter
@@ -119,11 +120,11 @@ def completeness(ledger: Ledger, question: Question) -> Statement:
     return statement
 
 
-def stretches(plans: Sequence[Plan], since: datetime, until: datetime) -> Iterator[tuple[Plan, datetime, datetime]]:
-    """Yield each plan with the part of the span in which it is in force."""
+def stretches(plans: Sequence[Plan], after: datetime, until: datetime) -> Iterator[tuple[Plan, datetime, datetime]]:
+    """Yield each plan with the part of the slots in (after, until] for which it is in force, as such a pair again."""
     ends = [later.valid_from for _, later in pairwise(plans)] + [until]
     for plan, end in zip(plans, ends, strict=True):
-        first, last = max(since, plan.valid_from), min(until, end)
+        first, last = max(after, plan.valid_from), min(until, end)
         if first < last:
             yield plan, first, last
 
@@ -135,10 +136,10 @@ def _add_gateway(statement: Statement, ledger: Ledger, gateway: str, question: Q
         return
     rows = {(row.task, row.meter, row.slot_at): row for row in ledger.slots(gateway, question.since, question.until)}
     judge = _Judge(question, rows, ledger.losses(gateway))
-    for plan, first, last in stretches(plans, question.since, question.until):
+    for plan, after, until in stretches(plans, question.since - _TICK, question.until - _TICK):
         for task in plan.tasks:
             try:
-                slots = list(slots_between(task.schedule, plan.timezone, first - _TICK, last - _TICK))
+                slots = list(slots_between(task.schedule, plan.timezone, after, until))
             except (KeyError, ValueError, OSError) as exc:  # what a zone that is none gives
                 statement.unreadable.append(f"{gateway} {task.name}: {exc}")
                 continue

@@ -11,11 +11,13 @@ from edge.centre.receipts import ReceiptDesk
 from edge.centre.worker import OFFLINE, Broker, CentreWorker, Notice
 from edge.clock import Clock
 from edge.config.centre import FILE_NAME, TEMPLATE, CentreSettings
+from edge.config.checks import CENTRE_ID
 from edge.errors import ConfigError, IdentityError, UsageError, translating
 from edge.identity.keys import load_signer, load_verifier, make_key, public_pem, save_public
 from edge.messages.receipt import RUN_BYTES
 from edge.messages.topics import centre_topic
 from edge.mqtt.link import MqttLink, MqttOptions
+from edge.mqtt.secrets import read_password
 
 PUBLIC_NAME = "centre.pub"
 KEY_NAME = "centre.key"
@@ -48,7 +50,7 @@ def enrol_gateway(settings: CentreSettings, gateway: str, public: Path, *, repla
 
     Durable: the key is in place when this returns. Raises IdentityError E-CEN-103 if another key has the name.
     """
-    if not NAME.fullmatch(gateway):
+    if not NAME.fullmatch(gateway) or gateway == CENTRE_ID:
         raise UsageError("E-CEN-102", name=gateway)
     verifier = load_verifier(public)
     keys = FolderKeyring(Path(settings.centre.gateways))
@@ -117,13 +119,6 @@ def mqtt_options(settings: CentreSettings, broker: str | None = None) -> MqttOpt
         certificate=mqtt.certificate,
         key=mqtt.key,
         username=mqtt.username,
-        password=_read_password(mqtt.password_file),
+        password=read_password(mqtt.password_file),
         will=(centre_topic(tenant), OFFLINE, 1, True),
     )
-
-
-def _read_password(path: str | None) -> str | None:
-    if path is None:
-        return None
-    with translating({OSError: ConfigError, ValueError: ConfigError}, "E-CEN-106", path=path):
-        return Path(path).read_text(encoding="utf-8").rstrip("\r\n")

@@ -172,7 +172,7 @@ class Ledger(Protocol):
         """Keep a plan; a later one with the same `valid_from` takes its place."""
 
     def keep_losses(self, entry: Entry, losses: Iterable[Loss]) -> None:
-        """Keep what the gateway says is lost for good."""
+        """Keep what the gateway says is lost for good; a loss that it told in another epoch already counts once."""
 
     def set_aside(self, kept: SetAside) -> None:
         """Put bytes into quarantine; it is bounded, the oldest of the same kind and gateway go first."""

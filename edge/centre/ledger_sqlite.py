@@ -136,13 +136,15 @@ class SqliteLedger:
         )
 
     def keep_losses(self, entry: Entry, losses: Iterable[Loss]) -> None:
-        """Keep what the gateway says is lost for good."""
+        """Keep what the gateway says is lost for good, but not what it said in another epoch already."""
         batch = self._batch_id(entry.key)
         for loss in losses:
             self._run(
                 "INSERT INTO loss (batch, gateway, task, meter, first_at, last_at, count, reason)"
-                " VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
-                *(batch, entry.key.gateway, loss.task, loss.meter),
+                " SELECT ?1, ?3, ?4, ?5, ?6, ?7, ?8, ?9 WHERE NOT EXISTS (SELECT 1 FROM loss AS told"
+                " JOIN batch ON batch.id = told.batch WHERE told.gateway = ?3 AND first_at = ?6 AND task = ?4"
+                " AND meter = ?5 AND last_at = ?7 AND count = ?8 AND told.reason = ?9 AND batch.epoch <> ?2)",
+                *(batch, entry.key.epoch, entry.key.gateway, loss.task, loss.meter),
                 *(slot_text(loss.first_at), slot_text(loss.last_at), loss.count, loss.reason),
             )
 

@@ -16,8 +16,8 @@ from edge.reading.record import PollRecord, SlotState
 
 
 def instant_text(at: datetime) -> str:
-    """Return an instant in UTC to the millisecond, as text that sorts."""
-    return at.astimezone(UTC).replace(tzinfo=None).isoformat(timespec="milliseconds") + "Z"
+    """Return an instant in UTC to the microsecond, as text that sorts."""
+    return at.astimezone(UTC).replace(tzinfo=None).isoformat(timespec="microseconds") + "Z"
 
 
 def slot_text(at: datetime) -> str:

@@ -7,7 +7,7 @@ import sys
 from collections.abc import Callable
 from contextvars import ContextVar
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 
 import click
 
@@ -81,6 +81,40 @@ def check_address(text: str) -> str:
     if not _ADDRESS.fullmatch(text):
         raise UsageError("E-CTL-105", address=text[:40])
     return text
+
+
+def socket_path(state_dir: Path, half: Literal["poll", "forward"]) -> Path:
+    """Return where a half of the daemon is asked."""
+    return state_dir / f"{half}.sock"
+
+
+def daemon_error(document: object) -> EdgeError:
+    """Return the daemon's error as our own: code and values, so that the words come in this run's language."""
+    fields = document if isinstance(document, dict) else {}
+    values = fields.get("values")
+    error = EdgeError(str(fields.get("code", "E-CTL-111")), **(values if isinstance(values, dict) else {}))
+    error.exit_code = int(fields.get("exit", 1))
+    return error
+
+
+def check_state_dir(state_dir: Path) -> None:
+    """Raise ConfigError E-CLI-105 if the state directory can neither be used nor made by this user; change nothing."""
+    place = state_dir
+    while not os.path.lexists(place) and place != place.parent:
+        place = place.parent
+    if not place.is_dir():
+        raise ConfigError("E-CLI-105", path=state_dir, detail=f"{place} is no directory")
+    if not os.access(place, os.R_OK | os.W_OK | os.X_OK):
+        raise ConfigError("E-CLI-105", path=state_dir, detail=f"{place} may not be written")
+
+
+def make_state_dir(state_dir: Path) -> None:
+    """Make the state directory if it is not there. Raises ConfigError E-CLI-105 if it cannot be made or written."""
+    check_state_dir(state_dir)
+    try:
+        state_dir.mkdir(parents=True, exist_ok=True)
+    except OSError as exc:
+        raise ConfigError("E-CLI-105", path=state_dir, detail=str(exc)) from exc
 
 
 def is_terminal() -> bool:

@@ -5,7 +5,7 @@ import shutil
 import signal
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -23,7 +23,8 @@ if TYPE_CHECKING:
     from edge.demo.watch import DemoWatch, RoundView
 
 _LOOK_S = 0.5
-_NOT_CONFIRMED = 8
+_NOT_CONFIRMED, _STOPPED_BY_HAND = 8, 130
+_SIGNALS = (signal.SIGTERM, signal.SIGINT)
 _GRACE_S = 30.0
 _PERIODS = {True: 8, False: 20}
 
@@ -50,15 +51,11 @@ def demo(rounds: int | None, fast: bool, folder: Path | None) -> int:
     place = folder or Path(tempfile.mkdtemp(prefix="edge-demo-"))
     place.mkdir(parents=True, exist_ok=True)
     site = DemoSite(place.resolve(), _PERIODS[fast], fast)
-    signal.signal(signal.SIGTERM, _stop)
-    signal.signal(signal.SIGINT, _stop)
+    for number in _SIGNALS:
+        signal.signal(number, _stop)
     try:
-        return _run(site, rounds)
-    except _Stopped:
-        tell(say("\nstopped", "\n已停止"))
-        return 130 if rounds else 0
+        return _run_until_stopped(site, rounds)
     finally:
-        signal.signal(signal.SIGINT, signal.SIG_IGN)
         site.stop()
         if folder is None:
             shutil.rmtree(place, ignore_errors=True)
@@ -66,6 +63,19 @@ def demo(rounds: int | None, fast: bool, folder: Path | None) -> int:
 
 def _stop(*_: object) -> None:
     raise _Stopped
+
+
+def _run_until_stopped(site: "DemoSite", rounds: int | None) -> int:
+    """Run the site; from its end on signals are ignored, so that nothing disturbs the clearing up."""
+    try:
+        try:
+            return _run(site, rounds)
+        finally:
+            for number in _SIGNALS:
+                signal.signal(number, signal.SIG_IGN)
+    except _Stopped:
+        tell(say("\nstopped", "\n已停止"))
+        return _STOPPED_BY_HAND
 
 
 def _run(site: "DemoSite", rounds: int | None) -> int:
@@ -93,27 +103,38 @@ def _introduce(site: "DemoSite") -> None:
 
 
 def _follow(site: "DemoSite", watch: "DemoWatch", rounds: int | None, show: "_Screen") -> int:
-    from edge.demo.watch import is_as_built, is_confirmed
+    from edge.demo.watch import count_confirmed
 
     deadline = time.monotonic() + (rounds or 0) * site.period_s + site.period_s + _GRACE_S
     told: set[str] = set()
-    confirmed = 0
+    shown = 0
     while True:
         watch.step(_LOOK_S)
         if name := site.failed():
             raise EdgeError("E-CLI-107", part=name, detail=site.log_of(name).read_text(errors="replace")[-600:])
         views = watch.rounds()
         _tell_faults(site, views, told, show)
-        while confirmed < len(views) and is_confirmed(site, views[confirmed]):
-            confirmed += 1
-            show.round_done(site, views[confirmed - 1], confirmed)
-        show.update(site, watch, views, confirmed)
-        if rounds is not None and confirmed >= rounds:
-            wrong = [view for view in views[:rounds] if not is_as_built(site, view)]
-            return _conclude(site, rounds, len(wrong))
-        if rounds is not None and time.monotonic() > deadline:
-            tell(say(f"only {confirmed} of {rounds} rounds are confirmed", f"{rounds} 轮中仅 {confirmed} 轮得到确认"))
-            return _NOT_CONFIRMED
+        for number, view in enumerate(views[shown : count_confirmed(site, views)], start=shown + 1):
+            show.round_done(site, view, number)
+            shown = number
+        show.update(site, watch, views, shown)
+        if rounds is not None:
+            code = judge(site, views, rounds, is_over=time.monotonic() > deadline)
+            if code is not None:
+                return code
+
+
+def judge(site: "DemoSite", views: Sequence["RoundView"], rounds: int, *, is_over: bool) -> int | None:
+    """Return the exit code: 0 if the rounds are confirmed and as built, 8 if not; None while there is still time."""
+    from edge.demo.watch import count_confirmed, is_as_built
+
+    confirmed = count_confirmed(site, views)
+    if confirmed >= rounds:
+        return _conclude(site, rounds, sum(not is_as_built(site, view) for view in views[:rounds]))
+    if not is_over:
+        return None
+    tell(say(f"only {confirmed} of {rounds} rounds are confirmed", f"{rounds} 轮中仅 {confirmed} 轮得到确认"))
+    return _NOT_CONFIRMED
 
 
 def _conclude(site: "DemoSite", rounds: int, wrong: int) -> int:
@@ -145,7 +166,8 @@ def _tell_faults(site: "DemoSite", views: list["RoundView"], told: set[str], sho
                 show.tell(f"{meter}: {row.reason}")
                 continue
             entry, values = entry_of(code), {"meter": meter, "detail": "", "other": "", "count": "?"}
-            built = say(*(site.fault_of(meter) or ("?", "?")))
+            fault = site.fault_of(meter)
+            built = say(fault.en, fault.zh) if fault else "?"
             show.tell(f"[{code}] {entry.fact(language(), values)}; {entry.cause(language(), values)} ({built})")
 
 

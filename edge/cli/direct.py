@@ -8,7 +8,7 @@ from typing import Protocol
 from edge.bus.link import LineSettings, Link
 from edge.bus.open import open_link
 from edge.bus.runner import run_exchange
-from edge.cli.common import DEFAULT_CONFIG
+from edge.cli.common import DEFAULT_CONFIG, daemon_error, socket_path
 from edge.clock import Clock, SystemClock
 from edge.config.settings import Bus, Settings
 from edge.control.client import ask, is_served
@@ -77,7 +77,10 @@ def choose_bus(settings: Settings | None, name: str | None, given: Mapping[str, 
     """Return the bus to use: a port given on the command line, or the named (or only) one of the settings."""
     values = {key: value for key, value in given.items() if value is not None}
     if "port" in values:
-        return Bus.model_validate({"name": name or "cli", **values})
+        try:
+            return Bus.model_validate({"name": "cli", **values})
+        except ValueError:
+            raise UsageError("E-BUS-108", port=values["port"] or '""') from None
     buses = settings.bus if settings else ()
     chosen = [bus for bus in buses if name is None or bus.name == name]
     if not buses:
@@ -107,22 +110,20 @@ def daemon_socket(settings: Settings | None, given_port: str | None) -> Path | N
     """Return the socket of the running poller; None if a port was given or no daemon runs."""
     if settings is None or given_port is not None:
         return None
-    path = settings.state_dir / "poll.sock"
+    path = socket_path(settings.state_dir, "poll")
     return path if is_served(path) else None
+
+
+def refuse_line_options(options: Mapping[str, object]) -> None:
+    """Raise UsageError if an option of the line was given (option -> value): the daemon reads with its own settings."""
+    given = [option for option, value in options.items() if value is not None]
+    if given:
+        raise UsageError("E-CLI-109", options=" ".join(given))
 
 
 def ask_daemon(path: Path, job: Mapping[str, object]) -> Iterator[dict[str, object]]:
     """Yield the daemon's documents; an error document becomes an error."""
     for document in ask(path, job):
         if "error" in document:
-            raise _error_of(document["error"])
+            raise daemon_error(document["error"])
         yield document
-
-
-def _error_of(document: object) -> EdgeError:
-    """Return the daemon's error as our own: code and values, so that the words come in this run's language."""
-    fields = document if isinstance(document, dict) else {}
-    values = fields.get("values")
-    error = EdgeError(str(fields.get("code", "E-CTL-111")), **(values if isinstance(values, dict) else {}))
-    error.exit_code = int(fields.get("exit", 1))
-    return error

@@ -40,14 +40,14 @@ class _Unread:
 @click.pass_context
 def explain(ctx: click.Context, frames: tuple[str, ...], as_lines: bool, protocol: str | None) -> None:
     """Explain frames given in hex, as arguments or one a line on standard input."""
-    lang = language()
+    lang = "en" if as_lines else language()  # what programs read is the same in every language
     version = protocol.removeprefix("dlt645-") if protocol else None
     all_ok = True
     for line in _lines(frames):
         result = explain_line(line, version, lang)
         all_ok &= isinstance(result, Explanation) and result.is_ok
         if as_lines:
-            click.echo(json.dumps(as_document(result, protocol, lang), ensure_ascii=False))
+            click.echo(json.dumps(as_document(result, protocol), ensure_ascii=False))
         else:
             click.echo(_text(result, lang))
     ctx.exit(0 if all_ok else _PARTLY)
@@ -66,8 +66,8 @@ def explain_line(line: str, version: str | None = None, lang: str = "en") -> Exp
     return explain_bytes(bytes.fromhex(digits), version, lang)
 
 
-def as_document(result: Explanation | _Unread, protocol: str | None, lang: str) -> dict[str, Any]:
-    """Return the JSON object of one frame; its keys are a contract."""
+def as_document(result: Explanation | _Unread, protocol: str | None) -> dict[str, Any]:
+    """Return the JSON object of one frame; its keys are a contract, its words are English."""
     if isinstance(result, _Unread):
         result = Explanation(data=b"", start=0, frame=b"", protocol=protocol, problem=result.problem)
     problem, refusal = result.problem, result.refusal
@@ -85,7 +85,7 @@ def as_document(result: Explanation | _Unread, protocol: str | None, lang: str) 
             for fact in result.items
         ],
         "refusal": refusal and {"code": refusal.code, "reasons": list(refusal.reasons)},
-        "problem": problem and {"code": problem.code, "at": problem.at, "text": problem.text(lang)},
+        "problem": problem and {"code": problem.code, "at": problem.at, "text": problem.text("en")},
     }
 
 

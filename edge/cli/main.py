@@ -4,6 +4,7 @@ Exit codes: 0 fine, 1 our defect, 2 usage, 3 settings invalid, 4 port not usable
 7 broker, 8 centre refused or did not confirm, 9 not allowed, 130 stopped.
 """
 
+import errno
 import importlib
 import os
 import sys
@@ -15,6 +16,7 @@ from edge import __version__
 from edge.cli.common import choose_language, show_error, show_error_document
 from edge.errors import EdgeError
 
+_NOT_ALLOWED = 9
 _VERBS = {
     "centre": "centre",
     "config": "config",
@@ -83,6 +85,9 @@ _add_language(cli)
 
 def main(arguments: list[str] | None = None) -> None:
     """Run a verb and leave with its exit code; no error leaves as a traceback unless it is our own defect."""
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:  # closed by whoever started us
+            setattr(sys, name, open(os.devnull, mode, encoding="utf-8"))  # noqa: PTH123, SIM115 - open to the end
     sys.exit(_run(sys.argv[1:] if arguments is None else arguments))
 
 
@@ -106,7 +111,19 @@ def _run(arguments: list[str]) -> int:
     except (BrokenPipeError, SystemExit):  # click turns a broken pipe into SystemExit, and nothing else
         _forget_output()
         return 0
+    except (OSError, UnicodeError) as exc:
+        return _show_foreign(exc)
     return result if isinstance(result, int) else 0
+
+
+def _show_foreign(exc: OSError | UnicodeError) -> int:
+    """Show what the system refused: a file, a disk that is full, text that is no text. Nobody wants a traceback."""
+    error = EdgeError("E-CLI-119", detail=str(exc))
+    error.exit_code = _NOT_ALLOWED if isinstance(exc, PermissionError) else 1
+    if isinstance(exc, OSError) and exc.errno == errno.ENOSPC:
+        _forget_output()
+    show_error(error)
+    return error.exit_code
 
 
 def _forget_output() -> None:

@@ -5,6 +5,7 @@ daemon over its control socket. Listing and exporting only read. Data goes to st
 """
 
 import json
+import os
 import sys
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
@@ -13,14 +14,24 @@ from typing import Any
 
 import click
 
-from edge.cli.common import DEFAULT_CONFIG, config_option, json_option, language, say, tell
-from edge.errors import ConfigError, ControlError, EdgeError, StoreError, UsageError
+from edge.cli.common import (
+    DEFAULT_CONFIG,
+    check_state_dir,
+    config_option,
+    daemon_error,
+    json_option,
+    language,
+    make_state_dir,
+    say,
+    socket_path,
+    tell,
+)
+from edge.errors import ConfigError, ControlError, StoreError, UsageError
 from edge.store.meter import PROTOCOLS, Meter, meter_document
 from edge.store.meter_list import ImportPlan, ImportRules, Remark, plan_import, write_list
 from edge.store.register import REGISTER_FILE, MeterRegister, RegisterLock, apply_change
 from edge.store.register_change import RegisterChange, change_document
 
-_SOCKET = "poll.sock"
 _IN_USE = "E-STO-207"
 _RECOVERED = "E-STO-209"
 
@@ -35,6 +46,10 @@ class _Place:
     @property
     def register(self) -> Path:
         return self.state_dir / REGISTER_FILE
+
+    @property
+    def socket(self) -> Path:
+        return socket_path(self.state_dir, "poll")
 
     def bus_or_only(self, bus: str) -> str:
         """Return the bus that was named; where none was, the only one that there is."""
@@ -176,6 +191,8 @@ def _find(config_path: Path | None, state_dir: Path | None) -> _Place:
 
 
 def _load(place: _Place) -> tuple[Meter, ...]:
+    if not os.access(place.register, os.R_OK):
+        check_state_dir(place.state_dir)  # no meters, or no way to see them?
     with MeterRegister(place.register) as register:
         found = register.meters()
         if (fault := register.recovered()) is not None:
@@ -187,14 +204,12 @@ def _change(place: _Place, change: RegisterChange) -> None:
     """Do a change: here if nobody holds the register, else by the daemon that does."""
     if change.is_empty:
         return
+    make_state_dir(place.state_dir)
     try:
-        place.state_dir.mkdir(parents=True, exist_ok=True)
         with RegisterLock(place.state_dir, "edge meters"), MeterRegister(place.register) as register:
             apply_change(register, change)
-    except OSError as exc:
-        raise StoreError("E-STO-210", path=place.register, detail=str(exc)) from exc
     except StoreError as exc:
-        if exc.code != _IN_USE or not (place.state_dir / _SOCKET).exists():
+        if exc.code != _IN_USE or not place.socket.exists():
             raise
         _ask_daemon(place, change, exc)
 
@@ -203,20 +218,11 @@ def _ask_daemon(place: _Place, change: RegisterChange, in_use: StoreError) -> No
     from edge.control.client import ask
 
     try:
-        replies: list[Mapping[str, Any]] = list(
-            ask(place.state_dir / _SOCKET, {"job": "register", **change_document(change)})
-        )
+        replies = list(ask(place.socket, {"job": "register", **change_document(change)}))
     except ControlError:
         raise in_use from None
     if "error" in replies[-1]:
-        raise _theirs(replies[-1]["error"])
-
-
-def _theirs(error: Mapping[str, Any]) -> EdgeError:
-    """Return the daemon's error as if it had been raised here: same code, same values, same exit code."""
-    kinds = {kind.exit_code: kind for kind in (StoreError, UsageError, ConfigError)}
-    kind = kinds.get(error.get("exit", 1), StoreError)
-    return kind(str(error["code"]), **error.get("values", {}))
+        raise daemon_error(replies[-1]["error"])
 
 
 def _is_agreed(plan: ImportPlan, *, yes: bool) -> bool:

@@ -7,7 +7,14 @@ from pathlib import Path
 import click
 
 from edge.cli.common import check_address, config_option, json_option, language, say, tell
-from edge.cli.direct import ask_daemon, choose_bus, daemon_socket, load_settings_if_any, run_directly
+from edge.cli.direct import (
+    ask_daemon,
+    choose_bus,
+    daemon_socket,
+    load_settings_if_any,
+    refuse_line_options,
+    run_directly,
+)
 from edge.clock import Clock
 from edge.config.settings import Bus
 from edge.control.jobs import ReadJob, parse_job
@@ -17,10 +24,12 @@ from edge.poll.meter_poll import MeterPoll
 from edge.protocols.drivers import driver
 from edge.protocols.exchange import Timing
 from edge.reading.quantities import expand_item
-from edge.reading.verdict import Verdict
+from edge.reading.verdict import SlotReason, Verdict
 
 _USUAL_ITEMS = ("energy_active_import_total", "voltage", "current", "power_active_total")
-_NOTHING, _PARTLY = 5, 6
+_USAGE, _PORT, _NOTHING, _PARTLY = 2, 4, 5, 6
+# What another speed or wire cannot mend has an exit code of its own.
+_EXITS = {SlotReason.UNKNOWN_ITEM.value: _USAGE, SlotReason.PORT_GONE.value: _PORT}
 
 BAUDS = [300, 600, 1200, 2400, 4800, 9600, 19200, 38400, 57600, 115200]
 
@@ -61,6 +70,7 @@ def read(  # one argument an option
     settings = None if port else load_settings_if_any(config_path)
     socket_path = daemon_socket(settings, port)
     if socket_path is not None:
+        refuse_line_options({"--baud": baud, "--parity": parity, "--reply-ms": reply_ms, "--tries": tries})
         documents = ask_daemon(socket_path, wanted)
     else:
         given = {
@@ -100,7 +110,7 @@ def show_result(result: dict[str, object], *, as_json: bool) -> int:
     for verdict in dict.fromkeys(str(one["verdict"]) for one in failed):
         _explain(verdict, [one for one in failed if one["verdict"] == verdict], result)
     if result.get("verdict") != Verdict.OK.value:
-        return _NOTHING
+        return _EXITS.get(str(result.get("verdict")), _NOTHING)
     return _PARTLY if failed else 0
 
 

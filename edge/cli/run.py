@@ -8,8 +8,8 @@ from pathlib import Path
 
 import click
 
-from edge.cli.common import DEFAULT_CONFIG, config_option
-from edge.errors import ConfigError, EdgeError
+from edge.cli.common import DEFAULT_CONFIG, config_option, make_state_dir
+from edge.errors import ConfigError
 
 # journald reads a priority in front of the line.
 _PRIORITY = {logging.DEBUG: "<7>", logging.INFO: "<6>", logging.WARNING: "<4>", logging.ERROR: "<3>"}
@@ -50,6 +50,7 @@ def run(config_path: Path | None, only: str | None, verbose: bool) -> int:
     settings = load_settings(path)
     if only == "forward" and settings.mqtt is None:
         raise ConfigError("E-FWD-109")
+    make_state_dir(settings.state_dir)
     half: Half | None = "poll" if only == "poll" else "forward" if only == "forward" else None
     app = App(
         settings,
@@ -60,7 +61,4 @@ def run(config_path: Path | None, only: str | None, verbose: bool) -> int:
     )
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: app.stopping.set())
-    try:
-        return app.run()
-    except OSError as exc:
-        raise EdgeError("E-CLI-105", detail=str(exc)) from exc
+    return app.run()

@@ -8,7 +8,14 @@ from pathlib import Path
 import click
 
 from edge.cli.common import check_address, config_option, json_option, say, tell
-from edge.cli.direct import ask_daemon, choose_bus, daemon_socket, load_settings_if_any, run_directly
+from edge.cli.direct import (
+    ask_daemon,
+    choose_bus,
+    daemon_socket,
+    load_settings_if_any,
+    refuse_line_options,
+    run_directly,
+)
 from edge.cli.read import BAUDS
 from edge.clock import Clock
 from edge.config.settings import Bus
@@ -47,6 +54,7 @@ def scan(
     settings = None if port else load_settings_if_any(config_path)
     socket_path = daemon_socket(settings, port)
     if socket_path is not None:
+        refuse_line_options({"--baud": baud, "--parity": parity})
         job = {"job": "scan", "bus": bus_name or "", "addresses": list(wanted), "protocol": protocol or ""}
         documents = ask_daemon(socket_path, job)
     else:

@@ -3,15 +3,15 @@
 import json
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import click
 
-from edge.cli.common import DEFAULT_CONFIG, config_option, json_option, language, say, tell
+from edge.cli.common import DEFAULT_CONFIG, config_option, json_option, language, say, socket_path, tell
 from edge.control.client import ask, is_served
 from edge.errors import ControlError, entry_of
 
-_HALVES = ("poll", "forward")
+_HALVES: tuple[Literal["poll", "forward"], ...] = ("poll", "forward")
 _PARTLY = 6
 
 
@@ -23,7 +23,7 @@ def status(config_path: Path | None, as_json: bool) -> int:
     from edge.config.load import load_settings
 
     settings = load_settings(config_path or DEFAULT_CONFIG)
-    halves = {name: _ask(settings.state_dir / f"{name}.sock") for name in _HALVES}
+    halves: dict[str, dict[str, Any] | None] = {name: _ask(socket_path(settings.state_dir, name)) for name in _HALVES}
     running = {name: document for name, document in halves.items() if document is not None}
     if not running:
         raise ControlError("E-CTL-110", path=str(settings.state_dir), detail=say("not running", "未运行"))

@@ -9,6 +9,7 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 from pydantic_core import PydanticCustomError
 
+from edge.config.checks import has_both_or_none, has_no_nul
 from edge.config.load import load_toml_model
 from edge.config.settings import IS_PATH, Broker, Duration, Name
 
@@ -81,7 +82,9 @@ class CentreSettings(_Table):
 
 def load_centre(folder: Path) -> CentreSettings:
     """Return the settings of a centre's folder. Raises ConfigError with every mistake of the file."""
-    return load_toml_model(folder / FILE_NAME, CentreSettings)
+    return load_toml_model(
+        folder / FILE_NAME, CentreSettings, checks=(has_both_or_none("mqtt", "certificate", "key"), has_no_nul)
+    )
 
 
 TEMPLATE = """\

@@ -10,13 +10,21 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 from edge.config.complaint import Complaint, written
+from edge.reading.quantities import expand_item
 
 Raw = Mapping[str, Any]
 Check = Callable[[Raw], Iterable[Complaint]]
 
 ADDRESS_DIGITS = 12
-_PORT = re.compile(r"/[^\x00]+|(socket|rfc2217)://(\[[0-9A-Fa-f:]+\]|[A-Za-z0-9._-]+):([0-9]{1,5})(\?.*)?")
+# The plan of all tasks travels in signed batches: these stay below what the messages take (256 tasks, 512 items).
+MOST_TASKS = 64
+MOST_ITEMS = 256
+_LABEL = r"[A-Za-z0-9_-]{1,63}"  # of a host name (RFC 1035)
+_PORT = re.compile(
+    rf"/[^\x00]+|(socket|rfc2217)://(\[[0-9A-Fa-f:]+\]|{_LABEL}(?:\.{_LABEL})*\.?):([0-9]{{1,5}})(\?.*)?"
+)
 _LAST_PORT = 65535
+CENTRE_ID = "c"  # the topic e1/TENANT/c/st is the centre's
 
 
 def entries(raw: Raw, table: str) -> Iterator[tuple[int, Raw]]:
@@ -67,6 +75,19 @@ def has_real_ports(raw: Raw) -> Iterator[Complaint]:
             yield Complaint("E-CFG-055", ("bus", index, "port"), {"key": "port", "value": written(port)})
 
 
+def has_no_nul(raw: Raw) -> Iterator[Complaint]:
+    """Complain of text with a NUL: no path, name or address has one, and the system takes none."""
+    yield from _nul_in(raw, ())
+
+
+def _nul_in(value: Any, path: tuple[str | int, ...]) -> Iterator[Complaint]:
+    parts = value.items() if isinstance(value, Mapping) else enumerate(value) if isinstance(value, list) else ()
+    for key, part in parts:
+        yield from _nul_in(part, (*path, key))
+    if isinstance(value, str) and "\0" in value:
+        yield Complaint("E-CFG-064", path, {"key": str(path[-1]), "value": written(value)})
+
+
 def has_whole_addresses(raw: Raw) -> Iterator[Complaint]:
     """Complain of a meter that is all digits but not 12 of them: no tag looks like that, a clipped address does."""
     for index, entry in entries(raw, "task"):
@@ -75,6 +96,33 @@ def has_whole_addresses(raw: Raw) -> Iterator[Complaint]:
             if isinstance(meter, str) and meter.isdecimal() and len(meter) != ADDRESS_DIGITS:
                 values = {"value": written(meter), "count": len(meter)}
                 yield Complaint("E-CFG-057", ("task", index, "meters", place), values)
+
+
+def has_fitting_tasks(raw: Raw) -> Iterator[Complaint]:
+    """Complain of more tasks, or more items of a task, than the signed plan takes; groups count by their keys."""
+    tasks = raw.get("task")
+    count = len(tasks) if isinstance(tasks, list) else 0
+    if count > MOST_TASKS:
+        yield Complaint("E-CFG-059", ("task", MOST_TASKS), {"count": count, "limit": MOST_TASKS})
+    for index, entry in entries(raw, "task"):
+        items = entry.get("items")
+        keys = {key for item in (items if isinstance(items, list) else ()) for key in _keys_of(item)}
+        if len(keys) > MOST_ITEMS:
+            yield Complaint("E-CFG-058", ("task", index, "items"), {"count": len(keys), "limit": MOST_ITEMS})
+
+
+def has_own_topic(raw: Raw) -> Iterator[Complaint]:
+    """Complain of a gateway that is called as the centre's own topic is: they would overwrite each other's state."""
+    gateway = raw.get("gateway")
+    if isinstance(gateway, dict) and gateway.get("id") == CENTRE_ID:
+        yield Complaint("E-CFG-060", ("gateway", "id"), {"value": written(CENTRE_ID)})
+
+
+def _keys_of(item: object) -> tuple[str, ...]:
+    try:
+        return expand_item(item) if isinstance(item, str) else ()
+    except KeyError:
+        return ()  # the model says so
 
 
 def _is_port(port: str) -> bool:
@@ -89,5 +137,8 @@ GATEWAY_CHECKS: tuple[Check, ...] = (
     is_unique("task", "name", "E-CFG-054"),
     has_one_schedule,
     has_whole_addresses,
+    has_fitting_tasks,
+    has_own_topic,
     has_both_or_none("mqtt", "certificate", "key"),
+    has_no_nul,
 )

@@ -41,7 +41,17 @@ _SIMPLE = {
 _LIMITS = ("limit", "ge", "gt", "le", "lt")
 _SCHEDULES = ("every", "at", "monthly")
 _WITHOUT_NOTE = ("E-CFG-022", "E-CFG-035", "E-CFG-036", "E-CFG-048", "E-CFG-050", "E-CFG-051", "E-CFG-056")
-_KEY_IS_WRONG = ("E-CFG-020", "E-CFG-021", "E-CFG-022", "E-CFG-023", "E-CFG-035", "E-CFG-036", "E-CFG-050", "E-CFG-051")
+_KEY_IS_WRONG = (
+    "E-CFG-020",
+    "E-CFG-021",
+    "E-CFG-022",
+    "E-CFG-023",
+    "E-CFG-035",
+    "E-CFG-036",
+    "E-CFG-050",
+    "E-CFG-051",
+    "E-CFG-059",
+)
 
 
 @dataclass(frozen=True, slots=True)

@@ -84,7 +84,7 @@ class _Table(BaseModel):
 class Gateway(_Table):
     """Who this gateway is."""
 
-    id: Name = Field(description="name of this gateway at the centre; never changes")
+    id: Name = Field(description="name of this gateway at the centre, not c; never changes")
     tenant: Name = Field(description="name of the utility; part of every topic")
     timezone: str = Field("Asia/Shanghai", description="the meters keep this zone's time")
     state_dir: str = Field(
@@ -148,7 +148,11 @@ class Task(_Table):
     every: Duration | None = Field(None, description='period, as in "15m"; slots are aligned to the wall clock')
     at: TimeOfDay | None = Field(None, description='daily at a local time, as in "00:05"')
     monthly: Monthly | None = Field(None, description="monthly, as in { day = 1, at = '00:10' }")
-    items: tuple[Item, ...] = Field(min_length=1, description='quantity keys, groups, or "di:00010000"', strict=False)
+    items: tuple[Item, ...] = Field(
+        min_length=1,
+        description='quantity keys, groups, or "di:00010000"; at most 256 with the keys of groups',
+        strict=False,
+    )
     meters: tuple[str, ...] = Field(("*",), min_length=1, description='addresses, tags, or "*"', strict=False)
     priority: int = Field(1, ge=0, le=9, description="lower goes first when the bus is short of time")
 

@@ -12,11 +12,13 @@ _CONNECT_S = 5.0
 
 
 def is_served(path: Path) -> bool:
-    """Return True if a process serves this socket."""
+    """Return True if a process serves this socket. Raises ControlError if this user may not ask."""
     with contextlib.closing(socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)) as sock:
         sock.settimeout(_CONNECT_S)
         try:
             sock.connect(str(path))
+        except PermissionError as exc:
+            raise ControlError("E-CTL-106") from exc
         except OSError:
             return False
     return True
@@ -31,7 +33,10 @@ def ask(path: Path, job: Mapping[str, object], *, silence_s: float = 120.0) -> I
         sock.settimeout(_CONNECT_S)
         try:
             sock.connect(str(path))
-            sock.sendall(json.dumps(job, ensure_ascii=False).encode() + b"\n")
+            with contextlib.suppress(BrokenPipeError):  # refused before it was asked: the reason waits to be read
+                sock.sendall(json.dumps(job).encode() + b"\n")
+        except PermissionError as exc:
+            raise ControlError("E-CTL-106") from exc
         except OSError as exc:
             raise ControlError("E-CTL-110", path=str(path), detail=str(exc)) from exc
         sock.settimeout(silence_s)

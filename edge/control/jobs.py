@@ -8,7 +8,9 @@ import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import get_args
 
+from edge.config.settings import Protocol
 from edge.errors import ControlError, EdgeError, Language
 from edge.reading.quantities import expand_item
 
@@ -76,15 +78,18 @@ def parse_job(line: bytes) -> Job:
 
 def _read_job(document: dict[str, object]) -> ReadJob:
     items = _texts(document, "items")
+    if not items:
+        raise ControlError("E-CTL-103", field="items")
     for item in items:
         try:
             expand_item(item)
         except KeyError:
             raise ControlError("E-CTL-104", item=item[:40]) from None
     meter = _text(document, "meter")
+    protocol = _protocol(document)
     if not _ADDRESS.fullmatch(meter):
         raise ControlError("E-CTL-105", address=meter[:40])
-    return ReadJob(meter, items, _text(document, "protocol"), _text(document, "bus"))
+    return ReadJob(meter, items, protocol, _text(document, "bus"))
 
 
 def _scan_job(document: dict[str, object]) -> ScanJob:
@@ -94,21 +99,33 @@ def _scan_job(document: dict[str, object]) -> ScanJob:
     for address in addresses:
         if not _PATTERN.fullmatch(address):
             raise ControlError("E-CTL-105", address=address[:40])
-    return ScanJob(_text(document, "bus"), addresses, _text(document, "protocol"))
+    return ScanJob(_text(document, "bus"), addresses, _protocol(document))
+
+
+def _protocol(document: dict[str, object]) -> str:
+    protocol = _text(document, "protocol")
+    if protocol and protocol not in get_args(Protocol):
+        raise ControlError("E-CTL-103", field="protocol")
+    return protocol
 
 
 def _text(document: dict[str, object], field: str) -> str:
     value = document.get(field, "")
-    if not isinstance(value, str):
+    if not isinstance(value, str) or not _is_sound(value):
         raise ControlError("E-CTL-103", field=field)
     return value
 
 
 def _texts(document: dict[str, object], field: str) -> tuple[str, ...]:
     value = document.get(field, [])
-    if not isinstance(value, list) or not all(isinstance(one, str) for one in value):
+    if not isinstance(value, list) or not all(isinstance(one, str) and _is_sound(one) for one in value):
         raise ControlError("E-CTL-103", field=field)
     return tuple(value)
+
+
+def _is_sound(text: str) -> bool:
+    """Return False for text that UTF-8 cannot carry: JSON lets lone surrogates in."""
+    return not any("\ud800" <= char <= "\udfff" for char in text)
 
 
 def error_document(error: EdgeError, lang: Language = "en") -> dict[str, object]:

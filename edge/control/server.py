@@ -6,10 +6,12 @@ be root, this user, or a member of this process's group (the socket's mode says 
 
 import contextlib
 import json
+import logging
 import os
 import selectors
 import socket
 import struct
+import time
 from collections import deque
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -17,7 +19,10 @@ from pathlib import Path
 from edge.control.jobs import MOST_BYTES, Job, error_document, parse_job
 from edge.errors import ControlError, EdgeError
 
+log = logging.getLogger(__name__)
+
 _MOST_PEERS = 8
+_ASK_WITHIN_S = 10.0
 _MOST_UNSENT = 4 << 20
 
 
@@ -32,20 +37,20 @@ class Reply:
 
     def put(self, document: Mapping[str, object]) -> None:
         """Send one document."""
-        self._lines.append(json.dumps(document, ensure_ascii=False).encode() + b"\n")
+        self._lines.append(_line(document))
         self._wake()
 
     def end(self, document: Mapping[str, object] | None = None) -> None:
         """Send the last document: `{"done": true}` with what is given."""
         if not self.is_ended:
-            self._lines.append(json.dumps({"done": True, **(document or {})}, ensure_ascii=False).encode() + b"\n")
+            self._lines.append(_line({"done": True, **(document or {})}))
             self.is_ended = True
             self._wake()
 
     def fail(self, error: EdgeError) -> None:
         """Send an error as the last document."""
         if not self.is_ended:
-            self._lines.append(json.dumps(error_document(error), ensure_ascii=False).encode() + b"\n")
+            self._lines.append(_line(error_document(error)))
             self.is_ended = True
             self._wake()
 
@@ -61,6 +66,7 @@ class _Peer:
     def __init__(self, sock: socket.socket, reply: Reply) -> None:
         self.sock = sock
         self.reply = reply
+        self.since_s = time.monotonic()
         self.received = bytearray()
         self.unsent = bytearray()
         self.has_asked = False
@@ -95,7 +101,10 @@ class ControlServer:
             else:
                 self._receive(key.data)
         for peer in list(self._peers.values()):
-            self._send(peer)
+            if not peer.has_asked and time.monotonic() - peer.since_s > _ASK_WITHIN_S:
+                self._drop(peer)  # whoever connects and says nothing must not keep the others out
+            else:
+                self._send(peer)
 
     def close(self) -> None:
         """Close everything and take the socket's file away."""
@@ -150,8 +159,12 @@ class ControlServer:
             self._start_job(parse_job(line), peer.reply)
         except EdgeError as exc:
             peer.reply.fail(exc)
+        except Exception as exc:
+            log.exception("defect in a job of the control socket: please send this text to the makers")
+            peer.reply.fail(ControlError("E-CTL-115", detail=type(exc).__name__))
 
     def _send(self, peer: _Peer) -> None:
+        is_ended = peer.reply.is_ended  # asked first: what another thread puts after this is sent in the next turn
         peer.unsent += peer.reply.take()
         if peer.unsent:
             try:
@@ -162,7 +175,7 @@ class ControlServer:
             except OSError:
                 self._drop(peer)
                 return
-        if len(peer.unsent) > _MOST_UNSENT or (peer.reply.is_ended and not peer.unsent):
+        if len(peer.unsent) > _MOST_UNSENT or (is_ended and not peer.unsent):
             self._drop(peer)
             return
         wanted = selectors.EVENT_READ | (selectors.EVENT_WRITE if peer.unsent else 0)
@@ -173,6 +186,11 @@ class ControlServer:
         if self._peers.pop(peer.sock.fileno(), None) is not None:
             self._selector.unregister(peer.sock)
         peer.sock.close()
+
+
+def _line(document: Mapping[str, object]) -> bytes:
+    """Return a document as a line; what UTF-8 cannot carry (a lone surrogate) stands there as its escape."""
+    return json.dumps(document, ensure_ascii=False).encode("utf-8", "backslashreplace") + b"\n"
 
 
 def _listen(path: Path) -> socket.socket:

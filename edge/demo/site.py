@@ -17,16 +17,29 @@ from typing import IO, Any
 
 from edge.errors import EdgeError
 from edge.identity.keys import load_signer, load_verifier, save_public
+from edge.reading.verdict import Verdict
 from edge.store.meter import Meter
 from edge.store.register import REGISTER_FILE, MeterRegister, RegisterLock
 
 GATEWAY, TENANT = "demo-0001", "demo"
 FIRST, PER_BUS, BUSES = 202311000001, 6, ("A", "B")
 DEAD, BAD_WIRE, DUPLICATE = "202311000004", "202311000009", "202311000011"
+
+
+@dataclass(frozen=True, slots=True)
+class BuiltFault:
+    """A fault that is built in: how the simulator calls it, what it must come out as, and its name for people."""
+
+    knob: str
+    verdict: Verdict
+    en: str
+    zh: str
+
+
 FAULTS = {
-    DEAD: ("dead meter", "无应答电表"),
-    BAD_WIRE: ("bad wire", "线路不良"),
-    DUPLICATE: ("duplicate address", "地址重复"),
+    DEAD: BuiltFault("dead", Verdict.SILENCE, "dead meter", "无应答电表"),
+    BAD_WIRE: BuiltFault("bad-checksum", Verdict.BAD_CHECKSUM, "bad wire", "线路不良"),
+    DUPLICATE: BuiltFault("duplicate", Verdict.COLLISION, "duplicate address", "地址重复"),
 }
 ITEMS = ("energy_active_import", "voltage", "current", "power_active_total")
 _MAX_PAYLOAD = 1 << 20
@@ -95,8 +108,8 @@ class DemoSite:
         """Return where a part's messages go."""
         return self.folder / f"{name}.log"
 
-    def fault_of(self, meter: str) -> tuple[str, str] | None:
-        """Return which fault was built in at a meter, in English and Chinese; None for a healthy one."""
+    def fault_of(self, meter: str) -> BuiltFault | None:
+        """Return which fault was built in at a meter; None for a healthy one."""
         return FAULTS.get(meter)
 
     # The parts.
@@ -128,8 +141,8 @@ class DemoSite:
         arguments = ["--meters", str(PER_BUS), "--first", str(FIRST), "--json"]
         for name in BUSES:
             arguments += ["--bus", f"{name}=pty:{self.folder / f'bus-{name}'}"]
-        for address, fault in ((DEAD, "dead"), (BAD_WIRE, "bad-checksum"), (DUPLICATE, "duplicate")):
-            arguments += ["--fault", f"{address}={fault}"]
+        for address, fault in FAULTS.items():
+            arguments += ["--fault", f"{address}={fault.knob}"]
         if self.is_fast:
             arguments.append("--fast")
         process = self._start("meters", "sim", *arguments, is_read=True)

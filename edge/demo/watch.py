@@ -4,10 +4,10 @@ A slot counts as confirmed when the ledger holds it in a batch whose number a re
 signed by the centre. The gateway itself is not asked.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from itertools import islice
+from itertools import islice, takewhile
 
 from edge.centre.ledger import ReadingRow, SlotRow, Span
 from edge.centre.ledger_sqlite import SqliteLedger
@@ -116,16 +116,22 @@ class DemoWatch:
 
 
 def is_as_built(site: DemoSite, view: RoundView) -> bool:
-    """Return True if a round came out as the site was built: healthy meters read, faulty ones missing with a reason."""
+    """Return True if a round came out as the site was built: healthy meters read, each fault told by its verdict."""
     return all(_is_right(site, meter, view.rows.get(meter)) for meter in site.meters)
 
 
 def _is_right(site: DemoSite, meter: str, row: SlotRow | None) -> bool:
     if row is None:
         return False
-    if site.fault_of(meter) is None:
+    fault = site.fault_of(meter)
+    if fault is None:
         return row.state in (SlotState.READ, SlotState.REFILLED)
-    return row.state in (SlotState.MISSING_OPEN, SlotState.MISSING_FINAL) and row.reason is not None
+    return row.state in (SlotState.MISSING_OPEN, SlotState.MISSING_FINAL) and row.reason == fault.verdict.value
+
+
+def count_confirmed(site: DemoSite, views: Sequence[RoundView]) -> int:
+    """Return how many rounds from the first on are confirmed without a gap."""
+    return sum(1 for _ in takewhile(lambda view: is_confirmed(site, view), views))
 
 
 def is_confirmed(site: DemoSite, view: RoundView) -> bool:

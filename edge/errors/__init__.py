@@ -99,6 +99,7 @@ class IdentityError(EdgeError):
 _NOT_ALLOWED, _NO_ANSWER = 9, 5
 _CONTROL_EXITS = {
     "E-CTL-106": _NOT_ALLOWED,
+    "E-CTL-115": 1,
     "E-CTL-107": _NO_ANSWER,
     "E-CTL-110": _NO_ANSWER,
     "E-CTL-111": _NO_ANSWER,

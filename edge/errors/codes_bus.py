@@ -231,6 +231,30 @@ CODES: Codes = {
             "同一时间只允许一个主站抄读",
         ),
     ),
+    "E-BUS-213": (
+        (
+            "the scan by wildcards found an answer to everything: {count} asked, {waiting} still to ask",
+            "noise on the wire, another master, or an adapter that answers for every address",
+            "scan a range of addresses instead, or find the noise first: edge read with one known meter",
+        ),
+        (
+            "通配扫描处处有应答：已询问 {count}，尚余 {waiting}",
+            "线路有干扰、有其他主站，或转换器对所有地址代答",
+            "改为按地址范围扫描，或先用一块已知电表排查干扰：edge read",
+        ),
+    ),
+    "E-BUS-212": (
+        (
+            "{meter}: its protocol has no identifier for any item of its task",
+            "the task asks this meter for items that only another protocol has",
+            "take the meter out of the task, or give it its own protocol: edge meters list",
+        ),
+        (
+            "{meter}：其规约没有任务中任何数据项的标识",
+            "任务要求的数据项只有其他规约才有",
+            "把该表移出任务，或为其设置正确的规约：edge meters list",
+        ),
+    ),
     "E-BUS-211": (
         (
             "bus {bus}: {count} meters were not reached in their slot of task {task}",

@@ -18,12 +18,12 @@ CODES: Codes = {
     "E-CEN-102": (
         (
             '"{name}" is no name of a gateway',
-            "a name has 1 to 32 letters, digits, - or _",
+            "a name has 1 to 32 letters, digits, - or _; c is the centre itself",
             "give the id that stands in the gateway's edge.toml, table [gateway]",
         ),
         (
             "“{name}”不是有效的网关名称",
-            "名称由 1 到 32 个字母、数字、- 或 _ 组成",
+            "名称由 1 到 32 个字母、数字、- 或 _ 组成；c 指主站自身",
             "请使用网关 edge.toml 中 [gateway] 表里的 id",
         ),
     ),

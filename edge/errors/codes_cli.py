@@ -33,11 +33,27 @@ CODES: Codes = {
     ),
     "E-CLI-105": (
         (
-            "the daemon cannot work here: {detail}",
-            "the state directory cannot be made or written",
-            "check state_dir in the settings, who owns it, and the disk",
+            "the state directory {path} cannot be used: {detail}",
+            "it belongs to another user, lies on a disk that may not be written, or its path is mistyped",
+            "run it as the user of the service: sudo -u edge ...; or sudo chown edge {path}; or correct state_dir",
         ),
-        ("守护进程无法在此工作：{detail}", "无法创建或写入状态目录", "检查配置中的 state_dir、其属主和磁盘"),
+        (
+            "无法使用状态目录 {path}：{detail}",
+            "目录属于其他用户、所在磁盘不可写，或路径写错",
+            "以服务用户运行（sudo -u edge），或 sudo chown edge {path}；或改正 state_dir",
+        ),
+    ),
+    "E-CLI-109": (
+        (
+            "{options}: not while the daemon runs",
+            "the daemon has the port and reads with the line settings of edge.toml",
+            "leave {options} out; or stop the daemon (systemctl stop edge) and try again",
+        ),
+        (
+            "守护进程运行时不能使用 {options}",
+            "端口由守护进程占用，按 edge.toml 中的线路设置抄读",
+            "去掉 {options}；或先停止守护进程（systemctl stop edge）再试",
+        ),
     ),
     "E-CLI-301": (
         (
@@ -49,6 +65,18 @@ CODES: Codes = {
             "没有要解释的帧",
             "既没有参数，标准输入也是终端",
             "以十六进制给出帧：edge explain 68...16，或从标准输入每行一帧",
+        ),
+    ),
+    "E-CLI-119": (
+        (
+            "the system refused: {detail}",
+            "a file or folder that this user may not use, a full disk, or text in a wrong encoding",
+            "check who owns the path, the space left, and this terminal's encoding",
+        ),
+        (
+            "系统拒绝：{detail}",
+            "当前用户无权使用该文件或目录、磁盘已满，或文本编码错误",
+            "检查路径属主、剩余空间和终端编码",
         ),
     ),
     "E-CLI-106": (

@@ -290,6 +290,30 @@ CODES: Codes = {
         ),
         ("{value} 不是表地址", "地址为 12 位数字，此处有 {count} 位", "请在左侧补零并与铭牌核对"),
     ),
+    "E-CFG-058": (
+        (
+            "the task asks for {count} items",
+            "at most {limit}, the keys of groups counted one by one",
+            "leave out what nobody needs, or make two tasks of it",
+        ),
+        ("该任务要求 {count} 个数据项", "最多 {limit} 个，数据组按其中各项计数", "去掉不需要的项，或拆成两个任务"),
+    ),
+    "E-CFG-059": (
+        (
+            "{count} tasks",
+            "at most {limit}",
+            "put items that are read together into one task; choose the meters of a task by tags",
+        ),
+        ("共有 {count} 个任务", "最多 {limit} 个", "把一起抄读的数据项放入同一任务；用标签选择任务的电表"),
+    ),
+    "E-CFG-060": (
+        (
+            "{value} cannot be the id of a gateway",
+            "the centre has this name",
+            "choose another id, the one under which the gateway is enrolled at the centre",
+        ),
+        ("{value} 不能用作网关 id", "该名称属于主站", "请另选 id，即网关在主站登记的名称"),
+    ),
     "E-CFG-061": (
         ("{file} exists already", "it is never overwritten", "edit it, or choose another file with --out"),
         ("{file} 已存在", "不会覆盖已有文件", "请编辑该文件，或用 --out 指定其他文件"),
@@ -301,6 +325,10 @@ CODES: Codes = {
             "choose another place with --out, or run it as root",
         ),
         ("无法写入 {file}：{detail}", "目录不存在、已满，或当前用户无权写入", "用 --out 指定其他位置，或以 root 运行"),
+    ),
+    "E-CFG-064": (
+        ("{key} holds a NUL character: {value}", "no path, name or address has one", "write the text without \\u0000"),
+        ("{key} 含有 NUL 字符：{value}", "路径、名称和地址中都不会有该字符", "去掉文本中的 \\u0000"),
     ),
     "E-CFG-063": (
         ("{missing} not given", "this is no terminal, so nobody can be asked", "add {missing} to the command"),

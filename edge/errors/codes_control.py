@@ -106,6 +106,18 @@ CODES: Codes = {
         ('there is no bus "{bus}"', "the name differs from edge.toml", "use one of: {known}"),
         ("没有总线“{bus}”", "名称与 edge.toml 不符", "可用：{known}"),
     ),
+    "E-CTL-115": (
+        (
+            "the daemon could not do the job: {detail}",
+            "a defect of this program; the daemon goes on",
+            "send the lines around it in the daemon's log to the makers: journalctl -u edge",
+        ),
+        (
+            "守护进程未能完成任务：{detail}",
+            "程序缺陷；守护进程继续运行",
+            "把守护进程日志中的相关行发给开发者：journalctl -u edge",
+        ),
+    ),
     "E-CTL-114": (
         (
             "this process does not do that job: {job}",

@@ -295,12 +295,36 @@ CODES: Codes = {
         (
             "the password file {path} cannot be read: {detail}",
             "the file is missing or belongs to another user",
-            "check password_file under [mqtt] in edge.toml and the rights of the file",
+            "check password_file under [mqtt] in the settings and the rights of the file",
         ),
         (
             "无法读取密码文件 {path}：{detail}",
             "文件缺失或属于其他用户",
-            "检查 edge.toml 中 [mqtt] 的 password_file 及文件权限",
+            "检查设置文件中 [mqtt] 的 password_file 及文件权限",
+        ),
+    ),
+    "E-FWD-128": (
+        (
+            "the password file {path} is open to other users (mode {mode})",
+            "the file was copied or written without its rights",
+            "chmod 600 {path}; if others had access to this box, change the password at the broker",
+        ),
+        (
+            "密码文件 {path} 可被其他用户读取（权限 {mode}）",
+            "文件复制或创建时未设置权限",
+            "chmod 600 {path}；若他人曾可访问本机，请在 broker 上更换密码",
+        ),
+    ),
+    "E-FWD-129": (
+        (
+            "the address of the broker {host} holds a user name or a password",
+            "a secret stands in the settings, where everybody who sees them can read it",
+            "remove it from the address; write username and password_file under [mqtt]",
+        ),
+        (
+            "broker {host} 的地址中含有用户名或密码",
+            "密码写在设置文件中，任何能看到设置的人都能读到",
+            "从地址中删除；改用 [mqtt] 的 username 和 password_file",
         ),
     ),
     "E-FWD-131": (
@@ -347,12 +371,12 @@ CODES: Codes = {
         (
             "the centre's state does not fit this gateway's batches; a new epoch {epoch} begins",
             "this box was restored from a backup, its store was set aside, or two boxes use the same id and key",
-            "nothing is lost; make sure that only one box has this gateway's id",
+            "nothing is lost, what was sealed goes out in the new epoch; make sure that only one box has this id",
         ),
         (
             "主站状态与本网关的批次不符；开始新纪元 {epoch}",
             "本机从备份恢复、存储文件被隔离，或两台设备使用相同标识和密钥",
-            "数据不会丢失；请确保只有一台设备使用此网关标识",
+            "数据不会丢失，已封批次将在新纪元中重新发出；请确保只有一台设备使用此网关标识",
         ),
     ),
     "E-FWD-205": (
@@ -382,12 +406,12 @@ CODES: Codes = {
     "E-FWD-207": (
         (
             "what waits makes no batch, first of it meter {meter}: {detail}",
-            "the plan names more meters and items than an envelope holds, or a value is of an impossible kind",
+            "a record is of a kind that the form of batches does not know",
             "send the output of edge status to the maker; readings stay here meanwhile",
         ),
         (
             "待发数据无法形成批次，首条为电表 {meter}：{detail}",
-            "计划包含的电表和数据项超出一个封包的容量，或存在无法表示的值",
+            "存在批次格式无法表示的记录",
             "将 edge status 的输出发给厂家；数据暂存于本机",
         ),
     ),
@@ -413,6 +437,42 @@ CODES: Codes = {
             "与 {url} 的连接未加密",
             "edge.toml 对另一台机器上的 broker 使用了 mqtt://",
             "请使用 mqtts:// 和 CA：数据虽有签名，但途中任何人都能看到",
+        ),
+    ),
+    "E-FWD-210": (
+        (
+            "the plan makes no batch: {detail}",
+            "it names more tasks, meters and items than a batch holds; readings go out without it",
+            "split the tasks or name fewer items in edge.toml; the centre expects by the last plan that it got",
+        ),
+        (
+            "抄表计划无法形成批次：{detail}",
+            "计划中的任务、电表和数据项超出一个批次的容量；数据照常发出",
+            "在 edge.toml 中拆分任务或减少数据项；主站仍按上次收到的计划核对",
+        ),
+    ),
+    "E-FWD-211": (
+        (
+            "batch {seq} of epoch {epoch} cannot be sealed anew: {detail}",
+            "it was sealed with another key than the present one, or it fills an envelope to the last byte",
+            "it stays here; send the output of edge status to the maker",
+        ),
+        (
+            "纪元 {epoch} 的批次 {seq} 无法重新封装：{detail}",
+            "它是用另一把密钥封装的，或已占满一个封包",
+            "该批次保留在本机；请将 edge status 的输出发给厂家",
+        ),
+    ),
+    "E-FWD-212": (
+        (
+            "the centre has lost batches {first} to {last} of epoch {epoch}, which it had called durable",
+            "it was restored from an older backup, or its ledger was emptied; this box has forgotten them",
+            "ask the centre for a newer backup; what is still here is sent again without being asked",
+        ),
+        (
+            "主站丢失了纪元 {epoch} 的批次 {first} 至 {last}，而它曾确认已持久保存",
+            "主站从旧备份恢复，或其账本被清空；本机已删除这些批次",
+            "请主站查找更新的备份；本机尚存的数据会自动重发",
         ),
     ),
 }

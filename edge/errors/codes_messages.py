@@ -1,4 +1,4 @@
-"""Codes of signed messages: their form (1xx), the signature (2xx), the chain (3xx), receipts (4xx)."""
+"""Codes of signed messages: their form (1xx), the signature (2xx), receipts (4xx)."""
 
 from edge.errors.shape import Codes
 
@@ -133,42 +133,6 @@ CODES: Codes = {
             "载荷解压结果与报头不符：{detail}",
             "发送方有缺陷",
             "保留该报文并反馈给厂家",
-        ),
-    ),
-    "E-MSG-301": (
-        (
-            "batch {seq} came, {expected} is the next one due",
-            "batches before it are still on the way, or were lost by the broker",
-            "nothing: the gateway sends again what is under no receipt",
-        ),
-        (
-            "收到批次 {seq}，应到的是 {expected}",
-            "之前的批次仍在途中，或被代理服务器丢失",
-            "无需处理：网关会重发未取得回执的批次",
-        ),
-    ),
-    "E-MSG-302": (
-        (
-            "batch {seq} was here before, {expected} is the next one due",
-            "it was sent again because its receipt had not arrived yet",
-            "nothing: it is stored once",
-        ),
-        (
-            "批次 {seq} 此前已收到，应到的是 {expected}",
-            "其回执尚未送达，因此被重发",
-            "无需处理：只保存一次",
-        ),
-    ),
-    "E-MSG-303": (
-        (
-            "batch {seq} follows {found}, but the batch held before it is {expected}",
-            "the gateway's state was restored from a copy, or two gateways use the same id and key",
-            "make sure that only one gateway has this id; then start it anew, it opens a new epoch",
-        ),
-        (
-            "批次 {seq} 接在 {found} 之后，而已有的前一批次是 {expected}",
-            "网关状态由副本恢复，或两台网关使用了相同的编号和密钥",
-            "确认只有一台网关使用此编号；然后重启它，它会开始新的纪元",
         ),
     ),
     "E-MSG-401": (

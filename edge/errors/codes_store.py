@@ -123,6 +123,30 @@ CODES: Codes = {
             "请保留该文件，其中可能有未送达的批次；请尽快更换存储卡",
         ),
     ),
+    "E-STO-111": (
+        (
+            "{count} marks of a time that has not come yet were forgotten",
+            "this box once ran with a clock that was far ahead; what it recorded then carries wrong times",
+            "look at the clock's battery and the time server; the centre's completeness shows what is missing",
+        ),
+        (
+            "已忘记 {count} 个尚未到来的时间标记",
+            "本机曾以超前很多的时钟运行，当时的记录带有错误时间",
+            "检查时钟电池和时间服务器；主站的完整性报告会显示缺失部分",
+        ),
+    ),
+    "E-STO-112": (
+        (
+            "the clock is behind what was recorded: there are slots up to {until}",
+            "this box once ran with a clock that was ahead, or its clock is behind now; polling waits",
+            'let the clock be set (time server); is it right, say so: clock = "rtc" under [gateway]',
+        ),
+        (
+            "时钟落后于已有记录：已有到 {until} 的时段",
+            "本机曾以超前的时钟运行，或现在时钟落后；抄读暂停等待",
+            '让时钟得到校准（时间服务器）；若时钟无误，在 [gateway] 下写 clock = "rtc"',
+        ),
+    ),
     "E-STO-201": (
         (
             "{address} is no meter address",

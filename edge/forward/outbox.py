@@ -8,7 +8,8 @@ Rules, in order:
 4. What has no receipt is sent again after `resend_s`, then after twice that, up to `max_resend_s`.
 5. A lost connection puts everything back to waiting.
 6. A batch that the centre holds above a gap (it is not among its `missing`) is neither stored nor sent again: it
-   leaves the window and stays in the store. Should a later receipt not hold it, it is offered again.
+   leaves the window and stays in the store. Should a later receipt not hold it, it is offered again. The same for a
+   number that the centre has given to other content: what has no chance of being taken must not fill the window.
 
 Two batches are never mixed up: the key is (epoch, seq).
 """
@@ -126,11 +127,6 @@ class SendWindow:
         """The last batch of the store that was looked at; ask the store for those after it."""
         return self._cursor
 
-    @property
-    def under_way(self) -> tuple[Key, ...]:
-        """What was sent on this connection and has no receipt."""
-        return tuple(key for key, one in self._entries.items() if one.state is not State.WAITING)
-
     def room(self) -> int:
         """Return how many batches of the backlog may be loaded."""
         backlog = sum(not one.parcel.is_live for one in self._entries.values())
@@ -183,6 +179,10 @@ class SendWindow:
         """Note that the connection is gone: nothing is under way any more."""
         for key, one in self._entries.items():
             self._entries[key] = replace(one, state=NEXT[one.state, Happening.LOST], tries=0, due_s=0.0)
+
+    def drop(self, key: Key) -> None:
+        """Take out a batch that is not to be sent any more."""
+        self._entries.pop(key, None)
 
     def apply_receipt(self, epochs: Sequence[Confirmed]) -> None:
         """Take out what the centre has. Where it has less than it said before, the store is searched anew."""

@@ -8,18 +8,28 @@ the same receipt, which the broker retains, does again. What fails before the tr
 from dataclasses import dataclass
 
 from edge.forward.outbox import Confirmed
-from edge.messages.receipt import EpochReceipt, admit_receipt, open_receipt
+from edge.messages.receipt import BROKEN_CHAIN, EpochReceipt, admit_receipt, open_receipt
 from edge.messages.signing import Verifier
 from edge.store.outbox import Outbox
 from edge.store.receipts import EpochState
 
 
 @dataclass(frozen=True, slots=True)
+class Behind:
+    """The centre has lost batches of an epoch that it had called durable: gone, unless it finds them."""
+
+    epoch: bytes
+    first: int
+    last: int
+
+
+@dataclass(frozen=True, slots=True)
 class Accepted:
     """What a receipt brought, in batches. `fallen`: the centre lost them, they are unsent again.
 
-    `new_epoch`: it showed another chain than ours, so that a new epoch was opened. `is_new_run`: the centre was
-    started anew, perhaps with an empty ledger: it wants to hear from which number on we can still send.
+    `is_disputed`: it showed another chain than ours in some epoch, whose batches must move; `new_epoch`: opened for
+    that. `is_new_run`: the centre was started anew, perhaps with an empty ledger: it wants to hear from which number
+    on we can still send.
     """
 
     confirmed: tuple[Confirmed, ...]
@@ -27,6 +37,8 @@ class Accepted:
     rejected: int
     fallen: int
     new_epoch: bytes | None
+    is_disputed: bool
+    behind: tuple[Behind, ...]
     is_new_run: bool
 
 
@@ -38,19 +50,23 @@ def accept_receipt(data: bytes, outbox: Outbox, verifier: Verifier, gateway: str
     receipt = open_receipt(data, verifier)
     last = outbox.last_receipt()
     admit_receipt(receipt, last, gateway)
-    current = outbox.head().epoch
-    confirmed: list[Confirmed] = []
-    stored = rejected = fallen = 0
-    new_epoch: bytes | None = None
-    for one in receipt.epochs:
-        applied = outbox.apply_receipt(EpochState(one.epoch, one.stored, one.durable, one.head, one.rejected))
-        stored, rejected, fallen = stored + applied.stored, rejected + applied.rejected, fallen + applied.fallen
-        if applied.is_known and not applied.mismatch:
-            confirmed.append(_confirmed(one))
-        if applied.mismatch and one.epoch == current:
-            new_epoch = outbox.open_epoch("receipt_mismatch")
+    applied = [(one, outbox.apply_receipt(_state(one))) for one in receipt.epochs]
     outbox.mark_receipt(receipt.run, receipt.n)
-    return Accepted(tuple(confirmed), stored, rejected, fallen, new_epoch, last is None or last[0] != receipt.run)
+    return Accepted(
+        confirmed=tuple(_confirmed(one) for one, did in applied if did.is_known),
+        stored=sum(did.stored for _, did in applied),
+        rejected=sum(did.rejected for _, did in applied),
+        fallen=sum(did.fallen for _, did in applied),
+        new_epoch=next((did.new_epoch for _, did in applied if did.new_epoch is not None), None),
+        is_disputed=any(did.mismatch for _, did in applied),
+        behind=tuple(Behind(one.epoch, one.stored + 1, one.stored + did.behind) for one, did in applied if did.behind),
+        is_new_run=last is None or last[0] != receipt.run,
+    )
+
+
+def _state(one: EpochReceipt) -> EpochState:
+    is_foreign = any(reason == BROKEN_CHAIN for _, reason in one.rejected)
+    return EpochState(one.epoch, one.stored, one.durable, one.head, one.rejected, is_foreign)
 
 
 def _confirmed(one: EpochReceipt) -> Confirmed:

@@ -1,19 +1,23 @@
 """What waits in the store becomes signed batches: when, and how.
 
 When: as soon as `max_readings` wait, a plan waits, the oldest has waited `max_age_s`, or nothing new came for
-`quiet_s` (the round is complete). Ages count from when they were first seen here, by the monotonic clock.
+`quiet_s` (the round is complete). Ages count from when they were first seen here, by the monotonic clock. A loss is
+due like a reading.
 
-But: readings whose time is not trusted wait until the clock is, at most `patience_s` or until `held_readings` lie
-here; then they go out as they are, marked with their trust.
+But: readings whose time is not trusted wait until the clock is, at most `patience_s` (`clock_wait.py`) or until
+`held_readings` lie here; then they go out as they are, marked with their trust.
 
 How: take, build, sign, and one transaction of the store. An envelope that comes out too large is made of half the
-readings. A single record that cannot travel goes out with its items reported as malformed: it never blocks the rest.
+readings. A plan that does not fit beside a record goes alone; one that cannot travel at all is passed over until there
+is another one. A single record that cannot travel goes out with its items reported as malformed. Neither ever blocks
+the rest.
 """
 
 from dataclasses import dataclass, replace
 
 from edge.clock import Clock
 from edge.errors import ForwardError, MessageError
+from edge.forward.clock_wait import ClockWait
 from edge.forward.settings import SealRules
 from edge.messages.batch import Batch, build_batch
 from edge.messages.envelope import Header, seal_envelope
@@ -23,7 +27,6 @@ from edge.reading.record import PollRecord
 from edge.reading.verdict import SlotReason
 from edge.store.outbox import Head, Outbox, Sealed, Sealing, Taken, Waiting
 
-_UNTRUSTED = frozenset({"floor", "none"})
 _RECHECK_S = 10.0  # how often the clock is asked again while sealing waits for it
 
 
@@ -32,31 +35,32 @@ class SealTimer:
     """When the next batch is due, from what is seen of the store. Pure: `now_s` is given."""
 
     rules: SealRules
-    _readings: int = 0
+    _amount: int = 0  # readings and losses
     _has_plan: bool = False
     _first_s: float = 0.0
     _last_s: float = 0.0
 
     def note(self, now_s: float, waiting: Waiting) -> None:
         """Take what waits at this moment."""
-        if self._readings == 0 or waiting.readings < self._readings:
+        amount = waiting.readings + waiting.losses
+        if self._amount == 0 or amount < self._amount:
             self._first_s = now_s
-        if waiting.readings != self._readings:
+        if amount != self._amount:
             self._last_s = now_s
-        self._readings = waiting.readings
+        self._amount = amount
         self._has_plan = waiting.has_plan
 
     def due_s(self) -> float | None:
         """Return when to seal (in the past: now); None if nothing waits."""
-        if self._has_plan or self._readings >= self.rules.max_readings:
+        if self._has_plan or self._amount >= self.rules.max_readings:
             return self._last_s
-        if self._readings == 0:
+        if self._amount == 0:
             return None
         return min(self._first_s + self.rules.max_age_s, self._last_s + self.rules.quiet_s)
 
 
 class Sealer:
-    """Seals what waits, one batch a call."""
+    """Seals what waits, one batch a call. `plan_trouble`: why the plan in force cannot travel."""
 
     def __init__(self, outbox: Outbox, signer: Signer, clock: Clock, gateway: str, rules: SealRules) -> None:
         self._outbox = outbox
@@ -66,13 +70,14 @@ class Sealer:
         self._rules = rules
         self._timer = SealTimer(rules)
         self._readings = 0
-        self._untrusted_since_s: float | None = None
+        self._wait = ClockWait(outbox, clock, rules.patience_s)
         self._held_until_s = 0.0
+        self.plan_trouble: ForwardError | None = None
 
     @property
     def waits_for_time(self) -> bool:
         """True while readings wait for a trusted clock."""
-        return self._untrusted_since_s is not None
+        return self._wait.is_on
 
     def look(self, now_s: float) -> None:
         """Ask the store what waits."""
@@ -96,36 +101,48 @@ class Sealer:
         waits makes no envelope.
         """
         taken = self._outbox.take(self._rules.max_readings)
-        if not (taken.records or taken.plan or taken.losses):
-            self.look(now_s)
-            return None
-        if self._must_wait(taken, now_s):
+        if self._wait.must_wait(taken.records, now_s) and self._readings < self._rules.held_readings:
             self._held_until_s = now_s + _RECHECK_S
             return None
         head = self._outbox.head()
-        taken, envelope = self._fit(head, taken)
+        fitting = self._fit(head, taken)
+        if fitting is None:
+            self.look(now_s)
+            return None
+        taken, envelope = fitting
         sealed = self._outbox.seal(taken, Sealing(envelope, head.epoch, head.next_seq), lane=LIVE)
+        if taken.plan is not None:
+            self.plan_trouble = None
         self.look(now_s)
         return sealed
 
-    def _must_wait(self, taken: Taken, now_s: float) -> bool:
-        if self._clock.trust().is_good or not any(record.stamp.trust in _UNTRUSTED for record in taken.records):
-            self._untrusted_since_s = None
-            return False
-        if self._untrusted_since_s is None:
-            self._untrusted_since_s = now_s
-        is_patient = now_s - self._untrusted_since_s < self._rules.patience_s
-        return is_patient and self._readings < self._rules.held_readings
-
-    def _fit(self, head: Head, taken: Taken) -> tuple[Taken, bytes]:
-        """Return an envelope and what is in it: of all that was taken if it fits, else of less."""
-        while True:
+    def _fit(self, head: Head, taken: Taken) -> tuple[Taken, bytes] | None:
+        """Return an envelope and what is in it: of all that was taken if it fits, else of less; None of nothing."""
+        while taken.records or taken.plan or taken.losses:
             try:
                 return taken, self._envelope(head, taken)
             except MessageError as exc:
-                if len(taken.records) <= 1:
-                    return self._last_resort(head, taken, exc)
-            taken = self._outbox.take(max(1, taken.readings // 2))
+                problem = exc
+            if len(taken.records) > 1:
+                taken = self._outbox.take(max(1, taken.readings // 2))
+            elif taken.plan_id is None:
+                return self._last_resort(head, taken, problem)
+            else:
+                alone = Taken((), (), taken.plan, (), taken.plan_id)
+                if (envelope := self._try_plan(head, alone)) is not None:
+                    return alone, envelope
+                taken = self._outbox.take(self._rules.max_readings)
+        return None
+
+    def _try_plan(self, head: Head, alone: Taken) -> bytes | None:
+        """Return an envelope of the plan alone; if there can be none, the plan is passed over and reported."""
+        try:
+            return self._envelope(head, alone)
+        except MessageError as exc:
+            self.plan_trouble = ForwardError("E-FWD-210", detail=exc.fact())
+        if alone.plan_id is not None:
+            self._outbox.pass_plan(alone.plan_id)
+        return None
 
     def _last_resort(self, head: Head, taken: Taken, problem: MessageError) -> tuple[Taken, bytes]:
         bare = replace(taken, records=tuple(_without_values(record) for record in taken.records))
@@ -137,15 +154,20 @@ class Sealer:
 
     def _envelope(self, head: Head, taken: Taken) -> bytes:
         raw = build_batch(Batch(taken.records, taken.plan, taken.losses, self._clock.utc_now()))
-        header = Header(
-            gateway=self._gateway,
-            epoch=head.epoch,
-            seq=head.next_seq,
-            prev=head.prev,
-            raw_length=len(raw),
-            predecessor=head.predecessor if head.next_seq == 1 else None,
-        )
-        return seal_envelope(header, raw, self._signer)
+        return seal_after(head, self._gateway, raw, self._signer)
+
+
+def seal_after(head: Head, gateway: str, raw: bytes, signer: Signer) -> bytes:
+    """Return the envelope of a payload that comes next after this head. Raises MessageError if it is too large."""
+    header = Header(
+        gateway=gateway,
+        epoch=head.epoch,
+        seq=head.next_seq,
+        prev=head.prev,
+        raw_length=len(raw),
+        predecessor=head.predecessor if head.next_seq == 1 else None,
+    )
+    return seal_envelope(header, raw, signer)
 
 
 def _without_values(record: PollRecord) -> PollRecord:

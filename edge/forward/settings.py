@@ -6,6 +6,7 @@ from pathlib import Path
 from edge.config.settings import Mqtt, Settings, parse_duration
 from edge.errors import ForwardError
 from edge.mqtt.link import MqttOptions
+from edge.mqtt.secrets import read_password
 
 _READING_BYTES = 16  # what a waiting reading takes in the store, generously
 
@@ -70,7 +71,7 @@ def link_options(settings: Settings, folder: Path, url: str, will: tuple[str, by
     """Return the options of a connection to one endpoint; file names are relative to `folder`.
 
     The session is clean: what is under way is in our store, never in the broker's. Raises ForwardError if the
-    password file cannot be read.
+    password file cannot be read or is open to other users.
     """
     mqtt = _mqtt_of(settings)
 
@@ -86,7 +87,7 @@ def link_options(settings: Settings, folder: Path, url: str, will: tuple[str, by
         certificate=file(mqtt.certificate),
         key=file(mqtt.key),
         username=mqtt.username,
-        password=_password(file(mqtt.password_file)),
+        password=read_password(file(mqtt.password_file)),
         will=will,
     )
 
@@ -95,12 +96,3 @@ def _mqtt_of(settings: Settings) -> Mqtt:
     if settings.mqtt is None:
         raise ForwardError("E-FWD-109")
     return settings.mqtt
-
-
-def _password(path: str | None) -> str | None:
-    if path is None:
-        return None
-    try:
-        return Path(path).read_text(encoding="utf-8").rstrip("\r\n")
-    except (OSError, UnicodeError) as exc:
-        raise ForwardError("E-FWD-127", path=path, detail=str(exc)) from exc

@@ -12,20 +12,22 @@ from typing import Protocol
 
 from edge.clock import Clock
 from edge.errors import EdgeError, ForwardError, MessageError, StoreError
+from edge.forward.claims import Claims
+from edge.forward.greeting import birth_of
 from edge.forward.outbox import Key, Parcel, SendWindow
-from edge.forward.receipts import Accepted, accept_receipt
+from edge.forward.receipts import Accepted, Behind, accept_receipt
+from edge.forward.resealing import Resealer
 from edge.forward.retry import Retry
 from edge.forward.sealing import Sealer
 from edge.forward.settings import ForwardSettings
 from edge.health.model import Health
-from edge.messages.birth import Birth, sign_birth
+from edge.messages.birth import sign_birth
 from edge.messages.signing import Signer, Verifier
 from edge.messages.topics import BACKLOG, EVENTS, LIVE, batch_topic, birth_topic, receipt_topic
 from edge.mqtt.link import Disconnected, Event, Published, Received, Subscribed, Token
 from edge.store.outbox import Outbox, Sealed
 
 WILL = b"gone"  # what the broker retains for us when we vanish: unsigned, so only a hint
-CLAIMS = ("broker_reachable", "broker_encrypted", "centre_confirms", "clock_trusted", "sealing_works", "store_works")
 
 _LOG = logging.getLogger(__name__)
 _STORE_PAUSE_S = 5.0
@@ -87,7 +89,9 @@ class ForwardWorker:
         self._make_link = make_link
         self._rng = rng
         self._health = health
+        self._claims = Claims(health)
         self._sealer = Sealer(outbox, signer, clock, settings.gateway, settings.seal)
+        self._resealer = Resealer(outbox, signer, settings.gateway)
         self._window = SendWindow(settings.window, settings.resend_s, settings.max_resend_s)
         self._link: BrokerLink | None = None
         self._is_ready = False  # the receipts are subscribed: batches may flow
@@ -104,15 +108,16 @@ class ForwardWorker:
     def step(self, now_s: float) -> float:
         """Do one thing and return when to be called again, by the monotonic clock.
 
-        Time: a network turn waits at most `look_s`; connecting waits as long as the link's own time-outs.
+        Time: a network turn waits at most `look_s`; connecting takes at most 20 s in all, but for the look-up of the
+        broker's name, which only the system's resolver bounds.
         """
         try:
             wake_s = self._step(now_s)
         except StoreError as exc:
-            self._fail("store_works", exc)
+            self._claims.settle("store_works", exc)
             self._drop()
             return self._clock.monotonic() + _STORE_PAUSE_S
-        self._health.holds("store_works")
+        self._claims.settle("store_works", None)
         return wake_s
 
     def stop(self) -> None:
@@ -135,10 +140,13 @@ class ForwardWorker:
 
     def _step(self, now_s: float) -> float:
         self._look(now_s)
-        due_s = self._sealer.due_s()
+        due_s = self._due_s()
         if due_s is not None and due_s <= now_s and not self._has_sealed:
             self._has_sealed = True  # a network turn comes between two batches
-            self._seal(now_s)
+            if self._resealer.is_due:
+                self._reseal()
+            else:
+                self._seal(now_s)
             return now_s
         self._has_sealed = False
         if self._link is None:
@@ -152,8 +160,11 @@ class ForwardWorker:
                 self._lose(exc)
         return self._clock.monotonic()
 
+    def _due_s(self) -> float | None:
+        return 0.0 if self._resealer.is_due else self._sealer.due_s()
+
     def _next_wake_s(self, *others: float) -> float:
-        due_s = self._sealer.due_s()
+        due_s = self._due_s()
         return min([self._look_s, *others, *([] if due_s is None else [due_s])])
 
     def _look(self, now_s: float) -> None:
@@ -172,18 +183,29 @@ class ForwardWorker:
         try:
             sealed = self._sealer.seal(now_s)
         except ForwardError as exc:
-            self._fail("sealing_works", exc)
+            self._claims.settle("sealing_works", exc)
             self._sealer.hold(now_s + _SEAL_PAUSE_S)
             return
-        self._health.holds("sealing_works")
+        self._claims.settle("sealing_works", None)
+        self._claims.settle("plan_fits", self._sealer.plan_trouble)
         if self._sealer.waits_for_time:
-            self._fail("clock_trusted", ForwardError("E-FWD-208"))
+            self._claims.settle("clock_trusted", ForwardError("E-FWD-208"))
         else:
-            self._health.holds("clock_trusted")
+            self._claims.settle("clock_trusted", None)
         if sealed is not None:
             self._health.count("batches_sealed")
             if not (self._is_ready and self._window.add_live(_parcel(sealed, LIVE))):
                 self._is_searched = False
+
+    def _reseal(self) -> None:
+        """Move one batch of a disputed epoch into the current one."""
+        old = self._resealer.reseal()
+        if old is not None:
+            self._health.count("batches_resealed")
+            self._window.drop((old.epoch, old.seq))
+            self._is_searched = False
+        elif not self._resealer.is_due or self._resealer.trouble is not None:
+            self._claims.settle("resealing_works", self._resealer.trouble)
 
     # The connection
 
@@ -201,29 +223,17 @@ class ForwardWorker:
         self._connected_s = self._clock.monotonic()
         self._deadline_s = self._connected_s + self._settings.answer_s
         if link.is_plain:
-            self._fail("broker_encrypted", ForwardError("E-FWD-209", url=url))
+            self._claims.settle("broker_encrypted", ForwardError("E-FWD-209", url=url))
         else:
-            self._health.holds("broker_encrypted")
+            self._claims.settle("broker_encrypted", None)
 
     def _publish_birth(self, link: BrokerLink) -> None:
-        head = self._outbox.head()
-        birth = Birth(
-            gateway=self._settings.gateway,
-            boot_id=self._clock.boot_id,
-            epoch=head.epoch,
-            oldest_seq=self._outbox.oldest_seq(),
-            next_seq=head.next_seq,
-            head=head.prev,
-            version=self._settings.version,
-            buffered=self._outbox.counts().waiting,
-            sent_at=self._clock.utc_now(),
-            trust=self._clock.trust().value,
-        )
-        link.publish(self._birth_topic, sign_birth(birth, self._signer), qos=1, retain=True)
+        birth = sign_birth(birth_of(self._settings, self._outbox, self._clock), self._signer)
+        link.publish(self._birth_topic, birth, qos=1, retain=True)
 
     def _lose(self, reason: EdgeError) -> None:
         """Note that the connection is gone, or was not made: the next endpoint is tried after a pause."""
-        self._fail("broker_reachable", reason)
+        self._claims.settle("broker_reachable", reason)
         self._health.count("connections_lost" if self._is_ready else "connections_failed")
         now_s = self._clock.monotonic()
         self._retry.note_failure(now_s, now_s - self._connected_s if self._is_ready else 0.0, self._rng.random())
@@ -270,7 +280,7 @@ class ForwardWorker:
             case Subscribed():
                 self._is_ready = True
                 self._health.seen("connected")
-                self._report(self._health.holds("broker_reachable"), "connected")
+                self._claims.settle("broker_reachable", None, "connected")
             case Published(mid, refused):
                 self._note_published(mid, refused=refused)
             case Received(topic, payload, token):
@@ -318,11 +328,13 @@ class ForwardWorker:
         self._health.count("batches_stored", accepted.stored)
         self._health.count("batches_fallen", accepted.fallen)
         self._health.seen("receipt")
-        self._report(self._health.holds("centre_confirms"), "the centre confirms")
+        self._claims.settle("centre_confirms", None, "the centre confirms")
         self._window.apply_receipt(accepted.confirmed)
         self._is_searched = False
         self._silent_since_s = self._clock.monotonic() if len(self._window) else None
         self._report_trouble(accepted)
+        if accepted.is_disputed:
+            self._resealer.begin()
         if accepted.new_epoch is not None:
             self._sealer.look(self._clock.monotonic())  # the plan goes out again
         if accepted.new_epoch is not None or accepted.is_new_run:
@@ -335,20 +347,18 @@ class ForwardWorker:
         if accepted.new_epoch is not None:
             self._health.count("epochs_opened")
             _LOG.error("%s", ForwardError("E-FWD-204", epoch=accepted.new_epoch.hex()))
+        if self._claims.settle("centre_keeps", next(map(_error_of, accepted.behind), None)):
+            self._health.count("batches_lost_by_centre", sum(one.last - one.first + 1 for one in accepted.behind))
 
     def _watch_silence(self, now_s: float) -> None:
         since_s = self._silent_since_s
         if since_s is not None and now_s - since_s >= self._settings.receipt_s:
             silent = ForwardError("E-FWD-205", seconds=round(now_s - since_s), count=len(self._window))
-            self._fail("centre_confirms", silent)
+            self._claims.settle("centre_confirms", silent)
 
-    def _fail(self, claim: str, error: EdgeError) -> None:
-        if self._health.fails(claim, error):
-            _LOG.warning("%s", error)
 
-    def _report(self, is_news: bool, text: str) -> None:
-        if is_news:
-            _LOG.info(text)
+def _error_of(lost: Behind) -> ForwardError:
+    return ForwardError("E-FWD-212", epoch=lost.epoch.hex(), first=lost.first, last=lost.last)
 
 
 def _parcel(sealed: Sealed, lane: int) -> Parcel:

@@ -1,6 +1,7 @@
 """The birth: a gateway says that it is there, where its chain stands, and how much it holds. Signed by the batch key.
 
-The gateway's id stands in the protected header, as in an envelope: it says whose key verifies.
+The gateway's id stands in the protected header, as in an envelope: it says whose key verifies. Older epochs stand in it
+only as long as they have batches that can still be sent; without any it is the form that never named them.
 """
 
 from collections.abc import Callable, Mapping
@@ -16,30 +17,49 @@ from edge.messages.checks import (
     as_gateway,
     as_instant,
     as_int,
+    as_list,
     as_map,
     as_name,
+    as_row,
     as_text,
     instant_of,
     refuse,
 )
 from edge.messages.codes import TRUSTS, number_of
-from edge.messages.envelope import EPOCH_BYTES, HASH_BYTES, MAX_SEQ
+from edge.messages.envelope import MAX_SEQ
 from edge.messages.signing import Signer, Verifier
+from edge.reading.chain import EPOCH_BYTES, HASH_BYTES
 
 MAX_BIRTH = 4096
 MAX_VERSION = 64
 BOOT_ID_CHARACTERS = 64
+MAX_OLDER = 16
 
 _BOOT_ID, _EPOCH, _OLDEST, _NEXT, _HEAD, _VERSION, _BUFFERED, _SENT_AT, _TRUST = range(1, 10)
-_KEYS = (_BOOT_ID, _EPOCH, _OLDEST, _NEXT, _HEAD, _VERSION, _BUFFERED, _SENT_AT, _TRUST)
+_OLDER = 10
+_REQUIRED = (_BOOT_ID, _EPOCH, _OLDEST, _NEXT, _HEAD, _VERSION, _BUFFERED, _SENT_AT, _TRUST)
+_KEYS = (*_REQUIRED, _OLDER)
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """Where an epoch stands. `oldest_seq`: the oldest batch of it that can still be sent; `next_seq` if there is none.
+
+    Whatever was below `oldest_seq` was durable at the centre once, and is gone at the gateway.
+    """
+
+    epoch: bytes
+    oldest_seq: int
+    next_seq: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Birth:
     """Where a gateway stands.
 
-    `oldest_seq`: the oldest batch of the epoch that it still holds; equal to `next_seq` if it holds none. `head`: the
-    SHA-256 of its last envelope, GENESIS before the first. `buffered`: readings that are under no receipt.
+    `epoch`, `oldest_seq`, `next_seq`: the epoch that it seals into. `head`: the SHA-256 of its last envelope, GENESIS
+    before the first. `buffered`: readings that are under no receipt. `older`: earlier epochs with batches that can
+    still be sent, newest first.
     """
 
     gateway: str
@@ -52,11 +72,17 @@ class Birth:
     buffered: int
     sent_at: datetime
     trust: str
+    older: tuple[Standing, ...] = ()
+
+    @property
+    def standings(self) -> tuple[Standing, ...]:
+        """Every epoch that is named, the current one first."""
+        return (Standing(self.epoch, self.oldest_seq, self.next_seq), *self.older)
 
 
 def sign_birth(birth: Birth, signer: Signer) -> bytes:
     """Return the signed birth. Raises MessageError for one that `open_birth` would refuse."""
-    fields = {
+    fields: dict[int, object] = {
         _BOOT_ID: birth.boot_id,
         _EPOCH: birth.epoch,
         _OLDEST: birth.oldest_seq,
@@ -67,6 +93,8 @@ def sign_birth(birth: Birth, signer: Signer) -> bytes:
         _SENT_AT: instant_of(birth.sent_at, "sent at"),
         _TRUST: number_of(TRUSTS, birth.trust, "trust"),
     }
+    if birth.older:
+        fields[_OLDER] = [[one.epoch, one.oldest_seq, one.next_seq] for one in birth.older]
     _birth_of(birth.gateway, fields)
     return cose.sign_message(cose.BIRTH, {cose.GATEWAY: birth.gateway}, encode_canonical(fields), signer)
 
@@ -84,7 +112,7 @@ def open_birth(data: bytes, verifier_of: Callable[[str, bytes], Verifier | None]
 
 
 def _birth_of(gateway: object, value: object) -> Birth:
-    fields = as_map(value, "birth", _KEYS, _KEYS)
+    fields = as_map(value, "birth", _KEYS, _REQUIRED)
     birth = Birth(
         gateway=as_gateway(gateway),
         boot_id=as_text(fields[_BOOT_ID], "boot id", BOOT_ID_CHARACTERS),
@@ -96,7 +124,21 @@ def _birth_of(gateway: object, value: object) -> Birth:
         buffered=as_int(fields[_BUFFERED], "buffered", 0, MAX_SEQ),
         sent_at=as_instant(fields[_SENT_AT], "sent at"),
         trust=as_name(fields[_TRUST], "trust", TRUSTS),
+        older=tuple(_standing_of(one) for one in as_list(fields.get(_OLDER, []), "older", MAX_OLDER)),
     )
-    if birth.oldest_seq > birth.next_seq:
+    if any(one.oldest_seq > one.next_seq for one in birth.standings):
         refuse("oldest seq", "after the next one")
+    if _OLDER in fields and not birth.older:
+        refuse("older", "named, but none")
+    if len({one.epoch for one in birth.standings}) != len(birth.standings):
+        refuse("older", "an epoch stands there twice")
     return birth
+
+
+def _standing_of(value: object) -> Standing:
+    epoch, oldest, following = as_row(value, "older", 3)
+    return Standing(
+        epoch=as_bytes(epoch, "epoch", EPOCH_BYTES),
+        oldest_seq=as_int(oldest, "oldest seq", 1, MAX_SEQ),
+        next_seq=as_int(following, "next seq", 1, MAX_SEQ),
+    )

@@ -14,10 +14,8 @@ from edge.errors import MessageError
 from edge.messages import cose
 from edge.messages.checks import as_bytes, as_gateway, as_int, refuse
 from edge.messages.signing import Signer, Verifier
+from edge.reading.chain import EPOCH_BYTES, GENESIS, HASH_BYTES
 
-EPOCH_BYTES = 8
-HASH_BYTES = 32
-GENESIS = bytes(HASH_BYTES)  # `prev` of the first envelope of an epoch
 MAX_RAW = 1024 * 1024
 MAX_SEQ = (1 << 63) - 1
 

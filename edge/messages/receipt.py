@@ -23,8 +23,9 @@ from edge.messages.checks import (
     instant_of,
     refuse,
 )
-from edge.messages.envelope import EPOCH_BYTES, GENESIS, HASH_BYTES, MAX_SEQ
+from edge.messages.envelope import MAX_SEQ
 from edge.messages.signing import Signer, Verifier
+from edge.reading.chain import EPOCH_BYTES, GENESIS, HASH_BYTES
 
 MAX_RECEIPT = 32 * 1024
 MAX_EPOCHS = 4
@@ -32,6 +33,7 @@ MAX_MISSING = 256
 MAX_REJECTED = 256
 MAX_REASON = 64
 RUN_BYTES = 8
+BROKEN_CHAIN = "chain"  # the reason of a rejected batch that does not follow what the centre holds
 
 _GATEWAY, _RUN, _N, _ISSUED_AT, _POLICY, _EPOCHS = range(1, 7)
 _KEYS = (_GATEWAY, _RUN, _N, _ISSUED_AT, _POLICY, _EPOCHS)
@@ -43,7 +45,8 @@ class EpochReceipt:
 
     `stored`: the highest number without a gap before it; rejected ones count as passed. `durable`: up to here the
     archive may forget. `head`: SHA-256 of the envelope `stored` (GENESIS for 0). `missing`: ranges (first, last)
-    above `stored`, ascending. `rejected`: (number, reason), ascending.
+    above `stored`, ascending. `rejected`: (number, reason), ascending; BROKEN_CHAIN says that numbers beside it hold
+    other content than the gateway's.
     """
 
     epoch: bytes

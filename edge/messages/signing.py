@@ -14,8 +14,6 @@ from edge.errors import MessageError
 
 ALG_EDDSA = -8  # COSE algorithm "EdDSA", RFC 9053, 2.2
 KID_BYTES = 8
-SEED_BYTES = 32
-PUBLIC_BYTES = 32
 
 
 class Signer(Protocol):
@@ -31,6 +29,9 @@ class Signer(Protocol):
 
     def sign(self, data: bytes) -> bytes:
         """Return the signature over exactly these bytes."""
+
+    def verifier(self) -> "Verifier":
+        """Return the public side."""
 
 
 class Verifier(Protocol):
@@ -73,6 +74,10 @@ class Ed25519Signer:
     def sign(self, data: bytes) -> bytes:
         """Return the 64 bytes of the signature; the same for the same data."""
         return self._key.sign(data)
+
+    def verifier(self) -> "Ed25519Verifier":
+        """Return the public side."""
+        return Ed25519Verifier(self.public)
 
     def __reduce__(self) -> NoReturn:
         raise TypeError("a signer stays in its process")

@@ -7,7 +7,11 @@ from edge.errors import ForwardError
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MqttOptions:
-    """How to reach one broker. Files are PEM; `will` is (topic, payload, qos, retain)."""
+    """How to reach one broker. Files are PEM; `will` is (topic, payload, qos, retain).
+
+    `connect_timeout_s`: for TCP, TLS and login together; shorter than the 25 s after which a worker that shows no sign
+    of life counts as stuck.
+    """
 
     url: str
     client_id: str
@@ -20,7 +24,7 @@ class MqttOptions:
     password: str | None = field(default=None, repr=False)
     will: tuple[str, bytes, int, bool] | None = None
     keepalive_s: int = 30
-    connect_timeout_s: float = 10.0
+    connect_timeout_s: float = 20.0
     max_packet: int = 256 * 1024
 
 

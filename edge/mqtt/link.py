@@ -10,6 +10,9 @@ An acknowledgement by the broker (`Published`) says that the broker took a messa
 
 import os
 import select
+import socket
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from paho.mqtt.client import Client, ConnectFlags, DisconnectFlags, MQTTMessage
@@ -76,26 +79,23 @@ class MqttLink:
         """True if what is sent leaves this machine unencrypted."""
         return self._endpoint.is_plain
 
-    @property
-    def is_connected(self) -> bool:
-        """True from the broker's acceptance until the connection is lost or closed."""
-        return self._client is not None and self._client.is_usable()
-
     def connect(self) -> None:
         """Connect and log in; `Connected` and what came with it are in the next step's events.
 
-        Time: waits up to `connect_timeout_s` each for TCP, TLS and the broker's answer.
+        Time: waits up to `connect_timeout_s` for TCP, TLS and the broker's answer together. Before that the name is
+        looked up, and how long this takes is up to the system's resolver (resolv.conf: by default 10 s a server).
         Raises ForwardError with a code of its own for each way to fail; nothing stays open then.
         """
         self.close()
         self._events.clear()
         self._connection += 1
-        options = self._options
+        options, deadline_s = self._options, self._clock.monotonic() + self._options.connect_timeout_s
         tls = load_tls(options.ca, options.certificate, options.key) if self._endpoint.is_tls else None
-        self._client = _Client(options, self._endpoint, tls, self._connection)
+        opener = partial(connect_socket, self._endpoint, tls, self._clock, deadline_s)
+        self._client = _Client(options, self._endpoint, tls, self._connection, opener)
         try:
             self._client.open()
-            self._await_login(self._client)
+            self._await_login(self._client, deadline_s)
         except BaseException:
             self.close()
             raise
@@ -162,10 +162,9 @@ class MqttLink:
             raise ForwardError("E-FWD-106", detail="not connected", **self._where())
         return self._client
 
-    def _await_login(self, client: "_Client") -> None:
-        deadline = self._clock.monotonic() + self._options.connect_timeout_s
+    def _await_login(self, client: "_Client", deadline_s: float) -> None:
         while not client.events:
-            left = deadline - self._clock.monotonic()
+            left = deadline_s - self._clock.monotonic()
             if left <= 0 or not self._turn(client, left):
                 raise ForwardError("E-FWD-107", **self._where())
         match client.events[0]:
@@ -206,7 +205,14 @@ class MqttLink:
 class _Client(Client):
     """paho for one connection: the socket comes from us, the callbacks only append to `events`."""
 
-    def __init__(self, options: MqttOptions, endpoint: Endpoint, tls: Tls | None, connection: int) -> None:
+    def __init__(
+        self,
+        options: MqttOptions,
+        endpoint: Endpoint,
+        tls: Tls | None,
+        connection: int,
+        opener: Callable[[], socket.socket],
+    ) -> None:
         version = MQTTProtocolVersion.MQTTv5 if options.version == "5" else MQTTProtocolVersion.MQTTv311
         super().__init__(
             CallbackAPIVersion.VERSION2,
@@ -223,6 +229,7 @@ class _Client(Client):
         self._edge_endpoint = endpoint
         self._edge_tls = tls
         self._edge_connection = connection
+        self._edge_opener = opener
         self._edge_fault: BaseException | None = None
         self._edge_logged_in = False
         self.max_inflight_messages_set(0)  # 0: sent at once, never queued
@@ -307,7 +314,7 @@ class _Client(Client):
     # What paho calls. The three overrides of private methods are pinned by tests: a paho without them fails there.
 
     def _create_socket(self) -> Any:
-        return connect_socket(self._edge_endpoint, self._edge_tls, self._edge_options.connect_timeout_s)
+        return self._edge_opener()
 
     def _sock_recv(self, bufsize: int) -> bytes:
         if bufsize > self._edge_options.max_packet:

@@ -1,19 +1,22 @@
 """A connected socket to a broker, its certificate checked, or an error that says which step failed.
 
 Rules: TLS 1.2 at least; with a CA given only that CA counts; the server's name is always checked; there is no
-way to switch a check off and no fallback to plain TCP. Every wait is bounded, except the resolver's own.
+way to switch a check off and no fallback to plain TCP. All waits together are bounded by one deadline, except the
+resolver's own, which no program can bound from outside.
 """
 
 import errno
 import socket
 import ssl
-import stat
 from dataclasses import dataclass
-from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
+from edge.clock import Clock
 from edge.errors import ForwardError
+from edge.mqtt.secrets import refuse_open_file
 
+_MOST_ADDRESSES = 2  # of a name: one of each family; with more, each would get too little of the time
 _DEFAULT_PORTS = {"mqtt": 1883, "mqtts": 8883}
 
 # OpenSSL's verify codes (x509_vfy.h): what exactly is wrong with the broker's certificate.
@@ -52,7 +55,13 @@ class Endpoint:
 
 
 def parse_url(url: str) -> Endpoint:
-    """Return the endpoint of mqtt://host[:port] or mqtts://host[:port]. Raises ForwardError for anything else."""
+    """Return the endpoint of mqtt://host[:port] or mqtts://host[:port].
+
+    Raises ForwardError: E-FWD-129, which never shows the URL, if it holds a user name or a password; E-FWD-110 for
+    anything else.
+    """
+    if "@" in url:
+        raise ForwardError("E-FWD-129", host=url.rpartition("@")[2])
     try:
         parts = urlsplit(url)
         port = parts.port
@@ -80,7 +89,7 @@ def load_tls(ca: str | None, certificate: str | None, key: str | None) -> Tls:
         context = ssl.create_default_context(ssl.Purpose.SERVER_AUTH, cafile=ca)
         context.minimum_version = ssl.TLSVersion.TLSv1_2
         if certificate is not None:
-            _refuse_open_key(key or certificate)
+            refuse_open_file(key or certificate, "E-FWD-119")
             # An encrypted key would otherwise ask on the terminal: a service has none.
             context.load_cert_chain(certificate, key, password="")
     except (OSError, ValueError) as exc:  # SSLError is an OSError
@@ -89,15 +98,17 @@ def load_tls(ca: str | None, certificate: str | None, key: str | None) -> Tls:
     return Tls(context, certificate is not None)
 
 
-def connect_socket(endpoint: Endpoint, tls: Tls | None, timeout_s: float) -> socket.socket:
+def connect_socket(endpoint: Endpoint, tls: Tls | None, clock: Clock, deadline_s: float) -> socket.socket:
     """Return a connected socket; the handshake is done if TLS is given.
 
-    Time: waits at most `timeout_s` for each address of the host, and as much again for the handshake.
+    Time: at most until `deadline_s` of the clock, but for the look-up of the name. At most two addresses of it are
+    tried; the first has half of the time if there is a second.
     """
-    sock = _connect_tcp(endpoint, timeout_s)
+    sock = _connect_tcp(endpoint, clock, deadline_s)
     if tls is None:
         return sock
     try:
+        sock.settimeout(_left_s(clock, deadline_s))  # over the whole handshake
         return tls.context.wrap_socket(sock, server_hostname=endpoint.host)
     except BaseException as exc:
         sock.close()
@@ -141,9 +152,10 @@ def _code_of_tls(reason: str, *, has_certificate: bool) -> str:
     return _NO_AGREEMENT
 
 
-def _connect_tcp(endpoint: Endpoint, timeout_s: float) -> socket.socket:
+def _connect_tcp(endpoint: Endpoint, clock: Clock, deadline_s: float) -> socket.socket:
     try:
-        sock = socket.create_connection((endpoint.host, endpoint.port), timeout=timeout_s)
+        found = socket.getaddrinfo(endpoint.host, endpoint.port, type=socket.SOCK_STREAM)[:_MOST_ADDRESSES]
+        sock = _connect_first(found, clock, deadline_s)
     except (OSError, UnicodeError) as exc:
         if isinstance(exc, UnicodeError):  # a name that IDNA cannot encode exists nowhere
             raise ForwardError("E-FWD-101", host=endpoint.host, port=endpoint.port, detail=str(exc)) from exc
@@ -152,7 +164,33 @@ def _connect_tcp(endpoint: Endpoint, timeout_s: float) -> socket.socket:
     return sock
 
 
-def _refuse_open_key(path: str) -> None:
-    mode = stat.S_IMODE(Path(path).stat().st_mode)
-    if mode & (stat.S_IRWXG | stat.S_IRWXO):
-        raise ForwardError("E-FWD-119", path=path, mode=f"{mode:04o}")
+def _connect_first(addresses: list[Any], clock: Clock, deadline_s: float) -> socket.socket:
+    """Return a socket to the first address that answers; each has an equal part of the time that is left."""
+    for number, address in enumerate(addresses):
+        share_s = _left_s(clock, deadline_s) / (len(addresses) - number)
+        try:
+            return _connect_one(address, share_s)
+        except OSError:
+            if number == len(addresses) - 1:
+                raise
+    raise socket.gaierror("no address")
+
+
+def _connect_one(address: Any, timeout_s: float) -> socket.socket:
+    family, kind, protocol, _, where = address
+    sock = socket.socket(family, kind, protocol)
+    try:
+        sock.settimeout(timeout_s)
+        sock.connect(where)
+    except BaseException:
+        sock.close()
+        raise
+    return sock
+
+
+def _left_s(clock: Clock, deadline_s: float) -> float:
+    """Return the time that is left. Raises TimeoutError if it is over: a socket without any would not wait at all."""
+    left_s = deadline_s - clock.monotonic()
+    if left_s <= 0:
+        raise TimeoutError("timed out")
+    return left_s

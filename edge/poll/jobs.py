@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from edge.clock import Clock
-from edge.errors import EdgeError
+from edge.errors import EdgeError, LinkError
 from edge.poll.meter_poll import ItemReading, MeterPoll
 from edge.protocols.exchange import Driver, Exchange, Timing
 from edge.reading.outcome import Answer, Outcome
@@ -19,6 +19,7 @@ from edge.reading.verdict import Verdict
 
 _ANYBODY = "A" * 12
 _DEEPEST = 12
+_MOST_WAITING = 10_100  # as many as may be asked for by hand, and the last hundred
 
 
 class Way(Protocol):
@@ -117,7 +118,8 @@ def _reading_document(item: ItemReading, now: str) -> dict[str, object]:
 class ScanRun:
     """Finds meters: asks each address given; without any, asks everybody and narrows down where answers collide.
 
-    DL/T 645-2007 answers to an address whose high bytes are AA: the tree goes down by two digits from the low end.
+    DL/T 645 answers to an address whose high bytes are AA: the tree goes down by two digits from the low end. On a
+    wire that is never quiet everything seems to answer: such a scan ends itself.
     """
 
     driver: Driver
@@ -147,7 +149,13 @@ class ScanRun:
         except EdgeError as exc:
             self.way.fail(exc)
             return False
+        if outcome.verdict is Verdict.PORT_GONE:
+            self.way.fail(LinkError("E-BUS-104", port="of this bus", detail="it vanished during the scan"))
+            return False
         self._take(pattern, outcome)
+        if len(self.waiting) > _MOST_WAITING:
+            self.way.fail(EdgeError("E-BUS-213", count=self.probes, waiting=len(self.waiting)))
+            return False
         return True
 
     def _probe(self, exchange: Callable[[Exchange], Outcome], pattern: str) -> Outcome:

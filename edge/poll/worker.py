@@ -1,27 +1,25 @@
 """The worker of one bus: plain blocking steps, one exchange or one commit each, driven by `app.py` or a test.
 
-Order of a step: a job of the control socket (one exchange of it, turn about with the polls); slots that passed
-unasked; what is due; a commit.
-The worker owns its link. A lost port is opened again with a growing pause; meanwhile its slots end as `port_gone`.
+Order of a step: a job of the control socket (one exchange of it, turn about with the polls); slots that nobody asked
+for in time; what is due; a commit.
+While the port is lost, slots that run out end as `port_gone`.
 Records reach the store in groups: every `commit_polls` polls, or `commit_s` after the first, or when a round ends.
 """
 
 import logging
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
-from datetime import datetime
+from dataclasses import dataclass, field, replace
 from typing import Protocol
 
-from edge.bus.link import LineSettings, Link
-from edge.bus.runner import run_exchange
-from edge.bus.trace import TraceRing
 from edge.clock import Clock
 from edge.config.settings import Bus
-from edge.errors import EdgeError, LinkError, StoreError
+from edge.errors import EdgeError, StoreError
 from edge.health.model import Answer, Health
 from edge.poll.meter_poll import MeterPoll
-from edge.poll.plan import PolledMeter, Round, Rounds
+from edge.poll.plan import PolledMeter
+from edge.poll.port import BusPort
+from edge.poll.rounds import Round, Rounds, Unasked
 from edge.protocols.drivers import driver
 from edge.protocols.exchange import Exchange, Timing
 from edge.reading.outcome import Outcome
@@ -32,16 +30,23 @@ from edge.reading.verdict import SlotReason, Verdict
 log = logging.getLogger(__name__)
 
 _IDLE_S = 1.0
-_REOPEN_S = (1.0, 2.0, 5.0, 10.0, 30.0)
-_PASSED_PER_STEP = 256
-_MOST_BUFFERED = 4096
+_UNASKED_PER_STEP = 2048
+_MOST_BUFFERED = 8192
 _FRAME_KEPT = 600
+
+
+class Kept(Protocol):
+    """What became of records: those of a slot that was settled before are refused."""
+
+    @property
+    def duplicates(self) -> int:
+        """How many were refused."""
 
 
 class Sink(Protocol):
     """Where records go: returns after they are durable."""
 
-    def append(self, records: Sequence[PollRecord]) -> object:
+    def append(self, records: Sequence[PollRecord]) -> Kept:
         """Store the records. Raises StoreError, and then none of them is stored."""
 
 
@@ -68,17 +73,13 @@ class BusWorker:
     clock: Clock
     sink: Sink
     health: Health
-    open_link: Callable[[], Link]
+    port: BusPort
     rounds: Rounds
-    meters: Mapping[str, PolledMeter]
+    meters: dict[str, PolledMeter]
     commit: CommitRule = field(default_factory=CommitRule)
     learn: Callable[[str, frozenset[str]], None]
-    trace: TraceRing = field(default_factory=lambda: TraceRing(2000))
     jobs: deque[BusJob] = field(default_factory=deque)
     polls_done: int = 0
-    _link: Link | None = None
-    _reopen_at: float = 0.0
-    _reopen_tries: int = 0
     _buffer: list[PollRecord] = field(default_factory=list)
     _buffered_at: float = 0.0
     _store_retry_at: float = 0.0
@@ -87,31 +88,34 @@ class BusWorker:
     _silent: set[str] = field(default_factory=set)
     _late: frozenset[str] = frozenset()
     _had_job: bool = False
-    _new_plan: tuple[Plan, Mapping[str, PolledMeter]] | None = None
+    _is_anew: bool = False
+    _new_plans: deque[tuple[Plan, Mapping[str, PolledMeter]]] = field(default_factory=deque)
 
     def start(self) -> None:
         """Make the first rounds; call once, when the store's marks are in `rounds`."""
         self.rounds.begin(self.clock.utc_now())
 
     def step(self) -> float:
-        """Do the next piece of work; return the monotonic time of the next one."""
-        self._take_new_plan()
+        """Do the next piece of work; return the monotonic time of the next one.
+
+        Time: one exchange at most (its timing and follow-up frames), or one commit.
+        """
+        self._take_new_plans()
         if self._is_jobs_turn():
             self._step_job()
             return self.clock.monotonic()
+        self.rounds.missed_as = SlotReason.PORT_GONE if self.port.is_lost else SlotReason.OVERRUN
         self.rounds.make_due(self.clock.utc_now())
         if len(self._buffer) >= _MOST_BUFFERED:
             self._commit_if_due(is_idle=True)
             return self._store_retry_at
         if self._poll is None:
-            # In the order of their slots, as the store wants them: what expired, what passed, what is due.
-            self._note_expired()
-            self._note_passed()
-            if not self.rounds.has_passed:
+            self._note_unasked()
+            if not self.rounds.has_unasked:
                 self._begin_poll()
         if self._poll is not None:
             self._step_poll(self._poll)
-        elif not self.rounds.has_passed:
+        elif not self.rounds.has_unasked:
             self._commit_if_due(is_idle=True)
             return self._next_wake()
         self._commit_if_due(is_idle=False)
@@ -123,70 +127,29 @@ class BusWorker:
             if self._buffer:
                 self._commit()
         finally:
-            self.drop_link()
+            self.port.close()
 
     def use_plan(self, plan: Plan, meters: Mapping[str, PolledMeter]) -> None:
-        """Take another plan and other meters at the next step; may be called from another thread."""
-        self._new_plan = (plan, meters)
+        """Take another plan and other meters between two polls; may be called from another thread."""
+        self._new_plans.append((plan, meters))
 
-    def exchange(self, exchange: Exchange, line: LineSettings | None = None) -> Outcome:
-        """Run one exchange on this bus, with the bus's own line settings unless others are given."""
-        outcome = run_exchange(
-            self._require_link(),
-            exchange,
-            self.clock,
-            line or self.line,
-            gap_s=self.bus.gap_ms / 1000,
-            tap=self.trace.add,
-        )
-        self.health.count(f"exchanges.{self.bus.name}.{outcome.verdict.value}")
-        if outcome.verdict is Verdict.PORT_GONE:
-            lost = LinkError("E-BUS-104", port=self.bus.port, detail="it vanished while it was in use")
-            if self.health.fails(f"port {self.bus.name}", lost):
-                log.warning("bus %s: %s", self.bus.name, lost)
-            self.drop_link()
-        return outcome
+    def restart_slots(self) -> None:
+        """Begin the slots anew at the next step, forgetting those of a time that has not come; from any thread."""
+        self._is_anew = True
 
-    @property
-    def line(self) -> LineSettings:
-        """The line settings of this bus."""
-        return LineSettings(baud=self.bus.baud, parity=self.bus.parity)
+    def exchange(self, exchange: Exchange) -> Outcome:
+        """Run one exchange on this bus. Raises LinkError if the port is closed and cannot be opened."""
+        return self.port.exchange(exchange)
 
     @property
     def timing(self) -> Timing:
         """How long this bus waits for answers."""
         return Timing(reply_s=self.bus.reply_ms / 1000)
 
-    def drop_link(self) -> None:
-        """Close the port; the next exchange opens it again."""
-        if self._link is not None:
-            self._link.close()
-            self._link = None
-
-    def _require_link(self) -> Link:
-        if self._link is None:
-            self._link = self.open_link()
-            self._reopen_tries = 0
-            if self.health.holds(f"port {self.bus.name}"):
-                log.info("bus %s: port %s is open", self.bus.name, self.bus.port)
-        return self._link
-
-    def _has_link(self) -> bool:
-        """Open the port if it is not open and the pause is over; a failure grows the pause."""
-        if self._link is not None:
-            return True
-        if self.clock.monotonic() < self._reopen_at:
-            return False
-        try:
-            self._require_link()
-        except LinkError as exc:
-            pause = _REOPEN_S[min(self._reopen_tries, len(_REOPEN_S) - 1)]
-            if self.health.fails(f"port {self.bus.name}", exc):
-                log.warning("bus %s: %s", self.bus.name, exc)
-            self._reopen_tries += 1
-            self._reopen_at = self.clock.monotonic() + pause
-            return False
-        return True
+    @property
+    def progress_s(self) -> float:
+        """The monotonic time of the last byte on the wire: a long exchange is no standstill."""
+        return self.port.progress_s
 
     # Jobs of the control socket.
 
@@ -205,7 +168,7 @@ class BusWorker:
     # Polling.
 
     def _begin_poll(self) -> None:
-        if not self.rounds.has_waiting or not self._has_link():
+        if not self.rounds.has_waiting or not self.port.is_ready():
             return
         due = self.rounds.next_poll(self.clock.utc_now())
         if due is None:
@@ -225,10 +188,8 @@ class BusWorker:
 
     def _step_poll(self, poll: MeterPoll) -> None:
         if not poll.is_done:
-            try:
-                outcome = self.exchange(poll.next_exchange())
-            except LinkError as exc:
-                log.warning("bus %s: %s", self.bus.name, exc)
+            outcome = self.exchange(poll.next_exchange())
+            if outcome.verdict is Verdict.PORT_GONE and not poll.read:
                 self._put_back()
                 return
             poll.take(outcome)
@@ -237,12 +198,11 @@ class BusWorker:
             self._end_poll(poll)
 
     def _put_back(self) -> None:
-        """Let a meter whose poll could not even begin wait again: its slot may still be live when the port is back."""
+        """Let a meter whose poll brought nothing yet wait again, behind the others: the port may come back in time."""
         if self._polled is not None:
             one, address = self._polled
-            one.waiting.appendleft(address)
+            one.waiting.append(address)
         self._poll, self._polled = None, None
-        self.drop_link()
 
     def _end_poll(self, poll: MeterPoll) -> None:
         if self._polled is None:
@@ -252,8 +212,7 @@ class BusWorker:
         self.polls_done += 1
         reason = poll.reason
         (self._silent.add if reason is SlotReason.SILENCE else self._silent.discard)(address)
-        if poll.refused - set(self.meters[address].refused):
-            self.learn(address, frozenset(poll.refused))
+        self._learn(address, frozenset(poll.refused))
         self._keep(
             PollRecord(
                 task=one.task.name,
@@ -275,6 +234,12 @@ class BusWorker:
         if not one.waiting:
             self.health.holds(f"bus {self.bus.name}")  # the round was completed in time
 
+    def _learn(self, address: str, refused: frozenset[str]) -> None:
+        meter = self.meters[address]
+        if refused - meter.refused:
+            self.meters[address] = replace(meter, refused=refused)
+            self.learn(address, refused)
+
     def _report(self, address: str, reason: SlotReason | None, poll: MeterPoll) -> None:
         claim = f"meter {address}"
         if reason is None:
@@ -285,10 +250,11 @@ class BusWorker:
                 log.info("bus %s: meter %s answers again", self.bus.name, address)
             return
         verdict = poll.verdict if poll.verdict is not Verdict.OK else Verdict.REFUSED
-        if verdict.code:
+        code = "E-BUS-212" if reason is SlotReason.UNKNOWN_ITEM else verdict.code
+        if code:
             detail = next(iter(poll.details.values()), "")
             count = sum(len(outcome.raw) for outcome in poll.failures)
-            fault = EdgeError(verdict.code, meter=address, detail=detail, other=detail, count=count)
+            fault = EdgeError(code, meter=address, detail=detail, other=detail, count=count)
             if self.health.fails(claim, fault):
                 log.warning("bus %s: %s", self.bus.name, fault)
 
@@ -302,32 +268,15 @@ class BusWorker:
 
     # Slots that nobody asked for in time.
 
-    def _note_expired(self) -> None:
-        expired = self.rounds.take_expired(self.clock.utc_now())
-        gone = self._link is None and self._reopen_tries > 0
-        reason = SlotReason.PORT_GONE if gone else SlotReason.OVERRUN
-        for task, slot_at, address in expired:
-            self._keep(self._missing(task.name, slot_at, address, reason))
-        if expired and not gone:
-            late = EdgeError("E-BUS-211", bus=self.bus.name, count=len(expired), task=expired[0][0].name)
-            if self.health.fails(f"bus {self.bus.name}", late):
-                log.warning("%s", late)
-
-    def _note_passed(self) -> None:
-        for task, slot_at, address in self.rounds.take_passed(_PASSED_PER_STEP):
-            self._keep(self._missing(task.name, slot_at, address, SlotReason.GATEWAY_DOWN))
-
-    def _missing(self, task: str, slot_at: datetime, address: str, reason: SlotReason) -> PollRecord:
-        return PollRecord(
-            task=task,
-            slot_at=slot_at,
-            meter=address,
-            bus=self.bus.name,
-            stamp=self._stamp(),
-            state=SlotState.MISSING_OPEN,
-            reason=reason,
-            tries=0,
-        )
+    def _note_unasked(self) -> None:
+        unasked = self.rounds.take_unasked(_UNASKED_PER_STEP)
+        for one in unasked:
+            self._keep(missing_record(one, self.bus.name, self._stamp()))
+        late = [one for one in unasked if one.reason is SlotReason.OVERRUN]
+        if late:
+            error = EdgeError("E-BUS-211", bus=self.bus.name, count=len(late), task=late[0].task.name)
+            if self.health.fails(f"bus {self.bus.name}", error):
+                log.warning("%s", error)
 
     # Committing.
 
@@ -346,13 +295,16 @@ class BusWorker:
 
     def _commit(self) -> None:
         try:
-            self.sink.append(self._buffer)
+            refused = self.sink.append(self._buffer).duplicates
         except StoreError as exc:
             if self.health.fails("store", exc):
                 log.error("%s", exc)  # noqa: TRY400 - a condition with a cause and a next act, not a defect of ours
             self._store_retry_at = self.clock.monotonic() + self.commit.after_s
             return
-        self.health.count("records.stored", len(self._buffer))
+        self.health.count("records.stored", len(self._buffer) - refused)
+        if refused:
+            self.health.count("records.refused", refused)
+            log.error("bus %s: %d records were of slots that are settled already", self.bus.name, refused)
         self.health.seen("store")
         self.health.holds("store")
         self._buffer = []
@@ -363,8 +315,28 @@ class BusWorker:
         wait = _IDLE_S if due is None else min(_IDLE_S, max(0.0, (due - wall).total_seconds()))
         return now + (wait if not self.jobs else 0.0)
 
-    def _take_new_plan(self) -> None:
-        if self._new_plan is not None and self._poll is None:
-            plan, self.meters = self._new_plan
-            self._new_plan = None
+    def _take_new_plans(self) -> None:
+        """Apply plans one after the other: each one's slots count up to the next."""
+        if self._is_anew and self._poll is None:
+            self._is_anew = False
+            self.rounds.begin_anew(self.clock.utc_now())
+        while self._new_plans and self._poll is None:
+            plan, meters = self._new_plans.popleft()
+            if self._buffer:
+                self._commit()  # before another bus stores for a meter that moved there
+            self.meters = dict(meters)
             self.rounds.replace_plan(plan)
+
+
+def missing_record(one: Unasked, bus: str, stamp: Stamp) -> PollRecord:
+    """Return the record of a slot that nobody asked for."""
+    return PollRecord(
+        task=one.task.name,
+        slot_at=one.slot_at,
+        meter=one.meter,
+        bus=bus,
+        stamp=stamp,
+        state=SlotState.MISSING_OPEN,
+        reason=one.reason,
+        tries=0,
+    )

@@ -9,12 +9,11 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from edge.reading.chain import EPOCH_BYTES, GENESIS
 from edge.store.instants import from_us, to_us
 from edge.store.packing import crc_of
 from edge.store.rows import Rows
 
-EPOCH_BYTES = 8
-GENESIS = bytes(32)
 _KEPT = 16  # old epochs without batches: receipts name four, the rest is for people who look back
 _SELECT = "SELECT n, epoch, predecessor, why, opened_us, next_seq, prev, durable, durable_sha256, crc FROM epoch"
 
@@ -32,6 +31,15 @@ class Epoch:
     prev: bytes
     durable: int
     durable_sha256: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """Where an epoch stands: the oldest number that can still be sent, and the next one."""
+
+    epoch: bytes
+    oldest_seq: int
+    next_seq: int
 
 
 def begin_epoch(rows: Rows, *, why: str, predecessor: bytes | None, at: datetime) -> Epoch:
@@ -61,6 +69,27 @@ def find_epoch(rows: Rows, epoch: bytes) -> Epoch | None:
     """Return the epoch of that name; None if it is not of this store."""
     found = rows.rows(f"{_SELECT} WHERE epoch = ?", epoch)
     return _epoch(found[0]) if found else None
+
+
+def hash_at(rows: Rows, epoch: Epoch, seq: int) -> bytes | None:
+    """Return our hash at a number; None if we have no such batch or have forgotten it."""
+    if seq == epoch.durable:
+        return epoch.durable_sha256 if seq else GENESIS
+    found = rows.rows("SELECT sha256 FROM outbox WHERE epoch = ? AND seq = ?", epoch.epoch, seq)
+    return bytes(found[0][0]) if found and seq > epoch.durable else None
+
+
+def sendable_epochs(rows: Rows, limit: int) -> list[Standing]:
+    """Return the oldest epochs with batches that can still be sent, oldest first, at most `limit`.
+
+    What is not durable has no gap: the oldest number is the one after the durable mark.
+    """
+    found = rows.rows(
+        "SELECT epoch, durable + 1, next_seq FROM epoch WHERE EXISTS (SELECT 1 FROM outbox "
+        "WHERE outbox.epoch = epoch.epoch AND seq > durable AND state <> 2) ORDER BY n LIMIT ?",
+        limit,
+    )
+    return [Standing(*row) for row in found]
 
 
 def all_epochs(rows: Rows) -> list[Epoch]:

@@ -10,7 +10,8 @@ import hashlib
 from collections.abc import Sequence
 from typing import Any
 
-from edge.store.epochs import GENESIS, Epoch, all_epochs
+from edge.reading.chain import GENESIS
+from edge.store.epochs import Epoch, all_epochs
 from edge.store.meta import load_fact
 from edge.store.packing import crc_of
 from edge.store.rows import Rows

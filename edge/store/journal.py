@@ -13,7 +13,7 @@ from edge.reading.record import PollRecord, SlotState
 from edge.store.database import Database
 from edge.store.instants import from_us, to_us
 from edge.store.packing import crc_of, pack_record
-from edge.store.plans import append_plan, newest_plan
+from edge.store.plans import append_plan, forget_plans_after, newest_plan
 from edge.store.settling import Act, Known, act_on
 
 _NO_REASON = ""
@@ -76,6 +76,17 @@ class Journal:
             "SELECT task, meter, slot_us, reason FROM slot ORDER BY slot_us, task, meter LIMIT ?", limit
         )
         return [OpenSlot(task, meter, from_us(slot_us), reason) for task, meter, slot_us, reason in found]
+
+    def forget_after(self, limit: datetime) -> int:
+        """Forget marks, open slots and plans later than an instant; return how many.
+
+        They were written under a wrong clock: with them, polling would wait until that time. Durable on return.
+        """
+        late = to_us(limit)
+        with self._database.writing():
+            marks = self._database.change("DELETE FROM mark WHERE slot_us > ?", late)
+            slots = self._database.change("DELETE FROM slot WHERE slot_us > ?", late)
+            return marks + slots + forget_plans_after(self._database, late)
 
     def _settle(self, record: PollRecord) -> bool:
         """Do with one record what the rules say; return True if it was stored."""

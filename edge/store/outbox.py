@@ -2,7 +2,8 @@
 
 Sealing is one transaction: the waiting rows go, the exact signed bytes come, the head of the chain moves. The bytes
 are opaque here. A batch is *unsent* until a receipt says stored, then *archived* until one says durable, and only
-then forgotten; a rejected one is kept in quarantine. What receipts do is in `receipts.py`.
+then forgotten; a rejected one is kept in quarantine. What receipts do is in `receipts.py`; batches of an epoch whose
+numbers hold other content at the centre move to another one (`disputes.py`).
 """
 
 import hashlib
@@ -18,7 +19,8 @@ from edge.reading.plan import Plan
 from edge.reading.record import PollRecord
 from edge.store.ballast import ballast_of, drop_ballast
 from edge.store.database import Database
-from edge.store.epochs import Epoch, begin_epoch, current_epoch, save_epoch
+from edge.store.disputes import next_disputed, retire
+from edge.store.epochs import Epoch, Standing, begin_epoch, current_epoch, save_epoch, sendable_epochs
 from edge.store.instants import from_us, to_us
 from edge.store.meta import load_fact, mark_fact
 from edge.store.plans import mark_plan_sent, next_plan
@@ -28,6 +30,7 @@ from edge.store.taking import JOURNAL_ROWS, move_damaged, read_journal, read_los
 _FULL = "E-STO-103"
 _RESERVE_BYTES = 1 << 20  # the sealing connection may exceed the bound by this, so that a full store still delivers
 _RECEIPT = "receipt"
+_WAITED = "waited_for_clock"
 _WALL = SystemClock()
 _Result = TypeVar("_Result")
 
@@ -49,6 +52,7 @@ class Waiting:
     readings: int
     oldest_at: datetime | None
     has_plan: bool
+    losses: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +100,10 @@ class Quarantined:
 
 @dataclass(frozen=True, slots=True)
 class Counts:
-    """How much lies here: readings that wait, batches by state, rows found damaged, bytes of the file and its bound."""
+    """How much lies here: readings that wait, batches by state, rows found damaged, bytes of the file and its bound.
+
+    `unsent_readings`: those in unsent batches.
+    """
 
     waiting: int
     unsent: int
@@ -106,6 +113,7 @@ class Counts:
     damaged: int
     size_bytes: int
     limit_bytes: int
+    unsent_readings: int
 
 
 class Outbox:
@@ -114,6 +122,7 @@ class Outbox:
     def __init__(self, database: Database, clock: Clock = _WALL) -> None:
         self._database = database
         self._clock = clock
+        self._passed_plan = -1
         database.limit(database.limit_bytes() + _RESERVE_BYTES)
 
     def head(self) -> Head:
@@ -143,7 +152,8 @@ class Outbox:
         """Return how much waits to be sealed."""
         with self._database.reading():
             readings = int(self._database.rows("SELECT coalesce(sum(readings), 0) FROM journal")[0][0])
-            return Waiting(readings, self._oldest_waiting_at(), self._next_plan() is not None)
+            losses = int(self._database.rows("SELECT count(*) FROM loss")[0][0])
+            return Waiting(readings, self._oldest_waiting_at(), self._next_plan() is not None, losses)
 
     def take(self, max_readings: int) -> Taken:
         """Return what goes into the next batch, in arrival order: records of at most `max_readings` readings, or one.
@@ -164,6 +174,10 @@ class Outbox:
             loss_ids=tuple(number for number, _ in losses),
             readings=found.readings,
         )
+
+    def pass_plan(self, plan_id: int) -> None:
+        """Leave out this plan from now on, until there is a later one or the program starts anew."""
+        self._passed_plan = plan_id
 
     def seal(self, taken: Taken, sealing: Sealing, *, lane: int) -> Sealed:
         """Put the envelope in the place of what was taken, in one transaction; return it as it is kept.
@@ -189,7 +203,26 @@ class Outbox:
 
     def apply_receipt(self, receipt: EpochState) -> Applied:
         """Take what a receipt says of one epoch; see `receipts.py`. Durable on return."""
-        return self._write(lambda: settle_receipt(self._database, receipt))
+        return self._write(lambda: settle_receipt(self._database, receipt, self._clock.utc_now()))
+
+    def disputed(self, after: tuple[bytes, int] | None) -> Sealed | None:
+        """Return the next batch that must move to the current epoch, after (epoch, seq); None if there is none.
+
+        Its bytes are as the disk gives them: whether they are those that were sealed, their signature tells.
+        """
+        found = next_disputed(self._database, self._place_of(after))
+        if found is None:
+            return None
+        epoch, seq, lane, sha256, sealed_us, envelope = found
+        return Sealed(epoch, seq, lane, sha256, envelope, from_us(sealed_us))
+
+    def reseal(self, old: Sealed, sealing: Sealing) -> Sealed:
+        """Put an envelope of the current epoch in the place of a disputed batch, in one transaction; return it.
+
+        Durable: on the disk on return. Raises StoreError, with nothing changed, if the envelope is not the next of
+        this epoch or the old batch was moved before.
+        """
+        return self._write(lambda: self._reseal(old, sealing))
 
     def last_receipt(self) -> tuple[bytes, int] | None:
         """Return (run, n) of the receipt that was marked last."""
@@ -211,10 +244,19 @@ class Outbox:
 
         return self._write(work)
 
+    def waited_s(self) -> float:
+        """Return for how long sealing has waited for a trusted clock, over all starts; 0 if it does not wait."""
+        return float(load_fact(self._database, _WAITED) or 0)
+
+    def mark_waited(self, seconds: float) -> None:
+        """Remember for how long sealing has waited. Durable on return."""
+        self._write(lambda: mark_fact(self._database, _WAITED, round(seconds)))
+
     def counts(self) -> Counts:
         """Return how much lies here, and since when."""
         with self._database.reading():
-            states = dict(self._database.rows("SELECT state, count(*) FROM outbox GROUP BY state"))
+            found = self._database.rows("SELECT state, count(*), sum(readings) FROM outbox GROUP BY state")
+            states = {state: count for state, count, _ in found}
             return Counts(
                 waiting=int(self._database.rows("SELECT coalesce(sum(readings), 0) FROM journal")[0][0]),
                 unsent=states.get(UNSENT, 0),
@@ -224,15 +266,19 @@ class Outbox:
                 damaged=int(self._database.rows("SELECT count(*) FROM damaged")[0][0]),
                 size_bytes=self._database.size_bytes(),
                 limit_bytes=self._database.limit_bytes(),
+                unsent_readings=sum(readings for state, _, readings in found if state == UNSENT),
             )
 
-    def oldest_seq(self) -> int:
-        """Return the lowest number of this epoch that can still be sent; the next one if all are forgotten."""
-        epoch = current_epoch(self._database)
-        found = self._database.rows(
-            "SELECT min(seq) FROM outbox WHERE epoch = ? AND seq > ?", epoch.epoch, epoch.durable
-        )
-        return int(found[0][0]) if found[0][0] is not None else epoch.next_seq
+    def standings(self, most: int) -> list[Standing]:
+        """Return where the current epoch stands, then older ones with batches that can still be sent, newest first.
+
+        If there are more than `most` older ones, it names those that are sent first.
+        """
+        with self._database.reading():
+            current = current_epoch(self._database)
+            sendable = sendable_epochs(self._database, most + 1)
+        older = [one for one in sendable if one.epoch != current.epoch][:most]
+        return [Standing(current.epoch, current.durable + 1, current.next_seq), *reversed(older)]
 
     def quarantine(self) -> list[Quarantined]:
         """Return the rejected batches, oldest first."""
@@ -240,15 +286,26 @@ class Outbox:
         return [Quarantined(epoch, seq, reason.decode("utf-8", "replace")) for epoch, seq, reason in found]
 
     def _seal(self, taken: Taken, sealing: Sealing, lane: int) -> Sealed:
-        epoch = current_epoch(self._database)
-        if (sealing.epoch, sealing.seq) != (epoch.epoch, epoch.next_seq):
-            raise StoreError("E-STO-109", seq=sealing.seq, detail=f"the next number is {epoch.next_seq}")
+        epoch = self._demand_next(sealing)
         self._forget(taken, sealing)  # first, so that the envelope finds room in a full file
-        sealed = self._insert(epoch, taken, sealing, lane)
-        save_epoch(self._database, replace(epoch, next_seq=epoch.next_seq + 1, prev=sealed.sha256))
+        sealed = self._insert(epoch, taken.readings, sealing, lane)
         if taken.plan_id is not None:
             mark_plan_sent(self._database, epoch.epoch, taken.plan_id)
         return sealed
+
+    def _reseal(self, old: Sealed, sealing: Sealing) -> Sealed:
+        epoch = self._demand_next(sealing)
+        reason = f"resealed into {sealing.epoch.hex()}/{sealing.seq}"
+        readings = retire(self._database, old.epoch, old.seq, reason)
+        if readings is None:
+            raise StoreError("E-STO-109", seq=sealing.seq, detail=f"batch {old.seq} was resealed already")
+        return self._insert(epoch, readings, sealing, old.lane)
+
+    def _demand_next(self, sealing: Sealing) -> Epoch:
+        epoch = current_epoch(self._database)
+        if (sealing.epoch, sealing.seq) != (epoch.epoch, epoch.next_seq):
+            raise StoreError("E-STO-109", seq=sealing.seq, detail=f"the next number is {epoch.next_seq}")
+        return epoch
 
     def _forget(self, taken: Taken, sealing: Sealing) -> None:
         gone = self._database.change_each("DELETE FROM journal WHERE id = ?", ((n,) for n in taken.rowids))
@@ -256,7 +313,8 @@ class Outbox:
         if gone != len(taken.rowids) + len(taken.loss_ids):
             raise StoreError("E-STO-109", seq=sealing.seq, detail="what was taken is sealed already")
 
-    def _insert(self, epoch: Epoch, taken: Taken, sealing: Sealing, lane: int) -> Sealed:
+    def _insert(self, epoch: Epoch, readings: int, sealing: Sealing, lane: int) -> Sealed:
+        """Put an envelope at the end of its epoch, and move the head."""
         sha256, sealed_at = hashlib.sha256(sealing.envelope).digest(), self._clock.utc_now()
         self._database.change(
             "INSERT INTO outbox (epoch, seq, lane, state, prev, sha256, sealed_us, readings, reason) "
@@ -267,9 +325,10 @@ class Outbox:
             epoch.prev,
             sha256,
             to_us(sealed_at),
-            taken.readings,
+            readings,
         )
         self._database.change("INSERT INTO envelope (n, bytes) VALUES (last_insert_rowid(), ?)", sealing.envelope)
+        save_epoch(self._database, replace(epoch, next_seq=epoch.next_seq + 1, prev=sha256))
         return Sealed(epoch.epoch, sealing.seq, lane, sha256, sealing.envelope, sealed_at)
 
     def _sealed(self, row: tuple[Any, ...]) -> Sealed:
@@ -286,7 +345,7 @@ class Outbox:
         return int(found[0][0] or 0)
 
     def _next_plan(self) -> tuple[int, Plan] | None:
-        return next_plan(self._database, current_epoch(self._database).epoch)
+        return next_plan(self._database, current_epoch(self._database).epoch, self._passed_plan)
 
     def _oldest_waiting_at(self) -> datetime | None:
         oldest = read_journal(self._database, 1)

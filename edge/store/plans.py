@@ -29,10 +29,18 @@ def append_plan(rows: Rows, plan: Plan) -> bool:
     return True
 
 
-def next_plan(rows: Rows, epoch: bytes) -> tuple[int, Plan] | None:
-    """Return (id, plan) of the oldest plan that this epoch has not sent; None if it has sent all."""
+def forget_plans_after(rows: Rows, limit_us: int) -> int:
+    """Forget plans of a time that has not come yet; return how many. Needs a writing transaction."""
+    gone = rows.change("DELETE FROM plan WHERE valid_from_us > ?", limit_us)
+    if gone:
+        mark_fact(rows, _SENT, [b"", 0])  # numbers are given again: the next plan must not pass for one that was sent
+    return gone
+
+
+def next_plan(rows: Rows, epoch: bytes, passed: int) -> tuple[int, Plan] | None:
+    """Return (id, plan) of the oldest plan after `passed` that this epoch has not sent; None if it has sent all."""
     sent = load_fact(rows, _SENT)
-    least = 0 if sent is None else sent[1] + (sent[0] == epoch)
+    least = max(passed + 1, 0 if sent is None else sent[1] + (sent[0] == epoch))
     for number, *cells in rows.rows("SELECT id, valid_from_us, crc, body FROM plan WHERE id >= ? ORDER BY id", least):
         if (plan := _sound(tuple(cells))) is not None:
             return number, plan

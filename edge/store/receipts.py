@@ -1,15 +1,19 @@
 """What a receipt of the centre does to the outbox. One epoch of a receipt at a time, in one transaction.
 
 In order: an epoch that is not of this store changes nothing. A receipt that knows more than was sealed, or another
-hash at its `stored`, is of another chain: nothing changes, and the caller opens a new epoch (if it was the current
-one). Then: rejected batches go to quarantine; up to `stored` they are archived; above it they are unsent again,
+hash at its `stored`, or says itself that our chain does not follow its own, is of another chain: no batch changes, the
+epoch is disputed (`disputes.py`), and if it was the current one, another begins. A receipt below what was durable is
+of the same chain, but the centre has lost batches that it had for good: they are gone, the others are offered. Then:
+rejected batches go to quarantine; up to `stored` they are archived; above it they are unsent again,
 because a centre that was restored has lost them; up to `durable`, which never falls, they are forgotten. Quarantine
 is kept beyond that, bounded.
 """
 
 from dataclasses import dataclass, replace
+from datetime import datetime
 
-from edge.store.epochs import GENESIS, Epoch, find_epoch, save_epoch
+from edge.store.disputes import dispute, is_disputed
+from edge.store.epochs import Epoch, find_epoch, hash_at, save_epoch
 from edge.store.rows import Rows
 
 UNSENT, STORED, REJECTED = 0, 1, 2
@@ -18,18 +22,25 @@ MOST_QUARANTINED = 256
 
 @dataclass(frozen=True, slots=True)
 class EpochState:
-    """What the centre says of one epoch: highest gapless number stored, durable, hash at `stored`, rejected ones."""
+    """What the centre says of one epoch: highest gapless number stored, durable, hash at `stored`, rejected ones.
+
+    `is_foreign`: it says that a batch of ours does not follow what it holds.
+    """
 
     epoch: bytes
     stored: int
     durable: int
     head: bytes
     rejected: tuple[tuple[int, str], ...] = ()
+    is_foreign: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Applied:
-    """What came of it, in batches. `fallen`: unsent again. `is_known` False: the epoch is not of this store."""
+    """What came of it, in batches. `is_known` False: the epoch is not of this store.
+
+    `fallen`: unsent again. `behind`: durable once, and now lost by the centre. `new_epoch`: opened for the mismatch.
+    """
 
     stored: int = 0
     archived_dropped: int = 0
@@ -37,29 +48,27 @@ class Applied:
     mismatch: bool = False
     fallen: int = 0
     is_known: bool = True
+    behind: int = 0
+    new_epoch: bytes | None = None
 
 
-def settle_receipt(rows: Rows, receipt: EpochState) -> Applied:
+def settle_receipt(rows: Rows, receipt: EpochState, at: datetime) -> Applied:
     """Take one epoch's state; return what it changed. Needs a writing transaction."""
     epoch = find_epoch(rows, receipt.epoch)
     if epoch is None:
         return Applied(is_known=False)
-    if _hash_at(rows, epoch, receipt.stored) != receipt.head:
-        return Applied(mismatch=True)
+    behind = max(0, epoch.durable - receipt.stored)
+    if receipt.is_foreign or (not behind and hash_at(rows, epoch, receipt.stored) != receipt.head):
+        return Applied(mismatch=True, new_epoch=dispute(rows, epoch.epoch, at))
+    if behind and is_disputed(rows, epoch.epoch):
+        behind = 0  # what moved to another epoch was never durable in this one
     rejected = sum(_quarantine(rows, epoch, seq, reason) for seq, reason in receipt.rejected)
     stored = rows.change(
         "UPDATE outbox SET state = 1 WHERE epoch = ? AND seq <= ? AND state = 0", epoch.epoch, receipt.stored
     )
     fallen = _fall(rows, epoch, receipt)
-    return Applied(stored, _forget(rows, epoch, min(receipt.durable, receipt.stored)), rejected, fallen=fallen)
-
-
-def _hash_at(rows: Rows, epoch: Epoch, seq: int) -> bytes | None:
-    """Return our hash at a number; None if we have no such batch or have forgotten it."""
-    if seq == epoch.durable:
-        return epoch.durable_sha256 if seq else GENESIS
-    found = rows.rows("SELECT sha256 FROM outbox WHERE epoch = ? AND seq = ?", epoch.epoch, seq)
-    return bytes(found[0][0]) if found and seq > epoch.durable else None
+    forgotten = _forget(rows, epoch, min(receipt.durable, receipt.stored))
+    return Applied(stored, forgotten, rejected, fallen=fallen, behind=behind)
 
 
 def _quarantine(rows: Rows, epoch: Epoch, seq: int, reason: str) -> int:
@@ -69,9 +78,11 @@ def _quarantine(rows: Rows, epoch: Epoch, seq: int, reason: str) -> int:
 
 
 def _fall(rows: Rows, epoch: Epoch, receipt: EpochState) -> int:
-    """Offer again what the centre no longer has: everything above `stored` that it does not reject."""
+    """Offer again what the centre no longer has: everything above `stored` that is here and that it does not reject."""
     found = rows.rows(
-        "SELECT n, seq FROM outbox WHERE epoch = ? AND seq > ? AND state <> 0", epoch.epoch, receipt.stored
+        "SELECT n, seq FROM outbox JOIN envelope USING (n) WHERE epoch = ? AND seq > ? AND state <> 0",
+        epoch.epoch,
+        max(epoch.durable, receipt.stored),
     )
     rejected = {seq for seq, _ in receipt.rejected}
     again = [(n,) for n, seq in found if seq not in rejected]
@@ -82,7 +93,7 @@ def _forget(rows: Rows, epoch: Epoch, durable: int) -> int:
     """Let the archive forget up to `durable`; the hash there is kept, the chain goes on from it."""
     if durable <= epoch.durable:
         return 0
-    sha256 = _hash_at(rows, epoch, durable)
+    sha256 = hash_at(rows, epoch, durable)
     if sha256 is None:
         return 0
     save_epoch(rows, replace(epoch, durable=durable, durable_sha256=sha256))

@@ -8,6 +8,8 @@ from edge.errors import StoreError
 
 
 class Counting:
+    progress_s = 0.0
+
     def __init__(self, fail_at=None, stop_error=None):
         self.steps, self.stopped = 0, False
         self.fail_at, self.stop_error = fail_at, stop_error
@@ -50,6 +52,8 @@ def test_it_steps_until_told_to_stop():
     assert worker.stopped
     assert not thread.failed
     assert thread.beat >= before > 0
+    worker.progress_s = thread.beat + 5
+    assert worker.progress_s == thread.beat
 
 
 def test_a_nudge_wakes_it():

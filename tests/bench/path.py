@@ -17,10 +17,11 @@ from edge.forward.settings import SealRules
 from edge.health.model import Health
 from edge.identity.keys import make_key, save_public
 from edge.messages.batch import build_batch
-from edge.messages.envelope import GENESIS, Header, seal_envelope
+from edge.messages.envelope import Header, seal_envelope
 from edge.messages.signing import Ed25519Signer
 from edge.poll.plan import PolledMeter, Rounds
 from edge.poll.worker import BusWorker
+from edge.reading.chain import GENESIS
 from edge.reading.plan import Plan, PlanTask, Schedule
 from edge.sim.meter import SimMeter
 from edge.sim.wire import SimWire

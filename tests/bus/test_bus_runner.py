@@ -136,6 +136,13 @@ def test_follow_up_is_asked_at_once():
     assert pytest.approx(1000 + 3 * BYTE_S + 0.5, abs=1e-9) == wire.asked_at[1]
 
 
+def test_an_answer_without_end_is_given_up():
+    """However many follow-up frames are announced, half a minute is all that one exchange gets."""
+    wire = _Script(*[[(0.4, b"x")] for _ in range(200)])
+    _, clock = _run(_Ask(*[(b"q", 1) for _ in range(200)]), wire)
+    assert 1030 < clock.monotonic() < 1032
+
+
 def test_waits_for_quiet_before_asking():
     """Bytes still on their way hold the request back until the wire was silent for the gap; they are not the answer."""
     stale = [Arrival(1000.0 + 0.015 * n, b"s") for n in range(1, 11)]

@@ -10,10 +10,11 @@ from edge.centre.ledger_sqlite import SqliteLedger
 from edge.clock import ManualClock
 from edge.errors import ForwardError
 from edge.messages.batch import Batch, build_batch
-from edge.messages.birth import Birth, sign_birth
-from edge.messages.envelope import GENESIS, Header, envelope_hash, seal_envelope
+from edge.messages.birth import Birth, Standing, sign_birth
+from edge.messages.envelope import Header, envelope_hash, seal_envelope
 from edge.messages.signing import Ed25519Signer, Ed25519Verifier, Verifier
 from edge.mqtt.link import Connected, Disconnected, Event, Received, Token
+from edge.reading.chain import GENESIS
 from edge.reading.loss import Loss
 from edge.reading.plan import Plan
 from edge.reading.record import PollRecord, SlotState, Source, Stamp
@@ -76,7 +77,7 @@ class Gateway:
         )
         return seal_envelope(header, raw, self.signer)
 
-    def birth(self, *, oldest: int = 1) -> bytes:
+    def birth(self, *, oldest: int = 1, older: tuple[Standing, ...] = ()) -> bytes:
         """Return a signed birth."""
         birth = Birth(
             gateway=self.name,
@@ -89,6 +90,7 @@ class Gateway:
             buffered=7,
             sent_at=SLOT,
             trust="synchronised",
+            older=older,
         )
         return sign_birth(birth, self.signer)
 

@@ -11,9 +11,11 @@ from edge.centre.accept import Fate, Uplink, accept, accept_birth, judge
 from edge.centre.ledger import BatchKey, Link, QuarantineKind, Span
 from edge.centre.ledger_sqlite import SqliteLedger
 from edge.errors import StoreError
-from edge.messages.birth import open_birth
-from edge.messages.envelope import GENESIS, envelope_hash
+from edge.messages.birth import Standing, open_birth
+from edge.messages.envelope import envelope_hash
 from edge.messages.signing import Ed25519Signer
+from edge.reading.chain import GENESIS
+from edge.reading.loss import Loss
 from tests.centre.centre_kit import EPOCH, NEXT_EPOCH, QUARTER, SLOT, Gateway, Keys, payload, record, take
 
 
@@ -272,6 +274,19 @@ def test_what_a_birth_says_is_gone_does_not_hold_up_stored(ledger):
     assert (6, gateway.marks[6]) == (state.stored, state.head)
 
 
+def test_a_birth_says_it_of_older_epochs_too(ledger):
+    """The rest of an old epoch gets over its hole, and the epochs stand in the order of their opening."""
+    old, new = Gateway(), Gateway(epoch=NEXT_EPOCH, predecessor=EPOCH)
+    envelopes = rounds(old, 6)
+    keys = Keys({"gw-1": old.signer})
+    birth = new.birth(older=(Standing(EPOCH, 4, 7), Standing(b"epoch--0", 2, 3)))
+    accept_birth(ledger, open_birth(birth, keys.verifier_of), SLOT)
+    take(ledger, old, *envelopes[3:])
+    assert [(b"epoch--0", 0, 2), (EPOCH, 6, 4), (NEXT_EPOCH, 0, 1)] == [
+        (state.epoch, state.stored, state.oldest) for state in ledger.epochs("gw-1")
+    ]
+
+
 def test_an_old_birth_takes_nothing_back(ledger):
     """A birth that the broker kept from earlier cannot lower what a later one said."""
     gateway = Gateway()
@@ -312,6 +327,16 @@ def test_a_reading_that_moves_to_a_new_epoch_counts_once(ledger):
     assert (0, 1, 1) == (taken.counts.readings, taken.counts.repeated, taken.counts.conflicts)
     rows = list(ledger.readings(Span()))
     assert [("12.30", False), ("2.00", True)] == [(row.value, row.conflict) for row in rows]
+
+
+def test_a_loss_that_moves_to_a_new_epoch_counts_once(ledger):
+    """Told again in another epoch it is the same loss; two equal ones of one epoch are two."""
+    old, new = Gateway(), Gateway(epoch=NEXT_EPOCH)
+    loss = Loss("load", "202107072529", SLOT, SLOT, 1, "damaged")
+    other = replace(loss, count=2)
+    take(ledger, old, old.seal(losses=[loss, loss]))
+    take(ledger, new, new.seal(losses=[loss, loss]), new.seal(losses=[other]), new.seal(losses=[other]))
+    assert [loss, loss, other, other] == list(ledger.losses("gw-1"))
 
 
 FIRST = Link(sha256=b"a" * 32, prev=GENESIS)

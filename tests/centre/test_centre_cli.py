@@ -171,7 +171,7 @@ def test_export_gives_exact_values_in_every_form(heard, capsys):
     edge("centre", "export", str(heard), "--csv")
     table = list(csv.DictReader(io.StringIO(capsys.readouterr().out)))
     assert ["12.30", "13.00"] == [row["value"] for row in table] == [row["value"] for row in lines]
-    assert ("2026-11-23T08:00:00Z", "2026-11-23T08:00:03.000Z") == (lines[0]["slot_at"], lines[0]["read_at"])
+    assert ("2026-11-23T08:00:00Z", "2026-11-23T08:00:03.000000Z") == (lines[0]["slot_at"], lines[0]["read_at"])
 
 
 def test_export_keeps_to_the_span_and_the_meter(heard, capsys):

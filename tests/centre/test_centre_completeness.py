@@ -20,6 +20,7 @@ DAILY = PlanTask("daily", Schedule(at=time(0, 5)), (ENERGY,), (METER,), 2)
 MONTHLY = PlanTask("bill", Schedule(at=time(0, 10), day=1), (ENERGY,), (METER,))
 PLAN = Plan(SLOT - timedelta(days=2), "Asia/Shanghai", (LOAD, DAILY, MONTHLY))
 HOUR = timedelta(hours=1)
+TICK = timedelta(microseconds=1)
 
 
 @pytest.fixture
@@ -73,17 +74,60 @@ def test_a_signed_loss_is_final(ledger):
 
 
 def test_the_plan_in_force_decides(ledger):
-    """The second plan took a meter out at half past: from then on it is not expected."""
+    """The second plan took a meter out at half past: the slot of half past is the first plan's, the next is not."""
     gateway = Gateway()
     half = SLOT + 2 * QUARTER
     take(ledger, gateway, gateway.seal(plan=PLAN))
     take(ledger, gateway, gateway.seal(plan=Plan(half, PLAN.timezone, (replace(LOAD, meters=(METER,)),))))
     totals = ask(ledger).totals
-    assert ({Fill.NOT_HEARD: 4}, {Fill.NOT_HEARD: 2}) == (totals["gw-1", METER], totals["gw-1", OTHER])
+    assert ({Fill.NOT_HEARD: 4}, {Fill.NOT_HEARD: 3}) == (totals["gw-1", METER], totals["gw-1", OTHER])
+
+
+@pytest.mark.parametrize(
+    ("begins_at", "expected"),
+    [(SLOT - TICK, 4), (SLOT, 3), (SLOT + TICK, 3), (SLOT + QUARTER - TICK, 3), (SLOT + QUARTER, 2)],
+)
+def test_a_plan_counts_for_the_slots_after_its_begin(ledger, begins_at, expected):
+    """As the gateway polls: a slot on the plan's begin is not promised, one a microsecond later is."""
+    gateway = Gateway()
+    take(ledger, gateway, gateway.seal(plan=replace(PLAN, valid_from=begins_at, tasks=(LOAD,))))
+    assert {Fill.NOT_HEARD: expected} == ask(ledger).totals["gw-1", METER]
+
+
+@pytest.mark.parametrize(("begins_at", "expected"), [(SLOT - TICK, 0), (SLOT, 1), (SLOT + TICK, 1)])
+def test_a_slot_belongs_to_one_plan(ledger, begins_at, expected):
+    """Where one plan takes another's place, the slot is expected by exactly one of them, whichever way it falls."""
+    gateway = Gateway()
+    after = replace(PLAN, valid_from=begins_at, tasks=(replace(LOAD, meters=(OTHER,)),))
+    take(ledger, gateway, gateway.seal(plan=replace(PLAN, tasks=(replace(LOAD, meters=(METER,)),))))
+    take(ledger, gateway, gateway.seal(plan=after))
+    total = ask(ledger, until=SLOT + QUARTER).total
+    assert 1 == sum(total.values())
+    totals = ask(ledger, until=SLOT + QUARTER).totals
+    assert expected == totals.get(("gw-1", METER), Counter())[Fill.NOT_HEARD]
+
+
+def test_the_span_begins_with_its_first_slot_and_ends_before_its_last(ledger):
+    """A slot on the span's begin counts, one on its end does not: spans side by side count each slot once."""
+    gateway = Gateway()
+    take(ledger, gateway, gateway.seal(plan=replace(PLAN, tasks=(replace(LOAD, meters=(METER,)),))))
+    counts = [
+        completeness(ledger, Question(since=since, until=until, now=SLOT + HOUR, grace_s=0)).total[Fill.NOT_HEARD]
+        for since, until in ((SLOT, SLOT + QUARTER), (SLOT + TICK, SLOT + QUARTER), (SLOT, SLOT + QUARTER + TICK))
+    ]
+    assert [1, 0, 2] == counts
+
+
+def test_a_plan_is_kept_to_the_microsecond(ledger):
+    """What the gateway signed is what the centre reckons with."""
+    gateway = Gateway()
+    begins_at = SLOT.replace(microsecond=123457)
+    take(ledger, gateway, gateway.seal(plan=replace(PLAN, valid_from=begins_at)))
+    assert [begins_at] == [plan.valid_from for plan in ledger.plans("gw-1")]
 
 
 def test_stretches_cover_the_span_once():
-    """Each plan is in force until the next one; before the first nothing is expected."""
+    """Each plan is in force up to the next one; before the first nothing is expected."""
     plans = [replace(PLAN, valid_from=SLOT + hours * HOUR) for hours in (1, 2, 9)]
     assert [(plans[0], SLOT + HOUR, SLOT + 2 * HOUR), (plans[1], SLOT + 2 * HOUR, SLOT + 4 * HOUR)] == list(
         stretches(plans, SLOT, SLOT + 4 * HOUR)

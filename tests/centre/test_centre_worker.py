@@ -12,11 +12,12 @@ from edge.centre.receipts import ReceiptDesk, newest_first
 from edge.centre.worker import OFFLINE, ONLINE, CentreWorker, Heard, Online, Trouble
 from edge.clock import ManualClock
 from edge.errors import ForwardError, StoreError
-from edge.messages.envelope import GENESIS, envelope_hash
+from edge.messages.envelope import envelope_hash
 from edge.messages.receipt import Receipt, open_receipt
 from edge.messages.signing import Ed25519Signer, Ed25519Verifier
 from edge.messages.topics import batch_topic, birth_topic, centre_topic, receipt_topic
 from edge.mqtt.link import Disconnected, Subscribed
+from edge.reading.chain import GENESIS
 from tests.centre.centre_kit import (
     EPOCH,
     NEXT_EPOCH,

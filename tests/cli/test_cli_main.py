@@ -93,6 +93,17 @@ def test_a_reader_that_goes_away_is_no_error():
     assert 0 == process.returncode
 
 
+def test_what_the_system_refuses_is_told():
+    """Output onto a full disk: one error with its code, no traceback, and a failure for whoever counts on it."""
+    command = [sys.executable, "-m", "edge.cli.main", "explain", "6861010000000068910833333433593333338A16"]
+    environment = {**os.environ, "EDGE_LANG": "en"}
+    with open("/dev/full", "wb") as full:  # noqa: PTH123 - a device, not a path of ours
+        done = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, env=environment, check=False, text=True)
+    assert "error[E-CLI-119]" in done.stderr
+    assert "No space left on device" in done.stderr
+    assert ("Traceback" in done.stderr, 1) == (False, done.returncode)
+
+
 def test_no_colours_in_a_pipe():
     """Escape codes are for terminals: a pipe gets plain text."""
     done = subprocess.run(

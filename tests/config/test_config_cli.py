@@ -10,6 +10,7 @@ from click.testing import CliRunner, Result
 from edge.cli.config import config
 from edge.cli.main import main
 from edge.config.load import load_settings
+from edge.errors import UsageError
 
 GOOD = Path(__file__).parent.parent / "vectors" / "config_good.toml"
 INIT = ["init", "--id", "gw-1", "--tenant", "hz", "--port", "/dev/ttyUSB0"]
@@ -195,7 +196,8 @@ def test_init_says_where_it_cannot_write(tmp_path: Path, capsys: pytest.CaptureF
 def test_init_asks_nobody_without_a_terminal(tmp_path: Path) -> None:
     """What is missing is named at once; exit code 2; nothing is written."""
     result = CliRunner().invoke(config, ["init", "--id", "g"], input="answer\nanswer\n")
-    assert result.exception is not None
+    assert isinstance(result.exception, UsageError)
+    assert ("E-CFG-063", 2) == (result.exception.code, result.exception.exit_code)
     assert "--tenant, --port" in str(result.exception)
     assert [] == list(tmp_path.iterdir())
 

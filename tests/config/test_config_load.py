@@ -1,11 +1,13 @@
 """Loading: a file that is fine gives its values; every mistake has its code, its place and a hint, all in one run."""
 
+import json
 import os
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+from edge.config.checks import MOST_ITEMS, MOST_TASKS
 from edge.config.load import LARGEST_FILE, MOST_HELD, load_settings, load_toml_model, parse_toml_model
 from edge.config.problems import Problem
 from edge.config.settings import Settings
@@ -15,6 +17,17 @@ GOOD = (Path(__file__).parent.parent / "vectors" / "config_good.toml").read_text
 HEAD = 'gateway = { id = "g", tenant = "t" }\n'
 BUS = '[[bus]]\nname = "A"\nport = "/dev/a"\n'
 TASK = '[[task]]\nname = "x"\nevery = "15m"\nitems = ["voltage"]\n'
+
+
+def _items(count: int, *more: str) -> str:
+    """Return a list of so many identifiers, and more."""
+    identifiers = [f"di:{number:08X}" for number in range(count)]
+    return json.dumps(identifiers, separators=(",", ":"))[:-1] + "".join(f",{one}" for one in more) + "]"
+
+
+def _task(number: int) -> str:
+    return TASK.replace('"x"', f'"x{number}"')
+
 
 Load = Callable[[str | bytes], Settings]
 Problems = Callable[[str], tuple[Problem, ...]]
@@ -54,6 +67,19 @@ def test_a_relative_name_of_the_file_gives_absolute_paths(tmp_path: Path, monkey
 def test_a_byte_order_mark_and_windows_line_ends_are_taken(load: Load) -> None:
     """A file saved by Notepad loads."""
     assert "gw-1" == load(b"\xef\xbb\xbf" + GOOD.replace("\n", "\r\n").encode()).gateway.id
+
+
+def test_what_just_fits_loads(load: Load) -> None:
+    """64 tasks of 256 items each, and a gateway that is not called as the centre is."""
+    tasks = "".join(_task(number).replace('["voltage"]', _items(MOST_ITEMS)) for number in range(MOST_TASKS))
+    settings = load(HEAD.replace('"g"', '"cc"') + tasks)
+    assert (MOST_TASKS, MOST_ITEMS) == (len(settings.task), len(settings.task[-1].items))
+
+
+def test_items_named_twice_count_once(load: Load) -> None:
+    """A group and its keys are the same items."""
+    items = _items(MOST_ITEMS - 3, '"voltage"', '"voltage_l1"', '"voltage_l2"', '"voltage"')
+    assert MOST_ITEMS + 1 == len(load(HEAD + TASK.replace('["voltage"]', items)).task[0].items)
 
 
 CASES = [
@@ -134,8 +160,14 @@ CASES = [
     ("E-CFG-054", 7, 8, 3, "", HEAD + TASK + TASK),
     ("E-CFG-055", 4, 8, 6, "", HEAD + BUS.replace("/dev/a", "COM3")),
     ("E-CFG-055", 4, 8, 21, "", HEAD + BUS.replace("/dev/a", "socket://host:70000")),
+    ("E-CFG-055", 4, 8, 17, "", HEAD + BUS.replace("/dev/a", "socket://a..b:1")),
+    ("E-CFG-064", 3, 13, 9, "", HEAD + '[identity]\nbatch_key = "a\\u0000"\n'),
     ("E-CFG-056", 2, 10, 1, "", HEAD + "schema = 2\n"),
     ("E-CFG-057", 6, 11, 13, "", HEAD + TASK + 'meters = ["12345678901"]\n'),
+    ("E-CFG-058", 5, 9, 3599, "", HEAD + TASK.replace('["voltage"]', _items(MOST_ITEMS + 1))),
+    ("E-CFG-058", 5, 9, 3567, "", HEAD + TASK.replace('["voltage"]', _items(MOST_ITEMS - 2, '"voltage"'))),
+    ("E-CFG-059", 258, 3, 4, "", HEAD + "".join(_task(number) for number in range(MOST_TASKS + 1))),
+    ("E-CFG-060", 1, 18, 3, "", HEAD.replace('"g"', '"c"')),
 ]
 
 
@@ -149,11 +181,12 @@ def test_a_mistake_has_its_code_and_place(problems: Problems, case: tuple[str, i
 
 
 def test_every_code_of_a_mistake_is_provoked() -> None:
-    """Each code between 010 and 059 has a case above, or is named here with the place of its test."""
+    """Each code from 010 on has a case above, or is named here with the place of its test."""
     from edge.errors.codes_config import CODES
 
     elsewhere = {"E-CFG-037", "E-CFG-040", "E-CFG-049"}  # other models: below
-    assert {code for code in CODES if "E-CFG-010" <= code < "E-CFG-060"} - elsewhere == {case[0] for case in CASES}
+    elsewhere |= {"E-CFG-061", "E-CFG-062", "E-CFG-063"}  # of `config init` and `config show`: test_config_cli.py
+    assert {code for code in CODES if "E-CFG-010" <= code} - elsewhere == {case[0] for case in CASES}
 
 
 def test_all_mistakes_of_a_file_come_at_once(problems: Problems) -> None:

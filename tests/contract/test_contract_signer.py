@@ -29,6 +29,8 @@ def test_both_sides_name_the_same_key_and_algorithm(pair: Pair) -> None:
     other, _ = pair(bytes(32))
     assert (signer.kid, signer.alg, 8) == (verifier.kid, verifier.alg, len(verifier.kid))
     assert signer.kid != other.kid
+    assert (verifier.kid, verifier.alg) == (signer.verifier().kid, signer.verifier().alg)
+    signer.verifier().verify(signer.sign(b"data"), b"data")
 
 
 @PAIRS

@@ -15,11 +15,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from edge.errors import StoreError
+from edge.reading.loss import Loss
 from edge.reading.record import SlotState
 from edge.store.database import open_database
+from edge.store.inspection import find_fault
 from edge.store.journal import Appended, Journal, OpenSlot
 from edge.store.outbox import Outbox, Sealing
 from edge.store.receipts import EpochState
+from edge.store.taking import append_loss
 from tests.store.store_kit import QUARTER, START, plan, receipt, record, seal
 
 OPEN, FINAL, READ, REFILLED = SlotState.MISSING_OPEN, SlotState.MISSING_FINAL, SlotState.READ, SlotState.REFILLED
@@ -245,6 +248,11 @@ def seal_some(store, count):
     return [seal(outbox) for _ in range(count)]
 
 
+def oldest(outbox):
+    """Return the oldest number of the current epoch that can still be sent."""
+    return outbox.standings(0)[0].oldest_seq
+
+
 def numbers(outbox):
     """Return the numbers that no receipt covers."""
     return [one.seq for one in outbox.unstored(None, 100)]
@@ -256,9 +264,9 @@ def test_only_stored_ends_the_sending_and_only_durable_the_keeping(store):
     sealed = seal_some(store, 4)
     applied = outbox.apply_receipt(receipt(sealed, 3))
     assert (3, 0, False) == (applied.stored, applied.archived_dropped, applied.mismatch)
-    assert ([4], 3, 1) == (numbers(outbox), outbox.counts().archived, outbox.oldest_seq())
+    assert ([4], 3, 1) == (numbers(outbox), outbox.counts().archived, oldest(outbox))
     assert 2 == outbox.apply_receipt(receipt(sealed, 3, durable=2)).archived_dropped
-    assert (1, 3) == (outbox.counts().archived, outbox.oldest_seq())
+    assert (1, 3) == (outbox.counts().archived, oldest(outbox))
 
 
 def test_a_restored_centre_gets_everything_above_again(store):
@@ -278,7 +286,7 @@ def test_durable_never_falls(store):
     outbox.apply_receipt(receipt(sealed, 3, durable=2))
     applied = outbox.apply_receipt(receipt(sealed, 3, 1))
     assert (0, False) == (applied.archived_dropped, applied.mismatch)
-    assert 3 == outbox.oldest_seq()
+    assert 3 == oldest(outbox)
 
 
 def test_durable_beyond_stored_forgets_only_what_is_stored(store):
@@ -296,16 +304,154 @@ def test_a_receipt_at_the_durable_mark_is_still_checked(store):
     outbox.apply_receipt(receipt(sealed, 2, durable=2))
     assert not outbox.apply_receipt(receipt(sealed, 2, durable=2)).mismatch
     assert outbox.apply_receipt(EpochState(sealed[0].epoch, 2, 2, bytes(32))).mismatch
-    assert outbox.apply_receipt(receipt(sealed, 1)).mismatch  # below what it called durable
+
+
+@pytest.mark.parametrize("stored", [0, 1, 2])
+def test_a_receipt_below_what_was_durable_is_of_the_same_chain(store, stored):
+    """The centre lost what is forgotten here: nothing but what is still here is offered, and no epoch begins."""
+    _, outbox = store
+    sealed = seal_some(store, 6)
+    outbox.apply_receipt(receipt(sealed, 5, durable=3, rejected=[(2, "no"), (5, "no")]))
+    epoch = outbox.head().epoch
+    applied = outbox.apply_receipt(receipt(sealed, stored))
+    assert (False, 3 - stored, 2, None) == (applied.mismatch, applied.behind, applied.fallen, applied.new_epoch)
+    assert ([4, 5, 6], [2]) == (numbers(outbox), [one.seq for one in outbox.quarantine()])
+    assert (epoch, 4) == (outbox.head().epoch, oldest(outbox))
+    assert 0 == outbox.apply_receipt(receipt(sealed, 6, durable=6)).behind
+    assert [] == numbers(outbox)
 
 
 @pytest.mark.parametrize("stored", [0, 1, 3])
-def test_a_receipt_of_another_chain_changes_nothing(store, stored):
-    """More than was sealed, or another hash at `stored`: a mismatch, and everything stays as it was."""
+def test_a_receipt_of_another_chain_changes_no_batch(store, stored):
+    """More than was sealed, or another hash at `stored`: every batch stays as it was, and one new epoch begins."""
     _, outbox = store
     sealed = seal_some(store, 2)
-    applied = outbox.apply_receipt(EpochState(sealed[0].epoch, stored, 2, b"\x01" * 32, ((1, "no"),)))
+    wrong = EpochState(sealed[0].epoch, stored, 2, b"\x01" * 32, ((1, "no"),))
+    applied = outbox.apply_receipt(wrong)
     assert (True, 0, [1, 2], []) == (applied.mismatch, applied.stored, numbers(outbox), outbox.quarantine())
+    head = outbox.head()
+    assert (applied.new_epoch, sealed[0].epoch, 1) == (head.epoch, head.predecessor, head.next_seq)
+    assert None is outbox.apply_receipt(wrong).new_epoch
+    assert head == outbox.head()
+
+
+def test_a_centre_that_says_that_our_chain_breaks_is_believed(store):
+    """The hash may fit where a batch of ours stands alone behind other content: the centre's own word counts more."""
+    _, outbox = store
+    sealed = seal_some(store, 2)
+    applied = outbox.apply_receipt(replace(receipt(sealed, 2, durable=2), is_foreign=True))
+    assert (True, 0, [1, 2]) == (applied.mismatch, applied.stored, numbers(outbox))
+
+
+def move(outbox):
+    """Move the next disputed batch to the current epoch; return what stands there now."""
+    old, head = outbox.disputed(None), outbox.head()
+    return outbox.reseal(old, Sealing(b"again" + old.envelope, head.epoch, head.next_seq))
+
+
+def test_disputed_batches_move_one_by_one_in_order(store):
+    """Unsent and archived ones, not what is durable or rejected; the old rows say where to, the chain stays whole."""
+    journal, outbox = store
+    journal.append([record(1)])
+    sealed = seal_some(store, 5)
+    outbox.apply_receipt(receipt(sealed, 4, durable=1, rejected=[(3, "no")]))
+    assert None is outbox.disputed(None)
+    new = outbox.apply_receipt(EpochState(sealed[0].epoch, 9, 9, b"\x01" * 32)).new_epoch
+    moved = [move(outbox) for _ in range(3)]
+    assert [(new, 1), (new, 2), (new, 3)] == [(one.epoch, one.seq) for one in moved]
+    assert [b"again" + sealed[at].envelope for at in (1, 3, 4)] == [one.envelope for one in moved]
+    assert moved == outbox.unstored(None, 9)
+    assert None is outbox.disputed(None)
+    assert [(2, f"resealed into {new.hex()}/1"), (3, "no")] == [(q.seq, q.reason) for q in outbox.quarantine()][:2]
+    assert [new] == [one.epoch for one in outbox.standings(9)]
+    database = outbox._database
+    assert None is find_fault(database)
+    applied = outbox.apply_receipt(receipt(sealed, 1, durable=1))  # the centre came back with our own chain
+    assert (0, 0, moved) == (applied.behind, applied.fallen, outbox.unstored(None, 9))
+
+
+def test_a_batch_that_moved_is_never_offered_again(store):
+    """Also where one before it could not move, and the centre came back with our own chain."""
+    _, outbox = store
+    sealed = seal_some(store, 3)
+    outbox.apply_receipt(EpochState(sealed[0].epoch, 9, 9, b"\x01" * 32))
+    head = outbox.head()
+    second = outbox.disputed((sealed[0].epoch, 1))
+    moved = outbox.reseal(second, Sealing(b"again", head.epoch, 1))
+    assert 0 == outbox.apply_receipt(receipt(sealed, 0)).fallen
+    assert [sealed[0], sealed[2], moved] == outbox.unstored(None, 9)
+    assert None is find_fault(outbox._database)
+
+
+def test_a_batch_moves_once_and_only_to_the_next_number(store):
+    """Another number, another epoch, or the same batch again: refused, and nothing is changed."""
+    _, outbox = store
+    sealed = seal_some(store, 1)
+    outbox.apply_receipt(EpochState(sealed[0].epoch, 9, 9, b"\x01" * 32))
+    old, head = outbox.disputed(None), outbox.head()
+    for epoch, seq in ((head.epoch, 2), (old.epoch, 1)):
+        with pytest.raises(StoreError):
+            outbox.reseal(old, Sealing(b"x", epoch, seq))
+    assert sealed == outbox.unstored(None, 9)
+    move(outbox)
+    with pytest.raises(StoreError) as caught:
+        outbox.reseal(old, Sealing(b"x", head.epoch, 2))
+    assert ("E-STO-109", 2) == (caught.value.code, outbox.head().next_seq)
+
+
+def test_readings_of_a_moved_batch_count_as_unsent(store):
+    """What is buffered is the same before and after."""
+    journal, outbox = store
+    journal.append([record(1), record(2)])
+    sealed = seal_some(store, 1)
+    journal.append([record(3)])
+    assert (2, 4) == (outbox.counts().waiting, outbox.counts().unsent_readings)
+    outbox.apply_receipt(EpochState(sealed[0].epoch, 9, 9, b"\x01" * 32))
+    move(outbox)
+    assert (2, 4) == (outbox.counts().waiting, outbox.counts().unsent_readings)
+
+
+def test_the_oldest_epochs_are_named_first_of_all(store):
+    """Newest first behind the current one, and if there are too many, those that are sent first."""
+    _, outbox = store
+    epochs = []
+    for _ in range(4):
+        seal_some(store, 1)
+        epochs.append(outbox.head().epoch)
+        outbox.open_epoch("test")
+    current = outbox.head().epoch
+    assert [current, *reversed(epochs)] == [one.epoch for one in outbox.standings(9)]
+    assert [current, epochs[1], epochs[0]] == [one.epoch for one in outbox.standings(2)]
+
+
+def test_a_plan_that_is_passed_over_is_not_offered_until_there_is_another(store):
+    """Not in this epoch and not in the next; a changed plan is offered."""
+    journal, outbox = store
+    journal.append_plan(plan())
+    outbox.pass_plan(outbox.take(1).plan_id)
+    assert (None, False) == (outbox.take(1).plan, outbox.waiting().has_plan)
+    outbox.open_epoch("test")
+    assert not outbox.waiting().has_plan
+    journal.append_plan(plan(items=("current_l1",)))
+    assert (True, plan(items=("current_l1",))) == (outbox.waiting().has_plan, outbox.take(1).plan)
+
+
+def test_losses_wait_to_be_sealed(store):
+    """A loss alone is something that waits."""
+    _, outbox = store
+    with outbox._database.writing():
+        append_loss(outbox._database, Loss("load", "1", START, START, 1, "damaged"))
+    assert (0, 1) == (outbox.waiting().readings, outbox.waiting().losses)
+    seal(outbox)
+    assert 0 == outbox.waiting().losses
+
+
+def test_the_waiting_for_the_clock_is_remembered(store):
+    """In seconds, as it was marked last; nothing was waited at first."""
+    _, outbox = store
+    assert 0 == outbox.waited_s()
+    outbox.mark_waited(61.2)
+    assert 61 == outbox.waited_s()
 
 
 def test_nothing_stored_has_the_head_of_an_empty_chain(store):
@@ -410,11 +556,10 @@ def test_whatever_receipts_come_nothing_is_forgotten_before_it_is_durable(sequen
         sealed, durable_so_far = seal_some(store, 6), 0
         for stored, durable, rejected in sequence:
             applied = outbox.apply_receipt(receipt(sealed, stored, durable, [(seq, "no") for seq in sorted(rejected)]))
-            assert (stored < durable_so_far) == applied.mismatch
-            if applied.mismatch:
-                continue
+            assert (False, max(0, durable_so_far - stored)) == (applied.mismatch, applied.behind)
             durable_so_far = max(durable_so_far, min(durable, stored))
-            expected = [one for one in sealed if one.seq > stored and one.seq not in rejected]
+            lost = max(stored, durable_so_far)
+            expected = [one for one in sealed if one.seq > lost and one.seq not in rejected]
             assert expected == [one for one in outbox.unstored(None, 10) if one.seq > stored]
             counts = outbox.counts()
             assert 6 - durable_so_far <= counts.unsent + counts.archived + counts.quarantined

@@ -101,8 +101,13 @@ def test_closing_the_connection_ends_the_job(tmp_path):
         (b'{"job": "read", "meter": 202311000001, "items": []}', "E-CTL-103"),
         (b'{"job": "read", "meter": "202311000001", "items": ["volts"]}', "E-CTL-104"),
         (b'{"job": "read", "meter": "2023110001", "items": ["voltage"]}', "E-CTL-105"),
-        ('{"job": "read", "meter": "２０２３１１０００００１", "items": []}'.encode(), "E-CTL-105"),
+        ('{"job": "read", "meter": "２０２３１１０００００１", "items": ["voltage"]}'.encode(), "E-CTL-105"),
         (b'{"job": "scan", "bus": "A", "addresses": ["12"]}', "E-CTL-105"),
+        (b'{"job": "\\ud800"}', "E-CTL-102"),
+        (b'{"job": "read", "meter": "\\ud800", "items": ["voltage"]}', "E-CTL-103"),
+        (b'{"job": "read", "meter": "202311000001", "items": []}', "E-CTL-103"),
+        (b'{"job": "scan", "bus": "A", "protocol": "modbus"}', "E-CTL-103"),
+        (b'{"job": "read", "meter": "202311000001", "items": ["voltage"], "protocol": "foo"}', "E-CTL-103"),
     ],
 )
 def test_wrong_jobs_are_refused_with_their_code(tmp_path, line, code):
@@ -138,6 +143,21 @@ def test_an_error_of_the_job_reaches_the_peer(tmp_path):
         documents = list(ask(tmp_path / "s", {"job": "status"}))
     assert "E-CTL-112" == documents[-1]["error"]["code"]
     assert "202311000001" in documents[-1]["error"]["fact"]
+
+
+def test_a_defect_in_a_job_does_not_end_the_server(tmp_path, caplog):
+    """What nobody expected is logged and answered with its code; the next job is served."""
+
+    def start(job, reply):
+        if isinstance(job, ReadJob):
+            raise ZeroDivisionError
+        echo(job, reply)
+
+    job = {"job": "read", "meter": "202311000001", "items": ["voltage"]}
+    with served(tmp_path / "s", start):
+        assert "E-CTL-115" == list(ask(tmp_path / "s", job))[-1]["error"]["code"]
+        assert list(ask(tmp_path / "s", {"job": "status"}))[-1]["done"]
+    assert "ZeroDivisionError" in caplog.text
 
 
 def test_a_second_server_is_refused_and_a_dead_one_replaced(tmp_path):

@@ -37,7 +37,15 @@ def free_port():
 
 def edge(*arguments, check=True, **kwargs):
     """Run a command of ours to its end."""
-    done = subprocess.run(command(*arguments), env={**os.environ, "EDGE_LANG": "en"}, capture_output=True, text=True, timeout=60, check=False, **kwargs)
+    done = subprocess.run(
+        command(*arguments),
+        env={**os.environ, "EDGE_LANG": "en"},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+        **kwargs,
+    )
     if check:
         assert done.returncode == 0, done.stderr
     return done

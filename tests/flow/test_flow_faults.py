@@ -1,16 +1,21 @@
 """Real processes, killed and cut off: every slot is at the centre once, read or missing with its reason."""
 
 import json
-from datetime import datetime, timedelta
-from itertools import pairwise
+import os
+import signal
+import subprocess
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from tests.flow.processes import GATEWAY, FlowSite, edge, eventually
+from edge.centre.ledger_sqlite import SqliteLedger
+from tests.flow.processes import GATEWAY, FlowSite, command, edge, eventually
 
 METERS = ("202311000001", "202311000002", "202311000003")
 DEAD = "202311000003"
 ITEMS = ("energy_active_import", "voltage")
+PERIOD = timedelta(seconds=2)
+FILLED = ("in_time", "late", "refilled", "missing_open", "missing_final")
 
 
 @pytest.fixture
@@ -27,10 +32,12 @@ def site(tmp_path, mosquitto):
         yield made
 
 
-def completeness(site):
-    """Return what the centre says of each slot; None before it has heard anything."""
-    done = edge("centre", "completeness", site.centre_dir, "--json", check=False)
-    return json.loads(done.stdout) if done.returncode in (0, 6) else None
+def completeness(site, until):
+    """Return what the centre says of each slot up to an instant, that one included."""
+    to = (until + timedelta(seconds=1)).isoformat()
+    done = edge("centre", "completeness", site.centre_dir, "--to", to, "--json", check=False)
+    assert done.returncode in (0, 6), done.stderr
+    return json.loads(done.stdout)
 
 
 def slots_of(site, meter):
@@ -45,6 +52,8 @@ def test_killed_in_the_middle_nothing_is_lost_or_doubled(site, mosquitto):
     eventually(lambda: len(slots_of(site, METERS[0])) >= 2, what="two slots")
     site.kill("forward")
     site.kill("poll")
+    dead_from = datetime.now(UTC)
+    dead_until = eventually(lambda: _now_if_after(dead_from + 3 * PERIOD), what="slots that pass without a gateway")
     site.start_poll()
     site.start_forward()
     eventually(lambda: len(slots_of(site, METERS[0])) >= 4, what="two more slots after the gateway was killed")
@@ -56,7 +65,7 @@ def test_killed_in_the_middle_nothing_is_lost_or_doubled(site, mosquitto):
     eventually(lambda: len(slots_of(site, METERS[0])) >= before + 2, what="slots after broker and centre were killed")
     assert 0 == site.end("poll")
     eventually(lambda: not _unsent(site), what="an empty outbox")
-    _check_each_slot_once(site)
+    _check_each_slot_once(site, dead_from, dead_until)
     _check_against_what_the_meters_answered(site)
 
 
@@ -66,20 +75,52 @@ def _unsent(site):
     return document["unsent_batches"] + document["waiting_readings"]
 
 
-def _check_each_slot_once(site):
+def _now_if_after(at):
+    now = datetime.now(UTC)
+    return now if now > at else None
+
+
+def _check_each_slot_once(site, dead_from, dead_until):
+    """Check what the centre has against the plan: every slot up to the last round, each once, and why some are not."""
     readings = site.exported()
     keys = [(one["slot_at"], one["meter"], one["quantity"]) for one in readings]
     assert len(keys) == len(set(keys))
-    report = completeness(site)
-    by_meter = {one["meter"]: one for one in report["meters"]}
-    assert set(METERS) == set(by_meter)
-    slots = [datetime.fromisoformat(one) for one in slots_of(site, METERS[0])]
-    assert len(slots) > 4
-    for earlier, later in pairwise(slots):
-        # Slots that passed while the gateway was dead are no readings: they are missing, and the report knows them.
-        assert (later - earlier) % timedelta(seconds=2) == timedelta(0)
-    dead = [one for one in readings if one["meter"] == DEAD and one["value"] is not None]
-    assert [] == dead
+    assert [] == [one for one in readings if one["meter"] == DEAD and one["value"] is not None]
+    begin, last = _promised_span(site)
+    report = completeness(site, last)
+    expected = int(last.timestamp()) // 2 - int(begin.timestamp()) // 2
+    assert expected > 8
+    assert [(meter, expected, 0, 0) for meter in METERS] == [
+        (one["meter"], one["expected"], one["not_heard"], one["awaited"]) for one in report["meters"]
+    ]
+    assert [expected] * len(METERS) == [sum(one[fill] for fill in FILLED) for one in report["meters"]]
+    healthy, dead = report["meters"][0], report["meters"][-1]
+    read = [one for one in slots_of(site, METERS[0]) if datetime.fromisoformat(one) <= last]
+    assert len(read) == sum(healthy[fill] for fill in ("in_time", "late", "refilled"))
+    assert 0 == dead["in_time"] + dead["late"] + dead["refilled"]
+    _check_dead_time(report, dead_from, dead_until)
+
+
+def _promised_span(site):
+    """Return from when on the plan counts, and the last slot of which every meter has a record at the centre."""
+    with SqliteLedger(site.centre_dir / "ledger.db", must_exist=True) as ledger:
+        plans = ledger.plans(GATEWAY)
+        rows = list(ledger.slots(GATEWAY, plans[0].valid_from, datetime.now(UTC)))
+    assert 1 == len(plans)
+    return plans[0].valid_from, min(max(row.slot_at for row in rows if row.meter == meter) for meter in METERS)
+
+
+def _check_dead_time(report, dead_from, dead_until):
+    """Check that the slots of the time without a gateway are missing for that reason, of each meter."""
+    first = datetime.fromtimestamp((int(dead_from.timestamp()) // 2 + 1) * 2, UTC)
+    passed = [first + number * PERIOD for number in range(3) if first + (number + 0.5) * PERIOD < dead_until]
+    assert passed
+    for meter in METERS:
+        holes = [hole for hole in report["holes"] if (hole["meter"], hole["reason"]) == (meter, "gateway_down")]
+        for slot_at in passed:
+            assert any(
+                datetime.fromisoformat(hole["from"]) <= slot_at <= datetime.fromisoformat(hole["to"]) for hole in holes
+            ), (meter, slot_at, report["holes"])
 
 
 def _check_against_what_the_meters_answered(site):
@@ -177,3 +218,24 @@ def test_the_demo_confirms_its_rounds():
     for code in ("E-BUS-201", "E-BUS-203", "E-BUS-206"):
         assert code in done.stdout
     assert "12 slots, all under signed receipts: 9 read, 3 missing" in done.stdout
+
+
+def test_a_demo_that_is_stopped_leaves_nothing_running(tmp_path):
+    """Ctrl-C, and SIGTERM while the parts are being ended: exit code 130, no traceback, the ports are gone."""
+    folder = tmp_path / "demo"
+    with subprocess.Popen(
+        command("demo", "--fast", "--dir", folder),
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "EDGE_LANG": "en"},
+    ) as process:
+        eventually((folder / "gateway" / "state" / "poll.sock").exists, what="the demo's gateway")
+        process.send_signal(signal.SIGINT)
+        said = [process.stderr.readline() for _ in range(3)]
+        process.send_signal(signal.SIGTERM)
+        assert "" == process.stderr.read()
+    assert ["\n", "stopped\n"] == said[1:]
+    assert 130 == process.returncode
+    left = [path.name for path in (*folder.rglob("*.sock"), *folder.glob("bus-*"))]
+    assert [] == left

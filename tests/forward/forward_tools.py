@@ -10,14 +10,15 @@ from random import Random
 from edge.clock import ManualClock
 from edge.errors import ForwardError
 from edge.forward.settings import ForwardSettings, SealRules
-from edge.forward.worker import CLAIMS, ForwardWorker
+from edge.forward.worker import ForwardWorker
 from edge.health.model import Health
 from edge.messages.batch import Batch, parse_batch
-from edge.messages.envelope import GENESIS, Header, envelope_hash, open_envelope
+from edge.messages.envelope import Header, envelope_hash, open_envelope
 from edge.messages.receipt import EpochReceipt, Receipt, sign_receipt
 from edge.messages.signing import Ed25519Signer, Ed25519Verifier
 from edge.messages.topics import parse_batch_topic, receipt_topic
 from edge.mqtt.link import Connected, Disconnected, Event, Published, Received, Subscribed, Token
+from edge.reading.chain import GENESIS
 from edge.reading.plan import Plan, PlanTask, Schedule
 from edge.reading.record import PollRecord, SlotState, Stamp
 from edge.store.database import Database, open_database
@@ -229,11 +230,18 @@ class Bench:
         )
     )
     outbox_class: type[Outbox] = Outbox
+    signer: Ed25519Signer = GATEWAY_KEY
 
     def __post_init__(self) -> None:
         self.broker = MemoryBroker(self.clock)
         self.centre = TinyCentre()
         self.databases: list[Database] = []
+        self.reopen()
+
+    def reopen(self) -> None:
+        """Start everything anew on the files as they are."""
+        self.close()
+        self.databases = []
         self.journal = Journal(self._open())
         self.start()
 
@@ -243,12 +251,12 @@ class Bench:
 
     def start(self) -> None:
         """Start the forwarder, as after a power cut: new objects on the same store."""
-        self.health = Health(self.clock, CLAIMS)
+        self.health = Health(self.clock)
         self.outbox = self.outbox_class(self._open(), self.clock)
         self.worker = ForwardWorker(
             self.settings,
             outbox=self.outbox,
-            signer=GATEWAY_KEY,
+            signer=self.signer,
             centre=Ed25519Verifier(CENTRE_KEY.public),
             clock=self.clock,
             make_link=self.broker.link,

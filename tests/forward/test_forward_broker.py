@@ -6,7 +6,7 @@ import pytest
 
 from edge.clock import SystemClock
 from edge.forward.settings import ForwardSettings, SealRules
-from edge.forward.worker import CLAIMS, ForwardWorker
+from edge.forward.worker import ForwardWorker
 from edge.health.model import Health
 from edge.messages.signing import Ed25519Verifier
 from edge.messages.topics import all_batches, parse_batch_topic
@@ -35,7 +35,7 @@ class Rig:
         self.databases = [open_database(path, max_mib=16) for _ in range(2)]
         self.journal = Journal(self.databases[0])
         self.outbox = Outbox(self.databases[1])
-        self.health = Health(CLOCK, CLAIMS)
+        self.health = Health(CLOCK)
         rules = SealRules(max_readings=3, quiet_s=0.05)
         settings = ForwardSettings(
             gateway=GATEWAY,

@@ -1,19 +1,22 @@
 """Sealing: when it is due, that it waits for a trusted clock, and that nothing blocks it."""
 
 import random
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
 
 from edge.clock import ClockTrust
-from edge.errors import ForwardError
+from edge.errors import ForwardError, MessageError
 from edge.forward.sealing import Sealer, SealTimer
 from edge.forward.settings import SealRules
-from edge.messages.envelope import GENESIS
+from edge.reading.chain import GENESIS
+from edge.reading.loss import Loss
 from edge.reading.plan import Plan, PlanTask, Schedule
 from edge.reading.record import SlotState
 from edge.reading.verdict import SlotReason
 from edge.store.outbox import Waiting
+from edge.store.taking import append_loss
 from tests.forward.forward_tools import AT, GATEWAY, GATEWAY_KEY, PLAN, Bench, TinyCentre, record
 
 RULES = SealRules(max_readings=100, max_age_s=900, quiet_s=3)
@@ -105,10 +108,54 @@ def test_a_record_that_cannot_travel_is_reported_and_blocks_nothing(bench):
     assert dict.fromkeys(record(2, values=2).values, SlotReason.MALFORMED) == dict(odd.faults)
 
 
-def test_a_plan_that_cannot_travel_is_named_and_loses_nothing(bench):
-    """A plan beyond every bound is an error with its code; readings stay in the store."""
-    items = tuple(f"di:{number:08X}" for number in range(40_000))
-    bench.journal.append_plan(Plan(AT, "Asia/Shanghai", (PlanTask("t", Schedule(every_s=60), items, ("1" * 12,)),)))
+def plan_of(items: int) -> Plan:
+    """Return a plan with so many items."""
+    names = tuple(f"di:{number:08X}" for number in range(items))
+    return Plan(AT, "Asia/Shanghai", (PlanTask("t", Schedule(every_s=60), names, ("1" * 12,)),))
+
+
+def test_a_plan_that_cannot_travel_is_named_and_holds_up_nothing(bench):
+    """A plan beyond every bound has its code; readings go without it, and a plan that fits goes when it comes."""
+    bench.journal.append_plan(plan_of(40_000))
+    bench.poll(1)
+    bench.run(30)
+    bench.poll(2)
+    bench.run(30)
+    assert bench.condition("plan_fits") == ("no", "E-FWD-210")
+    assert bench.condition("sealing_works") == ("yes", None)
+    bench.confirm()
+    assert [record(1).slot_at, record(2).slot_at] == [one.slot_at for one in bench.centre.records()]
+    bench.start()
+    bench.run(30)
+    assert bench.condition("plan_fits") == ("no", "E-FWD-210")  # alone in the store, after a start
+    assert len(bench.centre.order) == 2
+    bench.journal.append_plan(PLAN)
+    bench.run(30)
+    bench.confirm()
+    assert [None, None, PLAN] == [batch.plan for _, batch, _ in bench.centre.order]
+    assert bench.condition("plan_fits") == ("yes", None)
+
+
+def test_a_plan_that_fits_beside_no_record_goes_alone(bench):
+    """A large plan and a large record: neither is given up for the other."""
+    noise = random.Random(3)
+    meters = tuple(f"{noise.randrange(10**12):012d}" for _ in range(8000))
+    large = Plan(AT, "Asia/Shanghai", (PlanTask("t", Schedule(every_s=60), ("voltage_l1",), meters),))
+    bench.journal.append_plan(large)
+    texts = {f"di:{number:08X}": noise.randbytes(450).hex() for number in range(60)}
+    bench.journal.append([replace(record(1), values=texts, units={})])
+    centre = seal_all(bench, sealer(bench))
+    assert [large, None] == [batch.plan for _, batch, _ in centre.order]
+    assert [texts] == [dict(one.values) for one in centre.records()]
+
+
+def test_a_record_of_an_impossible_kind_is_an_error_with_its_code(bench, monkeypatch):
+    """What can be built in no way at all is reported, and stays in the store."""
+
+    def refuse(batch):
+        raise MessageError("E-MSG-102", what="kind", detail="impossible")
+
+    monkeypatch.setattr("edge.forward.sealing.build_batch", refuse)
     bench.poll(1)
     with pytest.raises(ForwardError) as caught:
         sealer(bench).seal(0)
@@ -116,6 +163,15 @@ def test_a_plan_that_cannot_travel_is_named_and_loses_nothing(bench):
     assert bench.outbox.waiting().readings == 3
     bench.run(30)
     assert bench.condition("sealing_works") == ("no", "E-FWD-207")
+
+
+def test_a_loss_alone_is_sealed(bench):
+    """A row that was damaged is reported without waiting for other readings."""
+    with bench.databases[0].writing():
+        append_loss(bench.databases[0], Loss("load", "202107072529", AT, AT, 2, "damaged"))
+    bench.run(30)
+    bench.confirm()
+    assert [2] == [loss.count for _, batch, _ in bench.centre.order for loss in batch.losses]
 
 
 def test_untrusted_times_wait_for_the_clock(bench):
@@ -146,6 +202,44 @@ def test_waiting_for_the_clock_ends_after_a_day(bench):
     centre.accept(sealed.envelope)
     centre.accept(later.envelope)
     assert ["floor", "floor"] == [found.stamp.trust for found in centre.records()]
+
+
+def test_waiting_for_the_clock_goes_on_over_restarts(bench):
+    """Without a clock and with a power cut every ten minutes, an hour's patience ends all the same, and not before."""
+    bench.settings = replace(bench.settings, seal=SealRules(max_readings=64, patience_s=3600))
+    bench.clock.trusted = ClockTrust.NONE
+    bench.poll(1, trust="none")
+    starts = 0
+    while not bench.outbox.counts().unsent:
+        assert starts < 9
+        bench.clock.boot_id = f"{starts:032x}"
+        bench.start()
+        bench.run(600)
+        starts += 1
+    assert starts >= 6  # what was waited since the last saving is lost at each cut
+    bench.start()
+    bench.poll(2, trust="none")
+    bench.run(300)
+    assert bench.outbox.counts().unsent == 2  # its patience is over, for later ones too
+    bench.clock.trusted = ClockTrust.RTC
+    bench.poll(3)
+    bench.run(30)
+    bench.clock.trusted = ClockTrust.NONE
+    bench.start()
+    bench.poll(4, trust="none")
+    bench.run(3000)
+    assert bench.outbox.counts().unsent == 3  # a trusted clock ends it: the next wait is a new one
+
+
+def test_waiting_counts_from_the_reading_within_a_boot(bench):
+    """A forwarder that is started late in the same boot does not wait a day more."""
+    bench.clock.trusted = ClockTrust.NONE
+    bench.clock.boot_id = "ab" * 16
+    bench.clock.monotonic_s = 1000.0 + 86400
+    bench.poll(1, trust="none")
+    assert sealer(bench).seal(0) is None
+    bench.clock.advance(1)
+    assert sealer(bench).seal(0) is not None
 
 
 def test_waiting_for_the_clock_ends_when_the_store_fills(bench):

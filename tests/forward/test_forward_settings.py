@@ -48,6 +48,7 @@ def test_the_settings_arrive():
 def test_the_options_of_a_connection(tmp_path):
     """File names are relative to the settings' folder, the password comes from its file, the session is clean."""
     (tmp_path / "password").write_text("secret\n", encoding="utf-8")
+    (tmp_path / "password").chmod(0o600)
     options = link_options(settings(mqtt=MQTT), tmp_path, "mqtts://a.example", WILL)
     assert (str(tmp_path / "ca.pem"), str(tmp_path / "gw.pem"), "/keys/gw.key") == (
         options.ca,
@@ -82,6 +83,17 @@ def test_what_is_missing_has_its_code(tmp_path):
     with pytest.raises(ForwardError) as caught:
         link_options(settings(mqtt=MQTT), tmp_path, "mqtts://a.example", WILL)
     assert caught.value.code == "E-FWD-127"
+
+
+@pytest.mark.parametrize("mode", [0o640, 0o604, 0o620])
+def test_a_password_file_that_others_can_open_is_refused(tmp_path, mode):
+    """As with the TLS key: group and others have no right to it at all."""
+    (tmp_path / "password").write_text("secret\n", encoding="utf-8")
+    (tmp_path / "password").chmod(mode)
+    with pytest.raises(ForwardError) as caught:
+        link_options(settings(mqtt=MQTT), tmp_path, "mqtts://a.example", WILL)
+    assert caught.value.code == "E-FWD-128"
+    assert "secret" not in str(caught.value)
 
 
 def test_endpoints_take_turns_with_growing_pauses():

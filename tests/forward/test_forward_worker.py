@@ -7,10 +7,11 @@ import pytest
 from edge.errors import StoreError
 from edge.forward.worker import WILL
 from edge.messages.birth import open_birth
-from edge.messages.envelope import GENESIS, open_envelope
+from edge.messages.envelope import open_envelope
 from edge.messages.receipt import EpochReceipt
 from edge.messages.signing import Ed25519Signer, Ed25519Verifier
 from edge.messages.topics import BACKLOG, LIVE, birth_topic
+from edge.reading.chain import GENESIS
 from edge.store.outbox import Outbox
 from edge.store.receipts import Applied
 from tests.forward.forward_tools import GATEWAY, GATEWAY_KEY, PLAN, RECEIPTS, TENANT, Bench, TinyCentre, record
@@ -123,7 +124,7 @@ def test_the_same_receipt_again_is_no_fault(bench):
 
 @pytest.mark.parametrize("kind", ["beyond", "other_hash"])
 def test_a_receipt_of_another_chain_opens_a_new_epoch_once(bench, kind):
-    """Beyond our head or with another hash: a new epoch begins with the plan; old batches are still offered."""
+    """Beyond our head or with another hash: one new epoch begins, and what was sealed goes out in it."""
     bench.journal.append_plan(PLAN)
     bench.poll(1)
     bench.until(bench.broker.envelopes)
@@ -136,21 +137,36 @@ def test_a_receipt_of_another_chain_opens_a_new_epoch_once(bench, kind):
     for envelope in bench.broker.envelopes():
         bench.centre.accept(envelope)
     new = bench.outbox.head()
-    assert (old.epoch, 2) == (new.predecessor, new.next_seq)
+    assert (old.epoch, 3) == (new.predecessor, new.next_seq)
     first = next(header for header, _, _ in bench.centre.order if header.epoch == new.epoch)
     assert (1, GENESIS, old.epoch) == (first.seq, first.prev, first.predecessor)
-    plans = [batch.plan for header, batch, _ in bench.centre.order if header.epoch == new.epoch]
-    assert [PLAN] == plans
-    bench.poll(2)  # the second batch of the epoch names no predecessor any more
-    bench.until(lambda: bench.outbox.head().next_seq == 3)
-    before = len([1 for data in bench.broker.envelopes() if data == bench.centre.kept[old.epoch][1]])
+    (_, before), *moved = [(header.epoch, batch) for header, batch, _ in bench.centre.order]
+    assert [(new.epoch, before), (new.epoch, PLAN)] == [moved[0], (moved[1][0], moved[1][1].plan)]
+    sent = bench.broker.envelopes().count(bench.centre.kept[old.epoch][1])
+    bench.poll(2)  # a later batch of the epoch names no predecessor any more
+    bench.until(lambda: bench.outbox.head().next_seq == 4)
     bench.broker.break_connections()  # the wrong receipt is retained: it comes again
     bench.run(120)
-    assert bench.counter("epochs_opened") == 1
+    assert (1, 1) == (bench.counter("epochs_opened"), bench.counter("batches_resealed"))
     assert new.epoch == bench.outbox.head().epoch
-    assert before < len([1 for data in bench.broker.envelopes() if data == bench.centre.kept[old.epoch][1]])
+    assert sent == bench.broker.envelopes().count(bench.centre.kept[old.epoch][1])
     bench.confirm()
     assert bench.outbox.counts().unsent == 0
+
+
+def test_what_moved_is_sent_under_its_old_number_no_more(bench):
+    """Batches above the disputed one were on their way: once they moved, only the new ones are sent again."""
+    for number in (1, 2, 3):
+        bench.poll(number)
+        bench.run(10)
+    old = bench.outbox.head().epoch
+    bench.send_receipt(bench.centre.receipt(EpochReceipt(old, 1, 0, b"\x55" * 32)))
+    before = len(bench.broker.envelopes())
+    bench.run(7200)
+    after = [open_envelope(data, lambda _gateway, _kid: GATEWAY_KEY.verifier()) for data in bench.broker.envelopes()]
+    assert {(bench.outbox.head().epoch, seq) for seq in (1, 2, 3)} == {
+        (one.header.epoch, one.header.seq) for one in after[before:]
+    }
 
 
 def test_after_a_restart_the_same_bytes_are_sent(bench):

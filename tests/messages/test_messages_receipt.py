@@ -10,11 +10,12 @@ from hypothesis import strategies as st
 
 from edge.errors import MessageError
 from edge.messages import cose
-from edge.messages.birth import Birth, open_birth, sign_birth
+from edge.messages.birth import MAX_OLDER, Birth, Standing, open_birth, sign_birth
 from edge.messages.canonical import encode_canonical
-from edge.messages.envelope import GENESIS, Header, open_envelope, seal_envelope
+from edge.messages.envelope import MAX_SEQ, Header, open_envelope, seal_envelope
 from edge.messages.receipt import EpochReceipt, Receipt, admit_receipt, open_receipt, sign_receipt
 from edge.messages.signing import Ed25519Signer, Ed25519Verifier
+from edge.reading.chain import GENESIS
 from tests.messages.samples import SIGNER, VERIFIER, trusted
 
 AT = datetime(2026, 3, 1, 12, 0, 0, 123456, tzinfo=UTC)
@@ -33,6 +34,14 @@ BIRTH = Birth(
     sent_at=AT,
     trust="rtc",
 )
+# A birth as it was before older epochs stood in it, of the same key.
+OLD_FORM = bytes.fromhex(
+    "d2845835a4012703781b6170706c69636174696f6e2f656467652d62697274682b63626f72044856475aa75463474c3a00010000646777"
+    "2d31a0586ca90178206162616261626162616261626162616261626162616261626162616261626162024865706f63682d2d3203030409"
+    "05582003030303030303030303030303030303030303030303030303030303030303030665302e312e30071904d2081b00064bf535b0f2"
+    "40090158404bd7ebadbd016b07934927d38d4cc910435faaa8f4bfe7708605aab63e8db7702f3bc8d45a8e80efec47ec2f061d67964b99"
+    "0d2e496342d82c8bf27e0b973000"
+)
 OTHER = Ed25519Verifier(Ed25519Signer(bytes(32)).public)
 
 
@@ -48,7 +57,32 @@ def test_a_receipt_comes_back_as_it_was_signed() -> None:
 
 def test_a_birth_comes_back_as_it_was_signed() -> None:
     """All fields, verified by the key that is trusted for its gateway."""
-    assert BIRTH == open_birth(sign_birth(BIRTH, SIGNER), trusted)
+    older = replace(BIRTH, older=(Standing(b"epoch--1", 11, 23), Standing(b"epoch--0", 4, 5)))
+    assert older == open_birth(sign_birth(older, SIGNER), trusted)
+    assert (Standing(b"epoch--2", 3, 9), *older.older) == older.standings
+
+
+def test_a_birth_without_older_epochs_is_what_it_always_was() -> None:
+    """Old ones are still read, and readers of the old form read those that name no other epoch."""
+    assert BIRTH == open_birth(OLD_FORM, trusted)
+    assert OLD_FORM == sign_birth(BIRTH, SIGNER)
+
+
+@pytest.mark.parametrize("older", [[], [[]], [[b"epoch--1", 1]], [[b"epoch--1", 1, 2, 3]], {}, None, [[1, 1, 2]]])
+def test_a_signed_birth_of_another_shape_is_refused(older: object) -> None:
+    """There is one way to say that no older epoch has anything left: to leave it out."""
+    fields = {1: "b", 2: b"epoch--2", 3: 3, 4: 9, 5: bytes([3]) * 32, 6: "v", 7: 0, 8: 0, 9: 1, 10: older}
+    data = cose.sign_message(cose.BIRTH, {cose.GATEWAY: "gw-1"}, encode_canonical(fields), SIGNER)
+    with pytest.raises(MessageError) as caught:
+        open_birth(data, trusted)
+    assert "E-MSG-102" == caught.value.code
+
+
+def test_the_largest_birth_is_still_read() -> None:
+    """As many epochs as it may name, with the largest numbers."""
+    older = tuple(Standing(bytes([n]) * 8, MAX_SEQ, MAX_SEQ) for n in range(MAX_OLDER))
+    large = replace(BIRTH, older=older, boot_id="b" * 64, version="v" * 64, next_seq=MAX_SEQ)
+    assert large == open_birth(sign_birth(large, SIGNER), trusted)
 
 
 @pytest.mark.parametrize(
@@ -97,6 +131,12 @@ def test_a_receipt_that_contradicts_itself_is_neither_signed_nor_taken(receipt: 
         replace(BIRTH, version="v" * 65),
         replace(BIRTH, buffered=-1),
         replace(BIRTH, trust="guessed"),
+        replace(BIRTH, older=(Standing(b"epoch--2", 1, 2),)),
+        replace(BIRTH, older=(Standing(b"epoch--1", 1, 2), Standing(b"epoch--1", 1, 2))),
+        replace(BIRTH, older=(Standing(b"epoch--1", 3, 2),)),
+        replace(BIRTH, older=(Standing(b"epoch--1", 0, 2),)),
+        replace(BIRTH, older=(Standing(b"epoch", 1, 2),)),
+        replace(BIRTH, older=tuple(Standing(bytes([n]) * 8, 1, 2) for n in range(MAX_OLDER + 1))),
     ],
 )
 def test_a_birth_that_contradicts_itself_is_not_signed(birth: Birth) -> None:

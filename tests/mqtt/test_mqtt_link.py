@@ -12,7 +12,7 @@ from threading import Thread
 import iotcore
 import pytest
 
-from edge.clock import SystemClock
+from edge.clock import ManualClock, SystemClock
 from edge.errors import ForwardError
 from edge.mqtt.link import (
     Connected,
@@ -24,7 +24,7 @@ from edge.mqtt.link import (
     Received,
     Subscribed,
 )
-from edge.mqtt.socket import load_tls, parse_url
+from edge.mqtt.socket import Endpoint, Tls, connect_socket, load_tls, parse_url
 from tests.forward.broker_tools import free_port, issue, mosquitto_at, scripted_broker, tls_lines
 
 CLOCK = SystemClock()
@@ -87,7 +87,8 @@ def why(port: int, **more) -> str:
     link = MqttLink(options(port, **more), CLOCK)
     with pytest.raises(ForwardError) as caught:
         link.connect()
-    assert not link.is_connected
+    with pytest.raises(ForwardError, match="E-FWD-106"):
+        link.publish("t", b"", qos=1)
     return caught.value.code
 
 
@@ -192,7 +193,8 @@ def test_a_broker_that_dies_is_one_event(tmp_path):
         events_until(link, has(Connected))
     events = events_until(link, has(Disconnected))
     assert [e.reason.code for e in events if isinstance(e, Disconnected) and e.reason] == ["E-FWD-106"]
-    assert not link.is_connected
+    with pytest.raises(ForwardError, match="E-FWD-106"):
+        link.publish("t", b"", qos=1)
     with mosquitto_at(tmp_path, port=port):
         link.connect()
         assert has(Connected)(link.step(5))
@@ -298,6 +300,81 @@ def test_a_wrong_password_is_refused_by_a_real_broker(tmp_path):
         link = opened(port, username="gw", password="right")
         link.disconnect()
         assert why(port, username="gw", password="wrong") == "E-FWD-122"
+
+
+@pytest.mark.parametrize(
+    "url", ["mqtts://user:hunter2@broker.example:8883", "mqtt://hunter2@h", "http://a:hunter2@", "hunter2@mqtt"]
+)
+def test_a_secret_in_the_address_is_refused_and_not_shown(url):
+    """It would stand in settings, logs and status for everybody."""
+    with pytest.raises(ForwardError) as caught:
+        parse_url(url)
+    assert caught.value.code == "E-FWD-129"
+    assert "hunter2" not in f"{caught.value} {caught.value.values}"
+
+
+class Host:
+    """Sockets and a resolver that stand in for the system's; each attempt takes all the time that it is given."""
+
+    def __init__(self, monkeypatch, *answers: str) -> None:
+        self.clock = ManualClock()
+        self.answers = answers
+        self.tried: list[tuple[str, float]] = []
+        found = [(0, 0, 0, "", (name, 1)) for name in answers]
+        monkeypatch.setattr("edge.mqtt.socket.socket.getaddrinfo", lambda *_, **__: found)
+        monkeypatch.setattr("edge.mqtt.socket._connect_one", self.connect)
+
+    def connect(self, address, timeout_s: float) -> socket.socket:
+        """Answer as the address says."""
+        name = address[4][0]
+        self.tried.append((name, timeout_s))
+        if name == "silent":
+            self.clock.advance(timeout_s)
+            raise TimeoutError("timed out")
+        if name == "refusing":
+            raise ConnectionRefusedError
+        return socket.socket()
+
+    def open(self, seconds: float, tls: Tls | None = None) -> None:
+        """Connect within so many seconds."""
+        deadline_s = self.clock.monotonic() + seconds
+        connect_socket(Endpoint("h", 1, is_tls=tls is not None), tls, self.clock, deadline_s).close()
+
+
+class Handshake:
+    """A TLS context that notes how long a handshake may take."""
+
+    allowed_s: float | None = None
+
+    def wrap_socket(self, sock: socket.socket, server_hostname: str) -> socket.socket:
+        """Note the time."""
+        self.allowed_s = sock.gettimeout()
+        return sock
+
+
+def test_the_handshake_has_what_is_left(monkeypatch):
+    """TCP took its part of the one deadline, TLS gets the rest."""
+    context = Handshake()
+    Host(monkeypatch, "silent", "good").open(20, Tls(context, has_certificate=True))
+    assert context.allowed_s == 10
+
+
+def test_two_addresses_share_one_deadline(monkeypatch):
+    """The first silent one gets half, the second the rest, a third is not tried; refusals leave the time to others."""
+    host = Host(monkeypatch, "silent", "silent", "good")
+    with pytest.raises(ForwardError) as caught:
+        host.open(20)
+    assert ("E-FWD-103", [("silent", 10), ("silent", 10)]) == (caught.value.code, host.tried)
+    host = Host(monkeypatch, "silent", "good")
+    host.open(20)
+    assert [("silent", 10), ("good", 10)] == host.tried
+    host = Host(monkeypatch, "refusing", "good")
+    host.open(20)
+    assert [("refusing", 10), ("good", 20)] == host.tried
+    host = Host(monkeypatch, "good")
+    with pytest.raises(ForwardError) as caught:
+        host.open(0)
+    assert ("E-FWD-103", []) == (caught.value.code, host.tried)
 
 
 @pytest.mark.parametrize("url", ["http://a", "mqtt://", "mqtts://a:99999", "broker", "mqtt://[::1"])

@@ -1,6 +1,7 @@
 """The worker of one bus, whole: simulated meters on a wire of virtual time, records in a list."""
 
 from datetime import UTC, datetime, timedelta
+from itertools import pairwise
 
 import pytest
 
@@ -11,7 +12,9 @@ from edge.errors import LinkError, StoreError
 from edge.health.model import Answer, Health
 from edge.poll.jobs import ReadRun
 from edge.poll.meter_poll import MeterPoll
-from edge.poll.plan import PolledMeter, Rounds
+from edge.poll.plan import PolledMeter
+from edge.poll.port import BusPort
+from edge.poll.rounds import Rounds
 from edge.poll.worker import BusWorker, CommitRule
 from edge.protocols.drivers import driver
 from edge.protocols.exchange import Timing
@@ -21,6 +24,8 @@ from edge.reading.verdict import SlotReason
 from edge.sim.faults import parse_fault
 from edge.sim.meter import SimMeter
 from edge.sim.wire import SimWire
+from edge.store.database import open_database
+from edge.store.journal import Journal
 
 T0 = datetime(2026, 3, 1, 0, 0, 30, tzinfo=UTC)
 MINUTE = Schedule(every_s=60)
@@ -29,14 +34,19 @@ A, B, C = "202311000001", "202311000002", "202311000003"
 
 
 class ListSink:
-    def __init__(self):
-        self.records, self.commits, self.is_full = [], [], False
+    """A real journal that also remembers what it was given; every record must be new to it."""
+
+    def __init__(self, journal):
+        self.journal, self.records, self.commits, self.is_full = journal, [], [], False
 
     def append(self, records):
         if self.is_full:
-            raise StoreError("E-STO-101")
+            raise StoreError("E-STO-103", path="edge.db")
+        kept = self.journal.append(records)
+        assert kept.duplicates == 0
         self.records += records
         self.commits.append(len(records))
+        return kept
 
 
 class Way:
@@ -56,22 +66,25 @@ class Way:
 class Site:
     """A bus with meters, on virtual time."""
 
-    def __init__(self, *meters, faults=None, items=ITEMS, marks=None, commit=None, **bus):
+    def __init__(self, journal, *meters, faults=None, items=ITEMS, marks=None, commit=None, valid_from=None, **bus):
         self.clock = ManualClock(now=T0)
-        self.sink, self.health, self.learned = ListSink(), Health(self.clock), []
+        self.sink, self.health, self.learned = ListSink(journal), Health(self.clock), []
         self.sims = {
             address: SimMeter(address, faults=tuple(parse_fault(one) for one in (faults or {}).get(address, ())))
             for address in meters
         }
         self.port_is_there = True
         self.links = []
-        plan = Plan(T0 - timedelta(seconds=1), "Asia/Shanghai", (PlanTask("load", MINUTE, items, tuple(meters)),))
+        plan = Plan(
+            valid_from or T0 - timedelta(seconds=1), "Asia/Shanghai", (PlanTask("load", MINUTE, items, tuple(meters)),)
+        )
+        bus = Bus(name="A", port="memory", **bus)
         self.worker = BusWorker(
-            bus=Bus(name="A", port="memory", **bus),
+            bus=bus,
             clock=self.clock,
             sink=self.sink,
             health=self.health,
-            open_link=self.open_link,
+            port=BusPort(bus=bus, clock=self.clock, health=self.health, open_link=self.open_link),
             rounds=Rounds(plan, dict(marks or {})),
             meters={address: PolledMeter(address, "A", "dlt645-2007") for address in meters},
             commit=commit or CommitRule(),
@@ -82,7 +95,7 @@ class Site:
     def open_link(self):
         if not self.port_is_there:
             raise LinkError("E-BUS-101", port="memory", detail="gone")
-        link = MemoryLink(self.clock, SimWire(tuple(self.sims.values()), self.clock, line=self.worker.line))
+        link = MemoryLink(self.clock, SimWire(tuple(self.sims.values()), self.clock, line=self.worker.port.line))
         self.links.append(link)
         return link
 
@@ -100,13 +113,20 @@ class Site:
         return found
 
 
+@pytest.fixture
+def make_site(tmp_path):
+    """Make sites on a real store."""
+    with open_database(tmp_path / "edge.db", max_mib=16) as database:
+        yield lambda *args, **kwargs: Site(Journal(database), *args, **kwargs)
+
+
 def slot(minute):
     return datetime(2026, 3, 1, 0, minute, tzinfo=UTC)
 
 
-def test_three_rounds_of_healthy_meters():
+def test_three_rounds_of_healthy_meters(make_site):
     """Each meter is read once a slot, at its slot, with the values that the meter held at that moment."""
-    site = Site(A, B)
+    site = make_site(A, B)
     site.run_until(190)
     for address in (A, B):
         records = site.by_meter()[address]
@@ -118,9 +138,9 @@ def test_three_rounds_of_healthy_meters():
             assert record.stamp.at - record.slot_at < timedelta(seconds=5)
 
 
-def test_a_dead_meter_is_missing_and_its_neighbours_are_read():
+def test_a_dead_meter_is_missing_and_its_neighbours_are_read(make_site):
     """Silence is recorded with its reason, the condition names it, the others lose nothing."""
-    site = Site(A, B, C, faults={B: ["dead"]})
+    site = make_site(A, B, C, faults={B: ["dead"]})
     site.run_until(80)
     records = site.by_meter()
     assert [(SlotState.MISSING_OPEN, SlotReason.SILENCE)] == [(one.state, one.reason) for one in records[B]]
@@ -129,32 +149,34 @@ def test_a_dead_meter_is_missing_and_its_neighbours_are_read():
     assert Answer.YES is site.health.answer(f"meter {A}")
 
 
-def test_a_known_dead_meter_costs_one_try():
+def test_a_known_dead_meter_costs_one_try(make_site):
     """After a silent round a meter is asked once, not twice, in the next."""
-    site = Site(A, faults={A: ["dead"]})
+    site = make_site(A, faults={A: ["dead"]})
     site.run_until(140)
     assert [2, 1] == [record.tries for record in site.by_meter()[A]]
 
 
-def test_refused_blocks_are_learned():
+def test_refused_blocks_are_learned(make_site):
     """A meter that refuses blocks is read singly in the same poll, and the refusal is handed on."""
-    site = Site(A, faults={A: ["no-blocks"]})
+    site = make_site(A, faults={A: ["no-blocks"]})
     site.run_until(40)
     record = site.by_meter()[A][0]
     assert set(ITEMS) == set(record.values)
+    site.run_until(60)
+    assert [6, 4] == [record.tries for record in site.by_meter()[A]]
     assert [(A, frozenset({"0001FF00", "0201FF00"}))] == site.learned
 
 
-def test_records_are_committed_in_groups():
+def test_records_are_committed_in_groups(make_site):
     """So many polls make a commit; what is left is committed when the round ends."""
-    site = Site(A, B, C, commit=CommitRule(polls=2, after_s=60))
+    site = make_site(A, B, C, commit=CommitRule(polls=2, after_s=60))
     site.run_until(45)
     assert [2, 1] == site.sink.commits
 
 
-def test_a_full_store_loses_nothing():
+def test_a_full_store_loses_nothing(make_site):
     """What could not be stored waits in memory, and is stored when there is room again."""
-    site = Site(A)
+    site = make_site(A)
     site.sink.is_full = True
     site.run_until(100)
     assert [] == site.sink.records
@@ -165,16 +187,16 @@ def test_a_full_store_loses_nothing():
     assert Answer.YES is site.health.answer("store")
 
 
-def test_a_vanished_port_is_named_and_opened_again():
+def test_a_vanished_port_is_named_and_opened_again(make_site):
     """The round under way ends as port_gone; polling goes on when the port is back."""
-    site = Site(A)
+    site = make_site(A)
     site.run_until(40)
     site.port_is_there = False
     site.links[-1].vanish()
-    site.run_until(60)
+    site.run_until(115)
     assert Answer.NO is site.health.answer("port A")
     site.port_is_there = True
-    site.run_until(120)
+    site.run_until(80)
     states = [(record.slot_at, record.state, record.reason) for record in site.by_meter()[A]]
     assert (slot(1), SlotState.READ, None) == states[0]
     assert (slot(2), SlotState.MISSING_OPEN, SlotReason.PORT_GONE) == states[1]
@@ -182,10 +204,10 @@ def test_a_vanished_port_is_named_and_opened_again():
     assert Answer.YES is site.health.answer("port A")
 
 
-def test_a_bus_that_is_too_slow_names_what_it_did_not_reach():
+def test_a_bus_that_is_too_slow_names_what_it_did_not_reach(make_site):
     """Meters that the round did not reach in time are missing with reason overrun; no slot is without a record."""
     meters = tuple(f"2023110000{n:02d}" for n in range(60))
-    site = Site(*meters, baud=600)
+    site = make_site(*meters, baud=600)
     site.run_until(200)
     for address in meters:
         slots = [record.slot_at for record in site.by_meter()[address]]
@@ -195,10 +217,10 @@ def test_a_bus_that_is_too_slow_names_what_it_did_not_reach():
     assert Answer.NO is site.health.answer("bus A")
 
 
-def test_a_slow_bus_that_makes_its_period_reads_everybody():
+def test_a_slow_bus_that_makes_its_period_reads_everybody(make_site):
     """A round that takes most of its period is no overrun: the bus is used to the end."""
     meters = tuple(f"2023110000{n:02d}" for n in range(40))
-    site = Site(*meters, baud=1200)
+    site = make_site(*meters, baud=1200)
     site.run_until(88)
     assert {SlotState.READ} == {record.state for record in site.sink.records if record.slot_at == slot(1)}
     assert set(meters) == {record.meter for record in site.sink.records if record.slot_at == slot(1)}
@@ -206,22 +228,64 @@ def test_a_slow_bus_that_makes_its_period_reads_everybody():
     assert Answer.YES is site.health.answer("bus A")
 
 
-def test_slots_missed_while_down_come_first_and_in_order():
+def test_slots_missed_while_down_come_first_and_in_order(make_site):
     """The store wants each meter's slots in order: what passed while down is recorded before anything live."""
-    site = Site(A, marks={("load", A): slot(0) - timedelta(minutes=5)})
-    site.worker.rounds.note_earlier(
-        Plan(T0 - timedelta(hours=1), "Asia/Shanghai", (PlanTask("load", MINUTE, ITEMS, (A,)),))
-    )
+    site = make_site(A, valid_from=T0 - timedelta(minutes=6), marks={("load", A): slot(0) - timedelta(minutes=5)})
     site.run_until(40)
     records = site.by_meter()[A]
     assert [slot(0) - timedelta(minutes=n) for n in (4, 3, 2, 1, 0)] == [one.slot_at for one in records[:5]]
-    assert {SlotReason.GATEWAY_DOWN} == {one.reason for one in records[:5]}
-    assert (slot(1), SlotState.READ) == (records[5].slot_at, records[5].state)
+    assert {SlotReason.GATEWAY_DOWN} == {one.reason for one in records[:4]}
+    assert [SlotState.READ, SlotState.READ] == [one.state for one in records[4:6]]
 
 
-def test_a_job_reads_between_the_polls():
+def test_a_long_outage_on_a_full_store_keeps_the_order(make_site):
+    """Days to name, and no room for hours: when there is room again every slot is there once, in order."""
+    site = make_site(A, B, valid_from=T0 - timedelta(days=5))
+    site.sink.is_full = True
+    site.run_until(7200)
+    site.sink.is_full = False
+    site.run_until(300)
+    for address in (A, B):
+        slots = [record.slot_at for record in site.by_meter()[address]]
+        assert len(slots) >= 5 * 1440 + 120
+        assert all(later - earlier == timedelta(minutes=1) for earlier, later in pairwise(slots))
+
+
+def test_plans_that_follow_each_other_quickly_all_count(make_site):
+    """Two changes during one exchange: what the first promised in between is not forgotten."""
+    site = make_site(A)
+    site.run_until(20)
+    first = Plan(slot(1) - timedelta(seconds=5), "Asia/Shanghai", (PlanTask("load", MINUTE, ITEMS, (A, B)),))
+    second = Plan(slot(1) + timedelta(seconds=5), "Asia/Shanghai", (PlanTask("load", MINUTE, ITEMS, (A,)),))
+    meters = {one: PolledMeter(one, "A", "dlt645-2007") for one in (A, B)}
+    site.clock.advance(16)
+    site.worker.use_plan(first, meters)
+    site.worker.use_plan(second, {A: meters[A]})
+    site.run_until(60)
+    assert [slot(1)] == [record.slot_at for record in site.by_meter()[B]]
+
+
+def test_a_server_that_hangs_up_is_not_hammered(make_site):
+    """A port that opens and closes at once is tried with a growing pause, and the meters wait for it."""
+    site = make_site(A, B)
+    opened = site.open_link
+
+    def open_and_lose():
+        link = opened()
+        link.vanish()
+        return link
+
+    site.worker.port.open_link = open_and_lose
+    site.run_until(75)
+    assert 2 <= len(site.links) <= 7
+    site.worker.port.open_link = opened
+    site.run_until(60)
+    assert {A, B} == {one.meter for one in site.sink.records if one.state is SlotState.READ}
+
+
+def test_a_job_reads_between_the_polls(make_site):
     """A person's read is answered with values, and the round still reads every meter."""
-    site = Site(A, B)
+    site = make_site(A, B)
     way = Way()
     keys = ("voltage_l1", "voltage_l2", "voltage_l3")
     site.run_until(30)
@@ -234,9 +298,9 @@ def test_a_job_reads_between_the_polls():
     assert {A, B} == set(site.by_meter())
 
 
-def test_a_job_whose_asker_left_ends():
+def test_a_job_whose_asker_left_ends(make_site):
     """Nothing is asked for somebody who has gone."""
-    site = Site(A)
+    site = make_site(A)
     way = Way()
     way.is_closed = True
     site.worker.jobs.append(ReadRun(MeterPoll(A, ("voltage_l1",), driver("dlt645-2007"), Timing(), 1), site.clock, way))
@@ -245,9 +309,9 @@ def test_a_job_whose_asker_left_ends():
     assert not site.worker.jobs
 
 
-def test_stopping_commits_what_is_buffered():
+def test_stopping_commits_what_is_buffered(make_site):
     """Nothing that was read is left in memory at the end."""
-    site = Site(A, commit=CommitRule(polls=100, after_s=300))
+    site = make_site(A, commit=CommitRule(polls=100, after_s=300))
     while not site.worker._buffer:
         site.worker.step()
         site.clock.sleep(0.5)
@@ -256,8 +320,8 @@ def test_stopping_commits_what_is_buffered():
 
 
 @pytest.mark.parametrize(("fault", "reason"), [("bad-checksum", "bad_checksum"), ("wrong-address", "wrong_address")])
-def test_each_fault_gives_its_reason(fault, reason):
+def test_each_fault_gives_its_reason(make_site, fault, reason):
     """What happened on the wire is the reason of the missing slot."""
-    site = Site(A, faults={A: [fault]})
+    site = make_site(A, faults={A: [fault]})
     site.run_until(40)
     assert [reason] == [record.reason.value for record in site.by_meter()[A]]

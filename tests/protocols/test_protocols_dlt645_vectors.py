@@ -16,7 +16,7 @@ _ids = {"ids": lambda case: case.name}
 
 def _document(case: Case, protocol: str | None = None) -> dict[str, Any]:
     version = protocol and protocol.removeprefix("dlt645-")
-    return as_document(explain_line(case.frame.hex(), version), protocol, "en")
+    return as_document(explain_line(case.frame.hex(), version), protocol)
 
 
 def _frame(raw: bytes) -> Frame:

@@ -33,7 +33,7 @@ def _run(*arguments: str, given: str | bytes = "") -> Result:
 
 def _one(frame: bytes | str) -> dict[str, Any]:
     line = frame if isinstance(frame, str) else frame.hex()
-    return as_document(explain_line(line), None, "en")
+    return as_document(explain_line(line), None)
 
 
 def test_the_contract_of_one_object():
@@ -220,7 +220,7 @@ def test_follow_up_answer_is_a_part():
 )
 def test_function_names(control: int, protocol: str | None, function: str | None):
     """The function is named by the version; the same code may be another function in the other version."""
-    document = as_document(explain_line(encode_frame(_ME, control).hex(), protocol), None, "en")
+    document = as_document(explain_line(encode_frame(_ME, control).hex(), protocol), None)
     assert function == document["function"]
 
 
@@ -242,6 +242,40 @@ def test_page_in_chinese(monkeypatch: pytest.MonkeyPatch):
     assert "校验和：帧中为 8BH，计算值为 8AH" in _run(_GOOD[:-4] + "8B16").stdout
 
 
+@pytest.mark.parametrize(
+    ("frame", "text"),
+    [
+        (encode_frame(_ME, 0x91, bytes.fromhex("01010004") + bytes.fromhex("01321116"), 0), "161132 中 DD 为 32"),
+        (encode_frame(_ME, 0x91, bytes.fromhex("02010004") + bytes.fromhex("000024"), 0), "240000 中 hh 为 24"),
+        (encode_frame(_ME, 0x91, bytes.fromhex("00000100") + bytes.fromhex("000000A0"), 0), "不是 BCD 码：a0000000"),
+        (encode_frame(_ME, 0x08, bytes.fromhex("000000300226"), 0), "02 月没有 30 日"),
+        (encode_frame(_ME, 0x91, bytes.fromhex("00000100") + b"\1", 0), "数据长度 1 与标识 00010000 不符"),
+        (encode_frame(_ME, 0x08, bytes(5), 0), "数据域 5 字节与功能不符"),
+        (encode_frame(_ME, 0x17, b"\x18", 0), "通信速率特征字 18H 并非恰有一个有效位"),
+        (encode_frame(_ME, 0x11, bytes.fromhex("CDCDCECD"), 0), "33H 偏移未加"),
+    ],
+)
+def test_what_is_wrong_with_the_content_is_told_in_chinese(frame: bytes, text: str, monkeypatch: pytest.MonkeyPatch):
+    """The page speaks the language of the run to its last line; the object for programs stays English."""
+    monkeypatch.setenv("EDGE_LANG", "zh")
+    shown = _run(frame.hex()).stdout
+    assert text in shown.splitlines()[-2]
+    assert "有误" in shown
+    document = json.loads(_run("--jsonl", frame.hex()).stdout)
+    assert document["problem"]["text"].isascii()
+
+
+def test_a_broken_frame_names_its_function_in_chinese(monkeypatch: pytest.MonkeyPatch):
+    """What the head still says is in the language of the run, names for programs are not."""
+    monkeypatch.setenv("EDGE_LANG", "zh")
+    broken = _GOOD[:-4] + "8B16"
+    assert "读数据" in _run(broken).stdout.splitlines()[0]
+    document = json.loads(_run("--jsonl", broken).stdout)
+    assert ("read", True) == (document["function"], document["problem"]["text"].isascii())
+    good = json.loads(_run("--jsonl", _GOOD).stdout)
+    assert "forward active energy, total" == good["items"][0]["name"]
+
+
 def test_whole_command(capsys: pytest.CaptureFixture[str]):
     """The verb stands in the program, with its exit code."""
     with pytest.raises(SystemExit) as caught:
@@ -258,5 +292,5 @@ def test_no_frame_makes_it_raise(noise: bytes, control: int, data: bytes, versio
 
     for raw in (noise, noise + encode_frame(_ME, control, data), encode_frame(_ME, control, data)[:-3]):
         result = explain_bytes(raw, version)
-        assert result.is_ok == (as_document(result, None, "en")["problem"] is None)
+        assert result.is_ok == (as_document(result, None)["problem"] is None)
         assert draw(result, "zh")

@@ -213,23 +213,23 @@ def test_every_knob_is_written_as_it_reads(text):
 
 
 @pytest.mark.parametrize(
-    "text",
+    ("text", "says"),
     [
-        "",
-        "daed",
-        "dead:1",
-        "dead@2",
-        "dead@x",
-        "noise:much",
-        "slow:-1",
-        "wrong-address:12",
-        "refuse:xx",
-        "late:soon",
-        "garbage:lots",
+        ("", '"" is no fault; known: dead, '),
+        ("daed", '"daed" is no fault; known: dead, '),
+        ("dead:1", "dead takes no value, and a share from 0 to 1"),
+        ("dead@2", "dead takes no value, and a share from 0 to 1"),
+        ("dead@x", "dead takes no value"),
+        ("noise:much", "noise takes share of bytes"),
+        ("slow:-1", "slow takes ms"),
+        ("wrong-address:12", "wrong-address takes address"),
+        ("refuse:xx", "refuse takes ERR, hex"),
+        ("late:soon", "late takes ms"),
+        ("garbage:lots", "garbage takes bits per byte"),
     ],
 )
-def test_wrong_fault_is_refused(text):
+def test_wrong_fault_is_refused(text, says):
     """A fault that is none, or a value its knob cannot take, is refused with a text that helps."""
     with pytest.raises(UnknownFaultError) as caught:
         parse_fault(text)
-    assert "known: dead" in str(caught.value) or "takes" in str(caught.value)
+    assert says in str(caught.value)

@@ -71,8 +71,8 @@ class Body:
 
     def wrong_length(self) -> FieldError:
         """Return the error of data that no frame of this function can have."""
-        en, zh = f"{len(self.data)} data bytes do not fit the function", f"数据域 {len(self.data)} 字节与功能不符"
-        return FieldError("length", self.say(en, zh))
+        size = len(self.data)
+        return FieldError("length", f"{size} data bytes do not fit the function", zh=f"数据域 {size} 字节与功能不符")
 
     def number(self, size: int, name: str) -> str:
         """Take a decimal number or a password, and return it as text, high byte first."""
@@ -81,7 +81,7 @@ class Body:
         text = raw[::-1].hex().upper()
         self.add(size, name, text)
         if not text.isdecimal():
-            raise FieldError("not_bcd", f"not BCD {text.lower()}", at)
+            raise FieldError("not_bcd", f"not BCD {text.lower()}", at, zh=f"不是 BCD 码：{text.lower()}")
         return text
 
     def hexadecimal(self, size: int, name: str) -> str:
@@ -107,7 +107,7 @@ class Body:
         try:
             check_date(tuple(letter for letter, _ in kept), "".join(digits for _, digits in kept))
         except FieldError as fault:
-            raise FieldError(fault.reason, fault.text, at + fault.at) from fault
+            raise fault.at_byte(at + fault.at) from fault
 
     def identifier(self) -> str:
         """Take the identifier. Raises FieldError where the offset of 33H was plainly added twice, or never."""
@@ -130,10 +130,8 @@ class Body:
                 zh = "加了两次" if shift < 0 else "未加"
                 raise FieldError(
                     code,
-                    self.say(
-                        f"offset 33H {en}: DI reads {self.di}, meant {meant}",
-                        f"33H 偏移{zh}：数据标识读作 {self.di}，应为 {meant}",
-                    ),
+                    f"offset 33H {en}: DI reads {self.di}, meant {meant}",
+                    zh=f"33H 偏移{zh}：数据标识读作 {self.di}，应为 {meant}",
                 )
 
     def authority(self) -> int:
@@ -159,7 +157,7 @@ class Body:
                 self.facts.append(Fact(item.name, text, item.unit, *where, item.identifier, quantity))
         except FieldError as fault:
             at = 0 if fault.reason == "length" else base + placed.start + fault.at
-            raise FieldError(fault.reason, fault.text, at) from fault
+            raise fault.at_byte(at) from fault
         self.at = len(self.data)
 
     def part(self, size: int) -> None:
@@ -235,7 +233,7 @@ def _write_request(body: Body) -> None:
         try:
             decode_data(body.version, di, body.data[at:])
         except FieldError as fault:
-            raise FieldError(fault.reason, fault.text, at + fault.at) from fault
+            raise fault.at_byte(at + fault.at) from fault
 
 
 def _write_address(body: Body) -> None:
@@ -264,12 +262,12 @@ def _speed(body: Body) -> None:
     body.add(1, body.say("baud rate", "波特率"), str(baud) if baud else None, "bit/s")
     if baud is None:
         is_missing = (raw + _OFFSET) & 0xFF in SPEEDS
-        why = body.say(" (offset 33H was not added)", "（未加 33H 偏移）") if is_missing else ""
-        text = body.say(
-            f"baud characteristic {raw:02X}H has not exactly one valid bit",
-            f"通信速率特征字 {raw:02X}H 并非恰有一个有效位",
-        )
-        raise FieldError("offset_missing" if is_missing else "bad_speed", text + why)
+        text = f"baud characteristic {raw:02X}H has not exactly one valid bit"
+        zh = f"通信速率特征字 {raw:02X}H 并非恰有一个有效位"
+        if is_missing:
+            why, why_zh = " (offset 33H was not added)", "（未加 33H 偏移）"
+            raise FieldError("offset_missing", text + why, zh=zh + why_zh)
+        raise FieldError("bad_speed", text, zh=zh)
 
 
 def _password_request(body: Body) -> None:

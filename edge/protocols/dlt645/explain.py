@@ -7,7 +7,7 @@ in the bytes given. An identifier that no table knows is no problem.
 from dataclasses import dataclass
 
 from edge.protocols.dlt645.bodies import Body, Fact, read_body, read_refusal
-from edge.protocols.dlt645.control import ABNORMAL, MORE, REPLY, function_of, version_of
+from edge.protocols.dlt645.control import ABNORMAL, MORE, REPLY, Function, function_of, version_of
 from edge.protocols.dlt645.formats import FieldError
 from edge.protocols.dlt645.frame import START, WAKE, decode_address, parse_flat, remove_offset
 from edge.protocols.dlt645.search import Found, Problem, find_frame, second_start_problem
@@ -59,7 +59,7 @@ def explain_bytes(data: bytes, version: str | None = None, lang: str = "en") -> 
     """Return what the bytes say. `version`: "1997" or "2007"; without it the control byte decides."""
     found = find_frame(data)
     if found.problem is not None:
-        return _explain_broken(data, found, version)
+        return _explain_broken(data, found, version, lang)
     address, control, plain = parse_flat(found.raw)
     version = version or version_of(control)
     function = function_of(version, control)
@@ -81,7 +81,7 @@ def explain_bytes(data: bytes, version: str | None = None, lang: str = "en") -> 
         address=decode_address(address),
         control=f"{control:02X}",
         function=function.name if function else None,
-        function_text=(function.zh if lang == "zh" else function.en) if function else "",
+        function_text=_function_text(function, lang),
         more=bool(control & MORE),
         di=body.di,
         facts=tuple(body.facts),
@@ -91,15 +91,21 @@ def explain_bytes(data: bytes, version: str | None = None, lang: str = "en") -> 
     )
 
 
+def _function_text(function: Function | None, lang: str) -> str:
+    if function is None:
+        return ""
+    return function.zh if lang == "zh" else function.en
+
+
 def _content_problem(data: bytes, found: Found, fault: FieldError) -> Problem:
     """Return the problem of a sound frame's content; a 68H too many right before the frame explains it better."""
     before = found.start - 1
     if before >= 0 and data[before] == START:
         return second_start_problem(data, before)
-    return Problem(fault.reason, found.start + DATA_AT + fault.at, fault.text, fault.text)
+    return Problem(fault.reason, found.start + DATA_AT + fault.at, fault.text, fault.zh)
 
 
-def _explain_broken(data: bytes, found: Found, version: str | None) -> Explanation:
+def _explain_broken(data: bytes, found: Found, version: str | None, lang: str) -> Explanation:
     """Return what the head of a broken frame still says."""
     raw = found.raw
     has_head = len(raw) >= DATA_AT and raw[7] == START
@@ -116,7 +122,7 @@ def _explain_broken(data: bytes, found: Found, version: str | None) -> Explanati
         address=decode_address(raw[1:7]) if has_head else None,
         control=None if control is None else f"{control:02X}",
         function=function.name if function else None,
-        function_text=function.en if function else "",
+        function_text=_function_text(function, lang),
         more=bool(control and control & MORE),
         problem=found.problem,
     )

@@ -28,13 +28,18 @@ Kind = Literal["number", "id", "hex", "ascii", "raw", "date"]
 
 
 class FieldError(ValueError):
-    """A content that cannot be right: `reason` is a short code, `at` the offset within the data."""
+    """A content that cannot be right: `reason` is a short code, `at` the offset within the data, `zh` the text too."""
 
-    def __init__(self, reason: str, text: str, at: int = 0) -> None:
+    def __init__(self, reason: str, text: str, at: int = 0, *, zh: str) -> None:
         super().__init__(text)
         self.reason = reason
         self.text = text
         self.at = at
+        self.zh = zh
+
+    def at_byte(self, at: int) -> "FieldError":
+        """Return the same fault at another offset."""
+        return FieldError(self.reason, self.text, at, zh=self.zh)
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +76,8 @@ def decode_value(fmt: str, raw: bytes, signed: bool = False) -> Value | None:
     """
     form = parse_format(fmt)
     if form.size is not None and len(raw) != form.size:
-        raise FieldError("length", f"{len(raw)} bytes where {fmt} has {form.size}")
+        zh = f"{fmt} 应为 {form.size} 字节，实为 {len(raw)} 字节"
+        raise FieldError("length", f"{len(raw)} bytes where {fmt} has {form.size}", zh=zh)
     if form.kind == "raw":
         return raw.hex().upper()
     if raw.count(0xFF) == len(raw) and not (form.kind == "hex" and len(raw) == 1):
@@ -117,7 +123,7 @@ def _digits(raw: bytes) -> str:
     text = raw[::-1].hex()
     if not text.isdecimal():
         at = next(i for i, byte in enumerate(raw) if byte >> 4 > 9 or byte & 15 > 9)  # noqa: PLR2004 -- highest digit
-        raise FieldError("not_bcd", f"not BCD {text}", at)
+        raise FieldError("not_bcd", f"not BCD {text}", at, zh=f"不是 BCD 码：{text}")
     return text
 
 
@@ -169,10 +175,11 @@ def check_date(parts: tuple[str, ...], text: str) -> None:
     for i, (part, number) in enumerate(named.items()):
         low, high = _RANGES.get(part, (0, 99))
         if not low <= number <= high:
-            raise FieldError("impossible_date", f"{part} is {number:02d} in {text}", last_byte - i)
+            zh = f"{text} 中 {part} 为 {number:02d}"
+            raise FieldError("impossible_date", f"{part} is {number:02d} in {text}", last_byte - i, zh=zh)
     if {"MM", "DD"} <= named.keys():
         month, day = named["MM"], named["DD"]
         if day > monthrange(_LEAP_YEAR + named.get("YY", 0), month)[1]:
-            raise FieldError(
-                "impossible_date", f"month {month:02d} has no day {day:02d}", last_byte - parts.index("DD")
-            )
+            at = last_byte - parts.index("DD")
+            zh = f"{month:02d} 月没有 {day:02d} 日"
+            raise FieldError("impossible_date", f"month {month:02d} has no day {day:02d}", at, zh=zh)

@@ -47,7 +47,7 @@ def decode_data(version: str, di: str, data: bytes, lang: str = "en") -> tuple[I
         try:
             value = decode_value(slot.field.fmt, data[slot.start : slot.stop], slot.field.signed)
         except FieldError as fault:
-            raise ItemError(fault.reason, fault.text, slot.start + fault.at, tuple(items)) from fault
+            raise ItemError(fault, slot.start + fault.at, tuple(items)) from fault
         items.append(_with_value(slot.item, value))
     return tuple(items)
 
@@ -60,8 +60,8 @@ def place_items(version: str, di: str, size: int, lang: str = "en") -> Iterator[
 class ItemError(FieldError):
     """A FieldError that brings the items that were read before it; `at` counts from the first byte of the data."""
 
-    def __init__(self, reason: str, text: str, at: int, items: tuple[Item, ...]) -> None:
-        super().__init__(reason, text, at)
+    def __init__(self, fault: FieldError, at: int, items: tuple[Item, ...]) -> None:
+        super().__init__(fault.reason, fault.text, at, zh=fault.zh)
         self.items = items
 
 
@@ -175,7 +175,8 @@ def _member(book: Catalogue, di: str) -> Entry:
 
 
 def _length_error(di: str, size: int) -> FieldError:
-    return FieldError("length", f"data length {size} does not fit the identifier {di}")
+    zh = f"数据长度 {size} 与标识 {di} 不符"
+    return FieldError("length", f"data length {size} does not fit the identifier {di}", zh=zh)
 
 
 def _size_for(book: Catalogue, di: str, values: Sequence[Value | None]) -> int:

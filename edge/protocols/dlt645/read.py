@@ -300,7 +300,8 @@ class ReadExchange:
 
 def _address_items(data: bytes) -> tuple[Item, ...]:
     if len(data) != 6:  # noqa: PLR2004 -- bytes of an address
-        raise FieldError("length", f"{len(data)} bytes where an address has 6")
+        zh = f"地址应为 6 字节，实为 {len(data)} 字节"
+        raise FieldError("length", f"{len(data)} bytes where an address has 6", zh=zh)
     return (Item("meter_address", "", decode_address(data), "", "meter address"),)
 
 

@@ -11,8 +11,9 @@ from pathlib import Path
 from typing import Any
 
 from edge.messages.batch import Batch, build_batch
-from edge.messages.envelope import GENESIS, Header, envelope_hash, seal_envelope
+from edge.messages.envelope import Header, envelope_hash, seal_envelope
 from edge.messages.signing import Ed25519Signer
+from edge.reading.chain import GENESIS
 from edge.reading.loss import Loss
 from edge.reading.plan import Plan, PlanTask, Schedule
 from edge.reading.record import PollRecord, SlotState, Source, Stamp

@@ -1,0 +1,171 @@
+"""The polling half as the main thread drives it: jobs, register changes, a store that fails."""
+
+import pytest
+
+from edge.app.poll_half import open_poll
+from edge.clock import ManualClock
+from edge.config.settings import Settings
+from edge.control.jobs import ReadJob, RegisterJob, ScanJob, StatusJob
+from edge.errors import ControlError, StoreError, UsageError
+from edge.health.model import Answer, Health
+
+A, B = "202311000001", "202311000002"
+
+
+class Reply:
+    is_closed = False
+
+    def __init__(self):
+        self.documents = []
+
+    def put(self, document):
+        self.documents.append(document)
+
+    def end(self, document=None):
+        self.documents.append({"done": True, **(document or {})})
+
+    def fail(self, error):
+        self.documents.append({"error": error.code})
+
+
+@pytest.fixture
+def half(tmp_path):
+    """Open a half with two buses whose ports do not exist."""
+    settings = Settings.model_validate(
+        {
+            "schema": 1,
+            "gateway": {"id": "gw", "tenant": "t", "state_dir": str(tmp_path)},
+            "bus": [{"name": "A", "port": str(tmp_path / "a")}, {"name": "B", "port": str(tmp_path / "b")}],
+            "task": [{"name": "load", "every": "15m", "items": ["voltage_l1"]}],
+        }
+    )
+    clock = ManualClock()
+    with open_poll(settings, clock, Health(clock)) as opened:
+        yield opened
+
+
+def add(address, bus):
+    return RegisterJob({"add": [{"address": address, "bus": bus}]})
+
+
+def change(half, job):
+    reply = Reply()
+    half.start_job(job, reply, lambda _: None)
+    return reply.documents
+
+
+def plans_of(half, bus):
+    return [plan for plan, _ in half._workers[bus]._new_plans]
+
+
+def test_a_register_change_reaches_every_bus(half):
+    """Each bus gets its share of the new plan; the answer says how many meters there are."""
+    assert [{"done": True, "result": {"meters": 1}}] == change(half, add(A, "A"))
+    assert [{"done": True, "result": {"meters": 2}}] == change(half, add(B, "B"))
+    assert [(A,), (A,)] == [plan.tasks[0].meters for plan in plans_of(half, "A")]
+    assert [0, 1] == [len(plan.tasks) for plan in plans_of(half, "B")]
+
+
+def test_a_wrong_register_change_changes_nothing(half):
+    """A double address and an address that is none are refused whole."""
+    change(half, add(A, "A"))
+    with pytest.raises(UsageError):
+        change(half, add(A, "A"))
+    with pytest.raises(UsageError):
+        change(half, RegisterJob({"add": [{"address": B, "bus": "A"}, {"address": "12", "bus": "A"}]}))
+    assert {A} == set(half.keeper.meters)
+    assert 1 == len(plans_of(half, "A"))
+
+
+def test_a_store_that_fails_delays_the_plan_and_loses_it_not(half, monkeypatch):
+    """The register is changed, the condition is there, and the plan comes as soon as the store works again."""
+    real = half.keeper.journal.append_plan
+
+    def fail(plan):
+        raise StoreError("E-STO-103", path="edge.db")
+
+    monkeypatch.setattr(half.keeper.journal, "append_plan", fail)
+    change(half, add(A, "A"))
+    assert [] == plans_of(half, "A")
+    assert Answer.NO is half.keeper.health.answer("store")
+    monkeypatch.setattr(half.keeper.journal, "append_plan", real)
+    half.tend()
+    assert [(A,)] == [plan.tasks[0].meters for plan in plans_of(half, "A")]
+
+
+@pytest.mark.parametrize(
+    ("job", "code"),
+    [
+        (ReadJob(A, ("voltage_l1",)), "E-CTL-112"),
+        (ReadJob(A, ("voltage_l1",), bus="Z"), "E-CTL-113"),
+        (ScanJob("Z"), "E-CTL-113"),
+        (StatusJob(), "E-CTL-114"),
+    ],
+)
+def test_jobs_that_cannot_be_done_say_why(half, job, code):
+    """No such meter, no such bus, not this half's job."""
+    with pytest.raises(ControlError) as caught:
+        half.start_job(job, Reply(), lambda _: None)
+    assert code == caught.value.code
+
+
+def test_a_job_goes_to_its_bus_and_wakes_it(half):
+    """A read of a meter goes to the bus on which it hangs, a scan to the bus that it names."""
+    change(half, add(B, "B"))
+    nudged = []
+    half.start_job(ReadJob(B, ("voltage",)), Reply(), nudged.append)
+    half.start_job(ScanJob("A", (A,)), Reply(), nudged.append)
+    assert ["bus B", "bus A"] == nudged
+    assert [1, 1] == [len(half._workers[name].jobs) for name in ("A", "B")]
+
+
+def test_a_job_on_a_port_that_is_gone_fails_with_the_ports_error(half):
+    """The asker hears why, and the job is over."""
+    reply = Reply()
+    half.start_job(ReadJob(A, ("voltage_l1",), bus="A"), reply, lambda _: None)
+    half._workers["A"].step()
+    assert [{"error": "E-BUS-101"}] == reply.documents
+    assert not half._workers["A"].jobs
+
+
+def test_status_names_buses_meters_and_tasks(half):
+    """What `edge status` shows of this half."""
+    change(half, add(A, "A"))
+    status = half.status()
+    assert ["A", "B"] == [bus["name"] for bus in status["buses"]]
+    assert (1, ["load"]) == (status["meters"], status["tasks"])
+
+
+def test_the_register_is_held(half, tmp_path):
+    """Nobody else may write the register while the half is open."""
+    with pytest.raises(StoreError) as caught, open_poll(half.settings, ManualClock(), Health(ManualClock())):
+        pass
+    assert "E-STO-207" == caught.value.code
+
+
+def test_a_meter_on_a_bus_that_is_not_there_is_refused(half):
+    """The daemon knows its buses: a meter that could never be polled is not taken."""
+    with pytest.raises(ControlError) as caught:
+        change(half, add(A, "Z"))
+    assert "E-CTL-113" == caught.value.code
+
+
+def test_a_clock_that_comes_back_lets_polling_go_on(half, monkeypatch):
+    """Slots that a clock far ahead made are forgotten by store and workers; the next slot is polled in time."""
+    change(half, add(A, "A"))
+    worker = half._workers["A"]
+    right = half.clock.now
+    half.clock.now = right.replace(year=2036)
+    for _ in range(3):
+        worker.step()
+    worker.stop()
+    half.clock.advance(20)
+    half.tend()
+    assert half.keeper.journal.settled_marks()
+    half.clock.now = right
+    half.clock.advance(20)
+    half.tend()
+    worker.step()
+    assert {} == half.keeper.journal.settled_marks()
+    assert {} == worker.rounds.marks
+    assert worker.rounds.next_due().year == right.year
