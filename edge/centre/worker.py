@@ -33,6 +33,7 @@ ONLINE, OFFLINE = b'{"online":true}', b'{"online":false}'
 _QOS = 1
 _LONGEST_WAIT_S = 1.0
 _FIRST_PAUSE_S, _LONGEST_PAUSE_S = 1.0, 30.0
+_TOO_LARGE = "E-FWD-134"
 _CALM_S = 30.0  # a connection that held so long ends a row of failures
 _PER_STEP = 64  # receipts sent in one step, so that the broker can acknowledge in between
 
@@ -54,6 +55,9 @@ class Broker(Protocol):
 
     def acknowledge(self, token: Token) -> None:
         """Tell the broker that a message was dealt with."""
+
+    def forget_session(self) -> None:
+        """Let the next connection begin without what the broker keeps for this client."""
 
     def disconnect(self) -> None:
         """Say goodbye and close."""
@@ -207,6 +211,8 @@ class CentreWorker:
         self._is_online = False
         self.link.disconnect()
         self.link.step(0)  # what is left of that connection is worth nothing: the broker brings it again
+        if exc.code == _TOO_LARGE:
+            self.link.forget_session()  # gateways send again what they have no receipt for
         if self._trouble is None or self._trouble.code != exc.code:
             self.tell(Trouble(exc))
         self._trouble = exc

@@ -12,6 +12,7 @@ import os
 import select
 import socket
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -68,6 +69,7 @@ class MqttLink:
         self._client: _Client | None = None
         self._events: list[Event] = []
         self._connection = 0
+        self._is_session_unwanted = False
 
     @property
     def endpoint(self) -> Endpoint:
@@ -90,6 +92,8 @@ class MqttLink:
         self._events.clear()
         self._connection += 1
         options, deadline_s = self._options, self._clock.monotonic() + self._options.connect_timeout_s
+        if self._is_session_unwanted:
+            options = replace(options, clean_session=True)
         tls = load_tls(options.ca, options.certificate, options.key) if self._endpoint.is_tls else None
         opener = partial(connect_socket, self._endpoint, tls, self._clock, deadline_s)
         self._client = _Client(options, self._endpoint, tls, self._connection, opener)
@@ -99,6 +103,14 @@ class MqttLink:
         except BaseException:
             self.close()
             raise
+        self._is_session_unwanted = False
+
+    def forget_session(self) -> None:
+        """Let the next connection begin without what the broker keeps for this client, once.
+
+        For a message that can never be taken: the broker would bring it first at every connection, for ever.
+        """
+        self._is_session_unwanted = True
 
     def step(self, timeout_s: float) -> list[Event]:
         """Return what happened, after waiting at most `timeout_s` for something to happen."""

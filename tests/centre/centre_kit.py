@@ -174,6 +174,10 @@ class MemoryBroker:
         if token.connection == self.connection:
             self.unacknowledged.pop(token.mid, None)
 
+    def forget_session(self) -> None:
+        """Forget what was not acknowledged."""
+        self.unacknowledged.clear()
+
     def disconnect(self) -> None:
         """Close; what was not collected stays, as at the real link."""
         if self.is_connected:

@@ -116,3 +116,20 @@ def test_batches_go_in_and_receipts_come_back(mosquitto: Mosquitto, tmp_path: Pa
     peer.link.disconnect()
     with SqliteLedger(folder / "ledger.db") as ledger:
         assert ["12.30", "13.00"] == [row.value for row in ledger.readings(Span())]
+
+
+def test_a_message_that_is_too_large_does_not_stop_the_centre(mosquitto: Mosquitto, tmp_path: Path):
+    """The broker would bring it first at every connection, for ever: it is left behind, and batches go on."""
+    folder, gateway = tmp_path / "c", Gateway()
+    make_folder(folder, "hz")
+    save_public(folder / "gateways" / "gw-1.pub", gateway.signer)
+    peer = Peer(mosquitto, folder)
+    peer.connect()
+    with running(folder, mosquitto.url):
+        peer.until(peer.is_online)
+        peer.link.publish(batch_topic("hz", "gw-9", 1), bytes(300_000), qos=1)
+        peer.until(lambda: peer.is_online() is False)
+        peer.until(peer.is_online)
+        peer.link.publish(batch_topic("hz", "gw-1", 0), gateway.seal(record()), qos=1)
+        peer.until(lambda: peer.stored() == 1)
+    peer.link.disconnect()
