@@ -54,8 +54,8 @@ def retire(rows: Rows, epoch: bytes, seq: int, reason: str) -> int | None:
     if not found:
         return None
     number, readings = found[0]
-    rows.change("UPDATE outbox SET state = 2, reason = ? WHERE n = ?", reason, number)
     rows.change("DELETE FROM envelope WHERE n = ?", number)
+    rows.change("UPDATE outbox SET state = 2, reason = ? WHERE n = ?", reason, number)
     if (of := find_epoch(rows, epoch)) is not None:
         _advance(rows, of)
     return int(readings)
