@@ -84,9 +84,8 @@ class MqttLink:
     def connect(self) -> None:
         """Connect and log in; `Connected` and what came with it are in the next step's events.
 
-        Time: waits up to `connect_timeout_s` for TCP, TLS and the broker's answer together. Before that the name is
-        looked up, and how long this takes is up to the system's resolver (resolv.conf: by default 10 s a server).
-        Raises ForwardError with a code of its own for each way to fail; nothing stays open then.
+        Time: up to `connect_timeout_s` for TCP, TLS and login together. Before that the name is looked up, which only
+        the system's resolver bounds (resolv.conf(5): 5 s, twice a server). Raises ForwardError, leaves nothing open.
         """
         self.close()
         self._events.clear()
@@ -96,9 +95,9 @@ class MqttLink:
             options = replace(options, clean_session=True)
         tls = load_tls(options.ca, options.certificate, options.key) if self._endpoint.is_tls else None
         opener = partial(connect_socket, self._endpoint, tls, self._clock, deadline_s)
-        self._client = _Client(options, self._endpoint, tls, self._connection, opener)
+        self._client = _Client(options, self._endpoint, tls, self._connection)
         try:
-            self._client.open()
+            self._client.open(opener)
             self._await_login(self._client, deadline_s)
         except BaseException:
             self.close()
@@ -217,14 +216,7 @@ class MqttLink:
 class _Client(Client):
     """paho for one connection: the socket comes from us, the callbacks only append to `events`."""
 
-    def __init__(
-        self,
-        options: MqttOptions,
-        endpoint: Endpoint,
-        tls: Tls | None,
-        connection: int,
-        opener: Callable[[], socket.socket],
-    ) -> None:
+    def __init__(self, options: MqttOptions, endpoint: Endpoint, tls: Tls | None, connection: int) -> None:
         version = MQTTProtocolVersion.MQTTv5 if options.version == "5" else MQTTProtocolVersion.MQTTv311
         super().__init__(
             CallbackAPIVersion.VERSION2,
@@ -241,7 +233,6 @@ class _Client(Client):
         self._edge_endpoint = endpoint
         self._edge_tls = tls
         self._edge_connection = connection
-        self._edge_opener = opener
         self._edge_fault: BaseException | None = None
         self._edge_logged_in = False
         self.max_inflight_messages_set(0)  # 0: sent at once, never queued
@@ -258,9 +249,9 @@ class _Client(Client):
         self.on_publish = self._note_publish
         self.on_subscribe = self._note_subscribe
 
-    def open(self) -> None:
-        """Connect the socket and send the login."""
-        options, endpoint = self._edge_options, self._edge_endpoint
+    def open(self, opener: Callable[[], socket.socket]) -> None:
+        """Connect the socket, as `opener` does it, and send the login."""
+        self._edge_opener, options, endpoint = opener, self._edge_options, self._edge_endpoint
         if options.version == "5":
             properties = Properties(PacketTypes.CONNECT)  # type: ignore[no-untyped-call]
             properties.MaximumPacketSize = options.max_packet
