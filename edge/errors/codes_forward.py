@@ -475,4 +475,16 @@ CODES: Codes = {
             "请主站查找更新的备份；本机尚存的数据会自动重发",
         ),
     ),
+    "E-FWD-213": (
+        (
+            "receipts of two different ledgers come in turn; those of the other one are not believed for now",
+            "two centres run with the same key and tenant, or a copy of the centre was started",
+            "stop one of the two centres; batches stay here meanwhile",
+        ),
+        (
+            "两个不同账本的回执交替到来；暂不采信另一个账本的回执",
+            "有两个主站使用同一密钥和租户运行，或启动了主站的副本",
+            "停止其中一个主站；在此期间批次保留在本机",
+        ),
+    ),
 }

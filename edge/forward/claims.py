@@ -9,6 +9,7 @@ CLAIMS = (
     "broker_reachable",
     "broker_encrypted",
     "centre_confirms",
+    "centre_is_one",
     "centre_keeps",
     "clock_trusted",
     "plan_fits",

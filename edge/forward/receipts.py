@@ -29,7 +29,7 @@ class Accepted:
 
     `is_disputed`: it showed another chain than ours in some epoch, whose batches must move; `new_epoch`: opened for
     that. `is_new_run`: the centre was started anew, perhaps with an empty ledger: it wants to hear from which number
-    on we can still send.
+    on we can still send. `is_held`: another chain again, too soon to believe it.
     """
 
     confirmed: tuple[Confirmed, ...]
@@ -40,20 +40,23 @@ class Accepted:
     is_disputed: bool
     behind: tuple[Behind, ...]
     is_new_run: bool
+    is_held: bool
 
 
-def accept_receipt(data: bytes, outbox: Outbox, verifier: Verifier, gateway: str) -> Accepted:
-    """Apply a receipt and return what it brought. Durable on return.
+def accept_receipt(
+    data: bytes, outbox: Outbox, verifier: Verifier, gateway: str, *, may_dispute: bool = True
+) -> Accepted:
+    """Apply a receipt and return what it brought. Durable on return. `may_dispute`: another chain is believed.
 
     Raises MessageError, with nothing changed, for a receipt that is forged, malformed, not ours, or old.
     """
     receipt = open_receipt(data, verifier)
     last = outbox.last_receipt()
     admit_receipt(receipt, last, gateway)
-    applied = [(one, outbox.apply_receipt(_state(one))) for one in receipt.epochs]
+    applied = [(one, outbox.apply_receipt(_state(one), may_dispute=may_dispute)) for one in receipt.epochs]
     outbox.mark_receipt(receipt.run, receipt.n)
     return Accepted(
-        confirmed=tuple(_confirmed(one) for one, did in applied if did.is_known),
+        confirmed=tuple(_confirmed(one) for one, did in applied if did.is_known and not did.is_held),
         stored=sum(did.stored for _, did in applied),
         rejected=sum(did.rejected for _, did in applied),
         fallen=sum(did.fallen for _, did in applied),
@@ -61,6 +64,7 @@ def accept_receipt(data: bytes, outbox: Outbox, verifier: Verifier, gateway: str
         is_disputed=any(did.mismatch for _, did in applied),
         behind=tuple(Behind(one.epoch, one.stored + 1, one.stored + did.behind) for one, did in applied if did.behind),
         is_new_run=last is None or last[0] != receipt.run,
+        is_held=any(did.is_held for _, did in applied),
     )
 
 

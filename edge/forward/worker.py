@@ -103,6 +103,7 @@ class ForwardWorker:
         self._has_sealed = False
         self._is_searched = False  # the store holds nothing beyond the window's cursor
         self._numbers: dict[int, Key] = {}
+        self._dispute_s = 0.0  # before that no receipt of another chain is believed
         self._silent_since_s: float | None = None
 
     def step(self, now_s: float) -> float:
@@ -318,7 +319,13 @@ class ForwardWorker:
 
     def _take_receipt(self, link: BrokerLink, payload: bytes) -> None:
         try:
-            accepted = accept_receipt(payload, self._outbox, self._centre, self._settings.gateway)
+            accepted = accept_receipt(
+                payload,
+                self._outbox,
+                self._centre,
+                self._settings.gateway,
+                may_dispute=self._clock.monotonic() >= self._dispute_s,
+            )
         except MessageError as exc:
             self._health.count("receipts_refused")
             self._health.count(f"receipts_refused_{exc.code}")
@@ -335,6 +342,9 @@ class ForwardWorker:
         self._report_trouble(accepted)
         if accepted.is_disputed:
             self._resealer.begin()
+            self._dispute_s = self._clock.monotonic() + self._settings.dispute_s
+        if accepted.is_held or accepted.is_disputed or self._clock.monotonic() >= self._dispute_s:
+            self._claims.settle("centre_is_one", ForwardError("E-FWD-213") if accepted.is_held else None)
         if accepted.new_epoch is not None:
             self._sealer.look(self._clock.monotonic())  # the plan goes out again
         if accepted.new_epoch is not None or accepted.is_new_run:

@@ -201,9 +201,14 @@ class Outbox:
         )
         return [self._sealed(row) for row in found]
 
-    def apply_receipt(self, receipt: EpochState) -> Applied:
-        """Take what a receipt says of one epoch; see `receipts.py`. Durable on return."""
-        return self._write(lambda: settle_receipt(self._database, receipt, self._clock.utc_now()))
+    def apply_receipt(self, receipt: EpochState, *, may_dispute: bool = True) -> Applied:
+        """Take what a receipt says of one epoch; see `receipts.py`. Durable on return.
+
+        `may_dispute` False: a receipt that would end the current epoch changes nothing.
+        """
+        return self._write(
+            lambda: settle_receipt(self._database, receipt, self._clock.utc_now(), may_dispute=may_dispute)
+        )
 
     def disputed(self, after: tuple[bytes, int] | None) -> Sealed | None:
         """Return the next batch that must move to the current epoch, after (epoch, seq); None if there is none.

@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from edge.store.disputes import dispute, is_disputed
-from edge.store.epochs import Epoch, find_epoch, hash_at, save_epoch
+from edge.store.epochs import Epoch, current_epoch, find_epoch, hash_at, save_epoch
 from edge.store.rows import Rows
 
 UNSENT, STORED, REJECTED = 0, 1, 2
@@ -40,6 +40,7 @@ class Applied:
     """What came of it, in batches. `is_known` False: the epoch is not of this store.
 
     `fallen`: unsent again. `behind`: durable once, and now lost by the centre. `new_epoch`: opened for the mismatch.
+    `is_held`: another chain, too soon after the last one: nothing was done.
     """
 
     stored: int = 0
@@ -50,15 +51,18 @@ class Applied:
     is_known: bool = True
     behind: int = 0
     new_epoch: bytes | None = None
+    is_held: bool = False
 
 
-def settle_receipt(rows: Rows, receipt: EpochState, at: datetime) -> Applied:
+def settle_receipt(rows: Rows, receipt: EpochState, at: datetime, *, may_dispute: bool = True) -> Applied:
     """Take one epoch's state; return what it changed. Needs a writing transaction."""
     epoch = find_epoch(rows, receipt.epoch)
     if epoch is None:
         return Applied(is_known=False)
     behind = max(0, epoch.durable - receipt.stored)
     if receipt.is_foreign or (not behind and hash_at(rows, epoch, receipt.stored) != receipt.head):
+        if not may_dispute and epoch.epoch == current_epoch(rows).epoch:
+            return Applied(is_held=True)
         return Applied(mismatch=True, new_epoch=dispute(rows, epoch.epoch, at))
     if behind and is_disputed(rows, epoch.epoch):
         behind = 0  # what moved to another epoch was never durable in this one

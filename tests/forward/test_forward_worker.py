@@ -154,6 +154,20 @@ def test_a_receipt_of_another_chain_opens_a_new_epoch_once(bench, kind):
     assert bench.outbox.counts().unsent == 0
 
 
+def test_two_centres_in_turn_do_not_make_epochs_without_end(bench):
+    """Receipts of another chain again and again: one epoch in ten minutes, and a condition that says why."""
+    bench.journal.append_plan(PLAN)
+    bench.poll(1)
+    bench.until(bench.broker.envelopes)
+    for _ in range(20):
+        wrong = EpochReceipt(bench.outbox.head().epoch, bench.outbox.head().next_seq + 5, 0, b"\x55" * 32)
+        bench.send_receipt(bench.centre.receipt(wrong))
+        bench.run(5)
+    assert 1 == bench.counter("epochs_opened")
+    condition = bench.health.snapshot()["conditions"]["centre_is_one"]
+    assert ("no", "E-FWD-213") == (condition["answer"], condition["code"])
+
+
 def test_what_moved_is_sent_under_its_old_number_no_more(bench):
     """Batches above the disputed one were on their way: once they moved, only the new ones are sent again."""
     for number in (1, 2, 3):
@@ -353,12 +367,12 @@ class FailsOnce(Outbox):
 
     has_failed = False
 
-    def apply_receipt(self, receipt) -> Applied:
+    def apply_receipt(self, receipt, **kwargs) -> Applied:
         """Fail the first time."""
         if not self.has_failed:
             self.has_failed = True
             raise StoreError("E-STO-103", path="edge.db", detail="disk full")
-        return super().apply_receipt(receipt)
+        return super().apply_receipt(receipt, **kwargs)
 
 
 def test_a_store_that_fails_at_a_receipt_gets_it_again(tmp_path):
