@@ -9,14 +9,15 @@ from tests.bench.table import Row
 
 _SIZES = {20: 8, 68: 56}  # bytes of a frame: bytes of its data
 _ROUNDS = 3
+_SECONDS = 0.4
 
 
-def rate(work, frames, seconds=0.4):
+def rate(work, frames):
     """Return the best of a few runs, in frames a second: noise only ever slows a run down."""
     best = 0.0
     for _ in range(_ROUNDS):
         done, started = 0, time.perf_counter()
-        while (spent := time.perf_counter() - started) < seconds:
+        while (spent := time.perf_counter() - started) < _SECONDS:
             work()
             done += frames
         best = max(best, done / spent)

@@ -19,7 +19,9 @@ from edge.identity.keys import make_key, save_public
 from edge.messages.batch import build_batch
 from edge.messages.envelope import Header, seal_envelope
 from edge.messages.signing import Ed25519Signer
-from edge.poll.plan import PolledMeter, Rounds
+from edge.poll.plan import PolledMeter
+from edge.poll.port import BusPort
+from edge.poll.rounds import Rounds
 from edge.poll.worker import BusWorker
 from edge.reading.chain import GENESIS
 from edge.reading.plan import Plan, PlanTask, Schedule
@@ -72,12 +74,13 @@ def _path(folder):
 def _poll(clock, plan, journal):
     meters = [SimMeter(address) for address in plan.tasks[0].meters]
     wire = _Timed(SimWire(meters, clock, line=None, fast=True))
+    bus, health = Bus(name="A", port="memory", baud=9600), Health(clock)
     worker = BusWorker(
-        bus=Bus(name="A", port="memory", baud=9600),
+        bus=bus,
         clock=clock,
         sink=journal,
-        health=Health(clock),
-        open_link=lambda: MemoryLink(clock, wire),
+        health=health,
+        port=BusPort(bus=bus, clock=clock, health=health, open_link=lambda: MemoryLink(clock, wire)),
         rounds=Rounds(plan, {}),
         meters={meter.address: PolledMeter(meter.address, "A", "dlt645-2007") for meter in meters},
         learn=lambda address, refused: None,
