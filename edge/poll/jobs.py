@@ -80,7 +80,7 @@ def read_document(poll: MeterPoll, clock: Clock) -> dict[str, object]:
             "unit": "",
             "time": now,
             "response_ms": None,
-            "tries": poll.exchanges,
+            "tries": poll.tried.get(key, 0),
             "verdict": reason.value,
             "detail": poll.details.get(key, ""),
         }

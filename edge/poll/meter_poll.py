@@ -61,6 +61,7 @@ class MeterPoll:
     read: dict[str, ItemReading] = field(default_factory=dict)
     faults: dict[str, SlotReason] = field(default_factory=dict)
     details: dict[str, str] = field(default_factory=dict)
+    tried: dict[str, int] = field(default_factory=dict)
     failures: list[Outcome] = field(default_factory=list)
     verdict: Verdict = Verdict.OK
     exchanges: int = 0
@@ -153,6 +154,7 @@ class MeterPoll:
     def _fault(self, request: Request, reason: SlotReason, detail: str) -> None:
         self.faults.update(dict.fromkeys(request.keys, reason))
         self.details.update(dict.fromkeys(request.keys, detail))
+        self.tried.update(dict.fromkeys(request.keys, len(self._seen)))
 
     def _next(self) -> None:
         self._waiting.popleft()

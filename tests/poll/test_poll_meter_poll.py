@@ -121,6 +121,7 @@ def test_a_refused_item_is_a_fault_of_that_item_alone():
     one.take(Refused(code="02", reasons=("no requested data",)))
     one.take(answer(current_l1="5.000"))
     assert {"voltage_l1": SlotReason.REFUSED} == one.faults
+    assert {"voltage_l1": 1} == one.tried
     assert one.reason is None
     assert "no requested data" in one.details["voltage_l1"]
 
