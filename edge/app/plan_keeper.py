@@ -11,7 +11,7 @@ It works in the main thread, on a connection of its own to the store. Rules:
 import logging
 from collections.abc import Iterator
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from itertools import islice
 
 from edge.clock import Clock
@@ -54,13 +54,17 @@ class PlanKeeper:
         self._clock_s = 0.0
         self._known: tuple[Meter, ...] = ()
 
-    def put_in_force(self) -> Plan:
-        """Read the register, store the plan if it changed, and return the plan in force. Raises StoreError."""
-        self.forget_future()
+    def put_in_force(self, *, at_start: bool = False) -> Plan:
+        """Read the register, store the plan if it changed, and return the plan in force. Raises StoreError.
+
+        `at_start`: nobody polls yet, so what an earlier plan promised is settled here; later the workers do it.
+        """
+        if at_start:
+            self.forget_future()
         meters = {meter.address: meter for meter in self._polled_meters()}
         plan = plan_in_force(self.settings, tuple(meters.values()), self.clock.utc_now())
         earlier = self.journal.current_plan()
-        if earlier is not None and replace(earlier, valid_from=plan.valid_from) != plan:
+        if at_start and earlier is not None and replace(earlier, valid_from=plan.valid_from) != plan:
             self._record_passed(earlier, plan)
         self.journal.append_plan(plan)
         self.meters = meters
@@ -123,10 +127,13 @@ class PlanKeeper:
         if now_s < self._clock_s:
             return False
         self._clock_s = now_s + _CLOCK_S
-        plan = self.journal.current_plan()
-        recorded = [*self.journal.settled_marks().values(), *([plan.valid_from] if plan else [])]
-        newest = max(recorded, default=None)
-        if newest is None or newest <= self.clock.utc_now() + _TOLERANCE:
+        try:
+            newest = self._lies_ahead()
+        except StoreError as exc:
+            if self.health.fails("store", exc):
+                log.error("%s", exc)  # noqa: TRY400 - a condition, not a defect of ours
+            return False
+        if newest is None:
             self.health.holds("clock_agrees")
             return False
         behind = StoreError("E-STO-112", until=newest.isoformat(timespec="seconds"))
@@ -134,14 +141,22 @@ class PlanKeeper:
             log.error("%s", behind)
         return True
 
+    def _lies_ahead(self) -> datetime | None:
+        """Return the newest instant recorded if it has not come yet, None if all is well. Raises StoreError."""
+        plan = self.journal.current_plan()
+        recorded = [*self.journal.settled_marks().values(), *([plan.valid_from] if plan else [])]
+        newest = max(recorded, default=None)
+        return newest if newest is not None and newest > self.clock.utc_now() + _TOLERANCE else None
+
     def forget_future(self) -> bool:
         """Forget marks and plans of a time that has not come yet, if the clock is trusted; return True if any were."""
         if not self.clock.trust().is_good:
             return False
-        forgotten = self.journal.forget_after(self.clock.utc_now() + _TOLERANCE)
-        if forgotten:
-            log.error("%s", StoreError("E-STO-111", count=forgotten))
-        return forgotten > 0
+        if not self._lies_ahead():
+            return False
+        forgotten = self.journal.forget_after(self.clock.utc_now())
+        log.error("%s", StoreError("E-STO-111", count=forgotten))
+        return True
 
     def _stamp(self) -> Stamp:
         return Stamp(

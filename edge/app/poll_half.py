@@ -70,7 +70,7 @@ class PollHalf:
 
     def make_workers(self, journals: Sequence[Journal]) -> None:
         """Put the plan in force and make the workers; each has a connection of its own to the store."""
-        plan = self.keeper.put_in_force()
+        plan = self.keeper.put_in_force(at_start=True)
         marks = self.keeper.journal.settled_marks()
         store = self.settings.store
         for bus, journal in zip(self.settings.bus, journals, strict=True):
@@ -131,7 +131,7 @@ class PollHalf:
         }
 
     def _start_anew(self) -> None:
-        """Let the workers forget slots of a time that has not come yet, as the store does."""
+        """Let store and workers forget slots of a time that has not come yet; a worker stores first what it has."""
         try:
             self.keeper.forget_future()
         except StoreError as exc:

@@ -29,7 +29,8 @@ class Accepted:
 
     `is_disputed`: it showed another chain than ours in some epoch, whose batches must move; `new_epoch`: opened for
     that. `is_new_run`: the centre was started anew, perhaps with an empty ledger: it wants to hear from which number
-    on we can still send. `is_held`: another chain again, too soon to believe it.
+    on we can still send. `is_held`: another chain again, too soon to believe it. `is_news`: not the one seen last,
+    which the broker retains and brings at each connection.
     """
 
     confirmed: tuple[Confirmed, ...]
@@ -41,6 +42,7 @@ class Accepted:
     behind: tuple[Behind, ...]
     is_new_run: bool
     is_held: bool
+    is_news: bool
 
 
 def accept_receipt(
@@ -65,6 +67,7 @@ def accept_receipt(
         behind=tuple(Behind(one.epoch, one.stored + 1, one.stored + did.behind) for one, did in applied if did.behind),
         is_new_run=last is None or last[0] != receipt.run,
         is_held=any(did.is_held for _, did in applied),
+        is_news=last != (receipt.run, receipt.n),
     )
 
 

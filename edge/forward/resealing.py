@@ -38,15 +38,16 @@ class Resealer:
         if old is None:
             self.is_due = False
             return None
-        self._after = (old.epoch, old.seq)
         head = self._outbox.head()
         try:
             raw = open_envelope(old.envelope, self._own_key).raw
             envelope = seal_after(head, self._gateway, raw, self._signer)
         except MessageError as exc:
             self.trouble = ForwardError("E-FWD-211", epoch=old.epoch.hex(), seq=old.seq, detail=exc.fact())
+            self._after = (old.epoch, old.seq)
             return None
         self._outbox.reseal(old, Sealing(envelope, head.epoch, head.next_seq))
+        self._after = (old.epoch, old.seq)
         return old
 
     def _own_key(self, gateway: str, kid: bytes) -> Verifier | None:

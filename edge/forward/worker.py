@@ -103,6 +103,8 @@ class ForwardWorker:
         self._has_sealed = False
         self._is_searched = False  # the store holds nothing beyond the window's cursor
         self._numbers: dict[int, Key] = {}
+        self._sealing_held_s = 0.0  # nothing is sealed before that
+        self._store_bad_s = 0.0  # until then the store counts as bad
         self._dispute_s = 0.0  # before that no receipt of another chain is believed
         self._silent_since_s: float | None = None
 
@@ -115,11 +117,16 @@ class ForwardWorker:
         try:
             wake_s = self._step(now_s)
         except StoreError as exc:
-            self._claims.settle("store_works", exc)
+            self._note_store(exc)
             self._drop()
             return self._clock.monotonic() + _STORE_PAUSE_S
-        self._claims.settle("store_works", None)
+        if self._clock.monotonic() >= self._store_bad_s:
+            self._claims.settle("store_works", None)
         return wake_s
+
+    def _note_store(self, exc: StoreError) -> None:
+        self._claims.settle("store_works", exc)
+        self._store_bad_s = self._clock.monotonic() + 2 * _STORE_PAUSE_S
 
     def stop(self) -> None:
         """Say goodbye: the birth is replaced by the hint that the will would have left."""
@@ -144,10 +151,11 @@ class ForwardWorker:
         due_s = self._due_s()
         if due_s is not None and due_s <= now_s and not self._has_sealed:
             self._has_sealed = True  # a network turn comes between two batches
-            if self._resealer.is_due:
-                self._reseal()
-            else:
-                self._seal(now_s)
+            try:
+                self._reseal() if self._resealer.is_due else self._seal(now_s)
+            except StoreError as exc:  # what is sealed already is sent meanwhile, and its receipts make room
+                self._note_store(exc)
+                self._sealing_held_s = now_s + _STORE_PAUSE_S
             return now_s
         self._has_sealed = False
         if self._link is None:
@@ -162,7 +170,8 @@ class ForwardWorker:
         return self._clock.monotonic()
 
     def _due_s(self) -> float | None:
-        return 0.0 if self._resealer.is_due else self._sealer.due_s()
+        due_s = 0.0 if self._resealer.is_due else self._sealer.due_s()
+        return None if due_s is None else max(due_s, self._sealing_held_s)
 
     def _next_wake_s(self, *others: float) -> float:
         due_s = self._due_s()
@@ -249,6 +258,7 @@ class ForwardWorker:
         self._link = None
         self._is_ready = False
         self._numbers.clear()
+        self._silent_since_s = None  # the centre is not to blame for the time without a connection
         self._window.mark_lost()
         self._is_searched = False
 
@@ -334,14 +344,17 @@ class ForwardWorker:
         self._health.count("receipts")
         self._health.count("batches_stored", accepted.stored)
         self._health.count("batches_fallen", accepted.fallen)
-        self._health.seen("receipt")
-        self._claims.settle("centre_confirms", None, "the centre confirms")
+        if accepted.is_news:  # the retained one that comes at each connection says nothing of the centre today
+            self._health.seen("receipt")
+            self._claims.settle("centre_confirms", None, "the centre confirms")
         self._window.apply_receipt(accepted.confirmed)
         self._is_searched = False
-        self._silent_since_s = self._clock.monotonic() if len(self._window) else None
+        if accepted.is_news:
+            self._silent_since_s = self._clock.monotonic() if len(self._window) else None
         self._report_trouble(accepted)
         if accepted.is_disputed:
             self._resealer.begin()
+        if accepted.new_epoch is not None:
             self._dispute_s = self._clock.monotonic() + self._settings.dispute_s
         if accepted.is_held or accepted.is_disputed or self._clock.monotonic() >= self._dispute_s:
             self._claims.settle("centre_is_one", ForwardError("E-FWD-213") if accepted.is_held else None)

@@ -69,6 +69,12 @@ class Health:
         """Note that nobody knows any more. Returns True if that is news."""
         return self._set(claim, Answer.UNKNOWN, None, {})
 
+    def forget(self, claim: str) -> None:
+        """Let go of a claim about something that is no longer there."""
+        with self._lock:
+            self._conditions.pop(claim, None)
+            self._seen.pop(claim, None)
+
     def answer(self, claim: str) -> Answer:
         """Return whether a claim holds."""
         with self._lock:

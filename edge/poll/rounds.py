@@ -93,7 +93,7 @@ class Rounds:
 
     def begin_anew(self, now: datetime) -> None:
         """Forget slots of a time that has not come yet, which a wrong clock made, and begin again at this instant."""
-        self.marks = {slot: at for slot, at in self.marks.items() if at <= now}
+        self.marks = {slot: min(at, now) for slot, at in self.marks.items()}
         self._rounds.clear()
         self._unasked.clear()
         self._next.clear()
@@ -105,6 +105,7 @@ class Rounds:
         Meters of rounds under way that the new plan no longer holds are noted as not asked.
         """
         self.make_due(plan.valid_from)
+        had = {(task.name, address) for task in self.plan.tasks for address in task.meters}
         kept = {task.name: task for task in plan.tasks}
         for one in self._rounds:
             task = kept.get(one.task.name)
@@ -116,6 +117,30 @@ class Rounds:
         self._made_until = {
             task.name: max(plan.valid_from, made.get(task.name, plan.valid_from)) for task in plan.tasks
         }
+        for task in plan.tasks:
+            for address in task.meters:
+                if (task.name, address) not in had:
+                    self._join(task, address)
+
+    def _join(self, task: PlanTask, address: str) -> None:
+        """Let a new meter take part in what its plan promised before it was taken: slots made in between."""
+        live = next((one for one in self._rounds if one.task.name == task.name), None)
+        if live is not None and live.slot_at > self.plan.valid_from:
+            live.waiting.append(address)
+            self._note(task, address, self.plan.valid_from, live.slot_at - _MOMENT, self.missed_as)
+        else:
+            self._note(task, address, self.plan.valid_from, self._made_until[task.name], self.missed_as)
+
+    def put_back(self, one: Round, address: str) -> None:
+        """Let a meter wait again behind the others; a round that ended meanwhile ends for it too, in its order."""
+        if one in self._rounds:
+            one.waiting.append(address)
+        elif any(other.task.name == one.task.name and other.slot_at > one.slot_at for other in self._rounds):
+            self._unasked.append(_Stretch(one.task, address, iter((one.slot_at,)), self.missed_as))
+        else:
+            one.waiting.append(address)
+            self._rounds.append(one)
+            self._rounds.sort(key=lambda each: (each.task.priority, each.slot_at))
 
     def make_due(self, now: datetime) -> None:
         """Make the rounds of all slots up to now that were not made yet, and end those whose time is over.
@@ -137,7 +162,8 @@ class Rounds:
             if one.task.name == task.name:
                 self._drop(one)
         for address in task.meters:
-            self._note(task, address, self._made_until[task.name], latest - _MOMENT, self.missed_as)
+            after = max(self._made_until[task.name], self.marks.get((task.name, address), self._made_until[task.name]))
+            self._note(task, address, after, latest - _MOMENT, self.missed_as)
         due = deque(address for address in task.meters if self._is_unsettled(task.name, address, latest))
         self._rounds.append(Round(task, latest, latest + live_window(task.schedule), due))
         self._rounds.sort(key=lambda one: (one.task.priority, one.slot_at))

@@ -10,6 +10,7 @@ import logging
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from datetime import datetime
 from typing import Protocol
 
 from edge.clock import Clock
@@ -33,6 +34,7 @@ _IDLE_S = 1.0
 _UNASKED_PER_STEP = 2048
 _MOST_BUFFERED = 8192
 _FRAME_KEPT = 600
+_JUMP_S = 120.0
 
 
 class Kept(Protocol):
@@ -48,6 +50,9 @@ class Sink(Protocol):
 
     def append(self, records: Sequence[PollRecord]) -> Kept:
         """Store the records. Raises StoreError, and then none of them is stored."""
+
+    def forget_after(self, limit: datetime) -> int:
+        """Put marks of a later time back to this instant. Raises StoreError."""
 
 
 class BusJob(Protocol):
@@ -89,6 +94,7 @@ class BusWorker:
     _late: frozenset[str] = frozenset()
     _had_job: bool = False
     _is_anew: bool = False
+    _ahead_s: float | None = None
     _new_plans: deque[tuple[Plan, Mapping[str, PolledMeter]]] = field(default_factory=deque)
 
     def start(self) -> None:
@@ -104,8 +110,7 @@ class BusWorker:
         if self._is_jobs_turn():
             self._step_job()
             return self.clock.monotonic()
-        self.rounds.missed_as = SlotReason.PORT_GONE if self.port.is_lost else SlotReason.OVERRUN
-        self.rounds.make_due(self.clock.utc_now())
+        self._make_due()
         if len(self._buffer) >= _MOST_BUFFERED:
             self._commit_if_due(is_idle=True)
             return self._store_retry_at
@@ -200,8 +205,8 @@ class BusWorker:
     def _put_back(self) -> None:
         """Let a meter whose poll brought nothing yet wait again, behind the others: the port may come back in time."""
         if self._polled is not None:
-            one, address = self._polled
-            one.waiting.append(address)
+            self.rounds.missed_as = SlotReason.PORT_GONE
+            self.rounds.put_back(*self._polled)
         self._poll, self._polled = None, None
 
     def _end_poll(self, poll: MeterPoll) -> None:
@@ -315,15 +320,41 @@ class BusWorker:
         wait = _IDLE_S if due is None else min(_IDLE_S, max(0.0, (due - wall).total_seconds()))
         return now + (wait if not self.jobs else 0.0)
 
+    def _make_due(self) -> None:
+        """Make the rounds that are due. Slots that the wall clock jumped over passed while the box was off."""
+        wall, monotonic = self.clock.utc_now(), self.clock.monotonic()
+        ahead = wall.timestamp() - monotonic
+        jumped = self._ahead_s is not None and ahead - self._ahead_s > _JUMP_S
+        self._ahead_s = ahead
+        if jumped:
+            self.rounds.missed_as = SlotReason.GATEWAY_DOWN
+        else:
+            self.rounds.missed_as = SlotReason.PORT_GONE if self.port.is_lost else SlotReason.OVERRUN
+        self.rounds.make_due(wall)
+
+    def _begin_anew(self) -> None:
+        """Store what is buffered, then let store and rounds forget slots of a time that has not come yet."""
+        if self._buffer:
+            self._commit()
+        try:
+            self.sink.forget_after(self.clock.utc_now())
+        except StoreError as exc:
+            if self.health.fails("store", exc):
+                log.error("%s", exc)  # noqa: TRY400 - tried again at the next step
+            return
+        self._is_anew = False
+        self.rounds.begin_anew(self.clock.utc_now())
+
     def _take_new_plans(self) -> None:
         """Apply plans one after the other: each one's slots count up to the next."""
         if self._is_anew and self._poll is None:
-            self._is_anew = False
-            self.rounds.begin_anew(self.clock.utc_now())
+            self._begin_anew()
         while self._new_plans and self._poll is None:
             plan, meters = self._new_plans.popleft()
             if self._buffer:
                 self._commit()  # before another bus stores for a meter that moved there
+            for address in self.meters.keys() - meters.keys():
+                self.health.forget(f"meter {address}")
             self.meters = dict(meters)
             self.rounds.replace_plan(plan)
 

@@ -54,6 +54,7 @@ class Database:
         self.set_aside: Path | None = None
         self.salvaged = 0
         self._connection = connection
+        self.bound_bytes = 0
         self._is_suspect = True  # until its checks have passed, what SQL cannot do is the file's fault, not ours
         self._in_use: InUse | None = None
 
@@ -255,7 +256,8 @@ def _open(path: Path, max_mib: int, clock: Clock, *, why: str = "first", predece
         _refuse_newer(database)
         for pragma in ("journal_mode = WAL", "synchronous = FULL", f"journal_size_limit = {_WAL_BYTES}"):
             database.rows(f"PRAGMA {pragma}")
-        database.limit(max_mib * _MIB)
+        database.bound_bytes = max_mib * _MIB
+        database.limit(database.bound_bytes)
         _migrate(database, lambda: begin_epoch(database, why=why, predecessor=predecessor, at=clock.utc_now()))
     except BaseException:
         connection.close()

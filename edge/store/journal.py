@@ -78,15 +78,18 @@ class Journal:
         return [OpenSlot(task, meter, from_us(slot_us), reason) for task, meter, slot_us, reason in found]
 
     def forget_after(self, limit: datetime) -> int:
-        """Forget marks, open slots and plans later than an instant; return how many.
+        """Forget plans and open slots later than an instant, and put later marks back to it; return how many.
 
-        They were written under a wrong clock: with them, polling would wait until that time. Durable on return.
+        They were written under a wrong clock: with them, polling would wait until that time. A mark is put back, not
+        deleted: without it the whole history of the meter would be settled once more. Durable on return.
         """
         late = to_us(limit)
         with self._database.writing():
-            marks = self._database.change("DELETE FROM mark WHERE slot_us > ?", late)
+            marks = self._database.rows("SELECT task, meter FROM mark WHERE slot_us > ?", late)
+            for task, meter in marks:
+                self._move_mark((task, meter, late))
             slots = self._database.change("DELETE FROM slot WHERE slot_us > ?", late)
-            return marks + slots + forget_plans_after(self._database, late)
+            return len(marks) + slots + forget_plans_after(self._database, late)
 
     def _settle(self, record: PollRecord) -> bool:
         """Do with one record what the rules say; return True if it was stored."""
@@ -105,13 +108,13 @@ class Journal:
         return True
 
     def _known(self, task: str, meter: str, slot_us: int) -> Known:
-        mark = self._database.rows("SELECT slot_us FROM mark WHERE task = ? AND meter = ?", task, meter)
-        if not mark or slot_us > mark[0][0]:
-            return Known.NEW
         is_open = self._database.rows(
             "SELECT 1 FROM slot WHERE task = ? AND meter = ? AND slot_us = ?", task, meter, slot_us
         )
-        return Known.OPEN if is_open else Known.SETTLED
+        if is_open:
+            return Known.OPEN
+        mark = self._database.rows("SELECT slot_us FROM mark WHERE task = ? AND meter = ?", task, meter)
+        return Known.NEW if not mark or slot_us > mark[0][0] else Known.SETTLED
 
     def _insert(self, record: PollRecord) -> None:
         row = pack_record(record)

@@ -123,7 +123,7 @@ class Outbox:
         self._database = database
         self._clock = clock
         self._passed_plan = -1
-        database.limit(database.limit_bytes() + _RESERVE_BYTES)
+        database.limit(database.bound_bytes + _RESERVE_BYTES)
 
     def head(self) -> Head:
         """Return what the next envelope must carry."""

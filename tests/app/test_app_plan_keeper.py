@@ -7,6 +7,7 @@ import pytest
 from edge.app.plan_keeper import PlanKeeper
 from edge.clock import ClockTrust, ManualClock
 from edge.config.settings import Settings
+from edge.errors import StoreError
 from edge.health.model import Answer, Health
 from edge.reading.record import PollRecord, SlotState, Stamp
 from edge.reading.verdict import SlotReason
@@ -67,9 +68,9 @@ def bench(tmp_path):
 def test_the_same_plan_stays_in_force(bench):
     """A restart without a change keeps the instant from which the plan is valid."""
     bench.add(A)
-    first = bench.keeper().put_in_force()
+    first = bench.keeper().put_in_force(at_start=True)
     bench.clock.advance(3600)
-    assert first == bench.keeper().put_in_force()
+    assert first == bench.keeper().put_in_force(at_start=True)
     assert T0 == first.valid_from
     assert (A,) == first.tasks[0].meters
 
@@ -77,11 +78,11 @@ def test_the_same_plan_stays_in_force(bench):
 def test_a_meter_that_left_while_the_gateway_was_down_is_settled(bench):
     """Its slots up to the new plan are recorded as missing: the centre expected them and hears of each."""
     bench.add(A, B)
-    bench.keeper().put_in_force()
+    bench.keeper().put_in_force(at_start=True)
     bench.poll(A, T0.replace(minute=15, second=0))
     bench.register.remove(B)
     bench.clock.advance(3600)
-    plan = bench.keeper().put_in_force()
+    plan = bench.keeper().put_in_force(at_start=True)
     assert T0 + timedelta(hours=1) == plan.valid_from
     missing = [(one.meter, one.slot_at.minute, one.reason) for one in bench.records() if one.reason]
     down = SlotReason.GATEWAY_DOWN
@@ -92,7 +93,7 @@ def test_a_meter_that_left_while_the_gateway_was_down_is_settled(bench):
 def test_a_cut_before_the_new_plan_repeats_nothing(bench):
     """What was recorded before the cut is refused the second time: nothing is there twice."""
     bench.add(A)
-    bench.keeper().put_in_force()
+    bench.keeper().put_in_force(at_start=True)
     bench.clock.advance(3600)
     keeper = bench.keeper(every="30m")
     earlier = bench.journal.current_plan()
@@ -110,8 +111,8 @@ def test_marks_of_a_time_that_has_not_come_are_forgotten(bench, caplog):
     keeper.put_in_force()
     bench.poll(A, T0.replace(year=2036, minute=15, second=0))
     bench.clock.now = T0
-    plan = bench.keeper().put_in_force()
-    assert {} == bench.journal.settled_marks()
+    plan = bench.keeper().put_in_force(at_start=True)
+    assert {("load", A): T0} == bench.journal.settled_marks()
     assert T0 == plan.valid_from
     assert "E-STO-111" in caplog.text
     assert 1 == bench.poll(A, T0.replace(minute=15, second=0))
@@ -121,12 +122,12 @@ def test_a_plan_after_forgotten_ones_is_sent(bench):
     """The plan that takes the place of a forgotten one goes out, though the forgotten one was sent."""
     bench.add(A)
     bench.clock.now = T0.replace(year=2036)
-    bench.keeper().put_in_force()
+    bench.keeper().put_in_force(at_start=True)
     head = bench.outbox.head()
     bench.outbox.seal(bench.outbox.take(10), Sealing(b"envelope", head.epoch, head.next_seq), lane=0)
     assert bench.outbox.take(10).plan is None
     bench.clock.now = T0
-    plan = bench.keeper().put_in_force()
+    plan = bench.keeper().put_in_force(at_start=True)
     assert plan == bench.outbox.take(10).plan
 
 
@@ -134,10 +135,10 @@ def test_nothing_is_forgotten_under_a_clock_that_is_not_trusted(bench):
     """An untrusted clock may be the one that is wrong: it throws nothing away."""
     bench.add(A)
     bench.clock.now = T0.replace(year=2036)
-    bench.keeper().put_in_force()
+    bench.keeper().put_in_force(at_start=True)
     bench.poll(A, T0.replace(year=2036, minute=15, second=0))
     bench.clock.now, bench.clock.trusted = T0, ClockTrust.FLOOR
-    bench.keeper().put_in_force()
+    bench.keeper().put_in_force(at_start=True)
     assert 1 == len(bench.journal.settled_marks())
 
 
@@ -218,3 +219,40 @@ def test_a_register_that_vanished_is_written_anew_before_it_is_changed(bench, tm
         path.unlink()
     keeper.change_register(RegisterChange(add=(Meter(address=B, bus="A"),)))
     assert {A, B} == {meter.address for meter in bench.register.meters()}
+
+
+def test_open_slots_survive_a_clock_that_was_ahead(bench):
+    """A missing slot that is open from before is still open after the marks were put back, and is settled once."""
+    bench.add(A)
+    bench.keeper().put_in_force(at_start=True)
+    slot = T0.replace(minute=15, second=0)
+    bench.poll(A, slot, SlotState.MISSING_OPEN, SlotReason.SILENCE)
+    bench.poll(A, T0.replace(year=2036))
+    bench.clock.advance(3600)
+    assert bench.keeper().forget_future()
+    assert 0 == bench.poll(A, slot, SlotState.MISSING_OPEN, SlotReason.GATEWAY_DOWN)
+    assert 1 == len(bench.journal.open_slots(10))
+    assert 1 == bench.poll(A, T0 + timedelta(minutes=75))
+
+
+def test_a_register_change_while_polling_signs_nothing_false(bench):
+    """Slots that are live or not stored yet are the workers' to settle: a change of the plan records none of them."""
+    bench.add(A)
+    keeper = bench.keeper()
+    keeper.put_in_force(at_start=True)
+    bench.clock.advance(1800)
+    bench.add(B)
+    keeper.put_in_force()
+    assert () == bench.records()
+
+
+def test_a_store_that_cannot_be_read_does_not_end_the_daemon(bench, monkeypatch):
+    """The look at the clock fails like anything else: a condition, and another look later."""
+
+    def fail():
+        raise StoreError("E-STO-106", path="edge.db", detail="I/O error")
+
+    keeper = bench.keeper()
+    monkeypatch.setattr(bench.journal, "settled_marks", fail)
+    assert not keeper.is_clock_behind()
+    assert Answer.NO is bench.health.answer("store")

@@ -386,7 +386,7 @@ def test_a_store_that_fails_at_a_receipt_gets_it_again(tmp_path):
         bench.until(lambda: bench.condition("store_works")[0] == "no")
         assert bench.outbox.counts().unsent == 1
         bench.until(lambda: bench.outbox.counts().unsent == 0)
-        bench.run(1)
+        bench.run(11)
         assert bench.condition("store_works") == ("yes", None)
     finally:
         bench.close()
@@ -402,3 +402,39 @@ def test_other_topics_are_acknowledged_and_ignored(bench):
     bench.run(2)
     assert bench.counter("receipts") == 0
     assert bench.outbox.counts().unsent == 1
+
+
+def test_a_store_that_cannot_seal_does_not_stop_delivery(bench, monkeypatch):
+    """What is sealed already is still sent and receipted: that is what makes room again."""
+    bench.poll(1)
+    bench.until(bench.broker.envelopes)
+
+    def fail(*_args, **_kwargs):
+        raise StoreError("E-STO-103", path="edge.db", detail="disk full")
+
+    monkeypatch.setattr(bench.outbox, "seal", fail)
+    bench.poll(2)
+    connections = bench.counter("connections")
+    bench.run(60)
+    assert connections == bench.counter("connections")
+    assert ("no", "E-STO-103") == bench.condition("store_works")
+    bench.confirm()
+    assert 0 == bench.outbox.counts().unsent
+    monkeypatch.undo()
+    bench.run(60)
+    bench.confirm()
+    assert ("yes", None) == bench.condition("store_works")
+    assert 2 == len({one.slot_at for one in bench.centre.records()})
+
+
+def test_the_retained_receipt_says_nothing_of_the_centre_today(bench):
+    """A centre that is dead shows, though the broker brings its last receipt at every connection."""
+    bench.poll(1)
+    bench.until(bench.broker.envelopes)
+    bench.confirm()
+    seen = bench.health.snapshot()["seen"]["receipt"]["at"]
+    bench.poll(2)
+    bench.run(30)
+    bench.broker.break_connections()
+    bench.run(60)
+    assert seen == bench.health.snapshot()["seen"]["receipt"]["at"]

@@ -223,3 +223,38 @@ def test_every_slot_is_polled_or_named_exactly_once_and_in_order(steps):
         expected.append(slot)
         slot += timedelta(minutes=15)
     assert expected == [slot for slot in seen if slot <= highest + timedelta(minutes=45)]
+
+
+def test_a_meter_put_back_into_an_ended_round_is_still_settled():
+    """The last meter of a round comes back after the round was forgotten: it waits again, or is named."""
+    slot = T0 + timedelta(minutes=15)
+    rounds = rounds_at(T0 + timedelta(minutes=1), A)
+    rounds.make_due(slot)
+    one, address = rounds.next_poll(slot)
+    rounds.make_due(slot + timedelta(seconds=5))
+    rounds.put_back(one, address)
+    assert [(slot, A)] == polled(rounds, slot + timedelta(seconds=6))
+    rounds.make_due(slot + timedelta(minutes=15))
+    rounds.put_back(one, address)
+    assert [(slot, A)] == passed(rounds)
+
+
+def test_a_meter_that_joins_late_owes_what_its_plan_promised():
+    """A plan that is taken a slot too late: the new meter takes part in the live round, and older slots are named."""
+    begin = T0 + timedelta(minutes=14)
+    rounds = rounds_at(T0 + timedelta(minutes=1), A)
+    now = T0 + timedelta(minutes=31)
+    rounds.make_due(now)
+    rounds.replace_plan(plan(A, B, valid_from=begin))
+    named = passed(rounds)
+    assert [(T0 + timedelta(minutes=15), B)] == [one for one in named if one[1] == B]
+    assert [(T0 + timedelta(minutes=30), A), (T0 + timedelta(minutes=30), B)] == sorted(polled(rounds, now))
+
+
+def test_beginning_anew_keeps_the_past_settled():
+    """After a clock that was ahead is right again, what was settled before is not named a second time."""
+    now = T0 + timedelta(hours=5, minutes=10)
+    rounds = rounds_at(now, A, marks={("load", A): T0 + timedelta(days=3650)})
+    rounds.begin_anew(now)
+    assert [] == passed(rounds)
+    assert T0 + timedelta(hours=5, minutes=15) == rounds.next_due()

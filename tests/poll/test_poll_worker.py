@@ -48,6 +48,9 @@ class ListSink:
         self.commits.append(len(records))
         return kept
 
+    def forget_after(self, limit):
+        return self.journal.forget_after(limit)
+
 
 class Way:
     def __init__(self):
@@ -281,6 +284,31 @@ def test_a_server_that_hangs_up_is_not_hammered(make_site):
     site.worker.port.open_link = opened
     site.run_until(60)
     assert {A, B} == {one.meter for one in site.sink.records if one.state is SlotState.READ}
+
+
+def test_a_jump_of_the_wall_clock_is_no_overrun(make_site):
+    """A box without a clock chip boots with an old time and is set right: the time between it was off, not busy."""
+    site = make_site(A)
+    site.run_until(40)
+    site.clock.step_wall(3600)
+    site.run_until(70)
+    reasons = [record.reason for record in site.sink.records if record.reason]
+    assert len(reasons) >= 58
+    assert {SlotReason.GATEWAY_DOWN} == set(reasons)
+    assert Answer.YES is site.health.answer("bus A")
+
+
+def test_a_port_that_goes_in_the_middle_of_a_meter_loses_no_slot(make_site):
+    """Silence first, then the port is gone, with one meter on the bus: its slot is read late or named, never lost."""
+    site = make_site(A, faults={A: ["dead"]})
+    while not site.worker._poll or not site.worker._poll._seen:
+        site.worker.step()
+        site.clock.sleep(0.1)
+    site.links[-1].vanish()
+    site.port_is_there = False
+    site.run_until(130)
+    slots = [record.slot_at for record in site.by_meter()[A]]
+    assert slot(1) == slots[0]
 
 
 def test_a_job_reads_between_the_polls(make_site):
