@@ -135,8 +135,8 @@ def _ask(given: dict[str, str | None]) -> dict[str, str]:
         "--id": say("name of this gateway at the centre", "本网关在主站的名称"),
         "--tenant": say("name of the utility", "供电单位名称"),
         "--port": say(
-            "port of the first bus (ls -l /dev/serial/by-id lists adapters)",
-            "第一条总线的端口（ls -l /dev/serial/by-id 可列出适配器）",
+            "port of the first bus (edge ports lists them)",
+            "第一条总线的端口（edge ports 可列出）",
         ),
     }
     return {

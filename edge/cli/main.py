@@ -24,6 +24,7 @@ _VERBS = {
     "explain": "explain",
     "keys": "keys",
     "meters": "meters",
+    "ports": "ports",
     "read": "read",
     "run": "run",
     "scan": "scan",

@@ -7,36 +7,36 @@ CODES: Codes = {
         (
             "port {port} cannot be opened: {detail}",
             "the adapter is not plugged in, the name is wrong, or the name changed after a restart",
-            "ls -l /dev/serial/by-id; then set the port in edge.toml by its stable name there",
+            "edge ports lists what is there; then set the port in edge.toml by its stable name",
         ),
         (
             "无法打开端口 {port}：{detail}",
             "适配器未插好、名称写错，或重启后名称已变",
-            "运行 ls -l /dev/serial/by-id，并在 edge.toml 中使用其中的固定名称",
+            "运行 edge ports 查看本机串口，并在 edge.toml 中使用固定名称",
         ),
     ),
     "E-BUS-102": (
         (
             "port {port} is used by another program",
             "the daemon or another tool holds the port",
-            "while the daemon runs, let it do the reading: give the state directory's settings with --config",
+            "edge ports names it; is it the daemon, let it do the reading: give its settings with --config",
         ),
         (
             "端口 {port} 正被其他程序占用",
             "守护进程或其他工具占用了该端口",
-            "守护进程运行时请由它代为抄读：用 --config 指定其配置",
+            "用 edge ports 查看占用者；若为守护进程，请由它代为抄读：用 --config 指定其配置",
         ),
     ),
     "E-BUS-103": (
         (
             "no permission for port {port}",
             "this user is not in the group that owns the port (usually dialout)",
-            "sudo usermod -aG dialout $USER, then log in again",
+            "edge ports names the group; sudo usermod -aG dialout $USER, then log in again",
         ),
         (
             "没有权限使用端口 {port}",
             "当前用户不在端口所属的组中（通常为 dialout）",
-            "执行 sudo usermod -aG dialout $USER 后重新登录",
+            "用 edge ports 查看所属组；执行 sudo usermod -aG dialout $USER 后重新登录",
         ),
     ),
     "E-BUS-104": (

@@ -107,4 +107,148 @@ CODES: Codes = {
         ),
         ("{path} 已存在", "演示从不写入已有目录", "请指定一个尚不存在的目录"),
     ),
+    "E-CLI-401": (
+        (
+            "{port} is used by {holders}",
+            "a port has one user at a time; this is the daemon, or a program that was left open",
+            "end that program; is it the daemon, leave it and give edge its settings with --config",
+        ),
+        (
+            "{port} 正被 {holders} 占用",
+            "串口同一时间只能有一个使用者：守护进程，或未关闭的程序",
+            "结束该程序；若为守护进程则保留，并用 --config 指定其配置",
+        ),
+    ),
+    "E-CLI-402": (
+        (
+            "no permission for {port}, which belongs to the group {group}",
+            "this user is not in that group, or joined it after logging in",
+            "sudo usermod -aG {group} $USER, then log in again",
+        ),
+        (
+            "没有权限使用 {port}，它属于组 {group}",
+            "当前用户不在该组中，或加入后尚未重新登录",
+            "执行 sudo usermod -aG {group} $USER 后重新登录",
+        ),
+    ),
+    "E-CLI-403": (
+        (
+            "no permission for {port}, and none by joining its group {group}",
+            "no rule of this system opens the port to a group for serial ports",
+            "sudo chgrp dialout {port}; sudo chmod 660 {port}; to last, the same by a udev rule (GROUP, MODE)",
+        ),
+        (
+            "没有权限使用 {port}，加入其所属组 {group} 也不能解决",
+            "系统中没有规则把该串口开放给串口用户组",
+            "执行 sudo chgrp dialout {port}; sudo chmod 660 {port}；长期有效请写 udev 规则（GROUP、MODE）",
+        ),
+    ),
+    "E-CLI-404": (
+        (
+            "{port} is gone",
+            "the adapter is not plugged in, the name is wrong, or the name changed after a restart",
+            "plug it in, run edge ports again, and set the port in edge.toml by the name shown there",
+        ),
+        (
+            "{port} 已不存在",
+            "适配器未插好、名称写错，或重启后名称已变",
+            "插好后再次运行 edge ports，并在 edge.toml 中使用所列名称",
+        ),
+    ),
+    "E-CLI-405": (
+        (
+            "{port} is gone, and {holders} still holds it",
+            "the adapter was pulled out while in use; plugged in again it gets another name as long as that lasts",
+            "restart that program; in edge.toml a name from /dev/serial keeps this from mattering",
+        ),
+        (
+            "{port} 已不存在，但 {holders} 仍占用它",
+            "适配器在使用中被拔出；占用未释放前，重新插入会得到另一个名称",
+            "重启该程序；在 edge.toml 中使用 /dev/serial 下的名称可避免影响",
+        ),
+    ),
+    "E-CLI-406": (
+        (
+            "{port} may be another adapter after a restart",
+            "USB adapters are numbered as they are found, and this one has no name of its own in /dev/serial",
+            "one adapter alone can stay so; for several, install udev, or give each a name by a udev rule (SYMLINK)",
+        ),
+        (
+            "重启后 {port} 可能变成另一个适配器",
+            "USB 适配器按发现顺序编号，而此适配器在 /dev/serial 下没有自己的名称",
+            "只有一个适配器时可不处理；有多个时请安装 udev，或用 udev 规则（SYMLINK）逐一命名",
+        ),
+    ),
+    "E-CLI-407": (
+        (
+            "{port} cannot be told from another adapter by its serial number",
+            "both tell the same of themselves and share one name, which leads to whichever came last",
+            "use {name} in edge.toml, and leave each adapter in its socket",
+        ),
+        (
+            "仅凭序列号无法区分 {port} 与另一个适配器",
+            "两者自报信息相同，共用一个名称，该名称指向最后识别的一个",
+            "在 edge.toml 中使用 {name}，并保持每个适配器所在的插口不变",
+        ),
+    ),
+    "E-CLI-408": (
+        (
+            "{port} may hold an answer back for {timer_ms} ms",
+            "the adapter collects bytes for that long before it hands them on (latency timer)",
+            "echo 1 | sudo tee /sys/bus/usb-serial/devices/{tty}/latency_timer; to last, by a udev rule",
+        ),
+        (
+            "{port} 可能把应答延后 {timer_ms} 毫秒",
+            "适配器攒够该时间的字节才上送（latency timer）",
+            "执行 echo 1 | sudo tee /sys/bus/usb-serial/devices/{tty}/latency_timer；长期有效请写 udev 规则",
+        ),
+    ),
+    "E-CLI-409": (
+        (
+            "a port shown as free may be used by a program that cannot be seen",
+            "this user, or this container, may not look into every process of the machine",
+            "sudo edge ports, outside of any container",
+        ),
+        (
+            "显示为空闲的串口可能正被看不到的程序占用",
+            "当前用户或所在容器无权查看本机全部进程",
+            "在容器之外执行 sudo edge ports",
+        ),
+    ),
+    "E-CLI-410": (
+        (
+            "bus {bus} of the settings uses {port}, a name that may change",
+            "USB adapters are numbered as they are found",
+            'write port = "{name}" in edge.toml',
+        ),
+        (
+            "配置中的总线 {bus} 使用了可能变化的名称 {port}",
+            "USB 适配器按发现顺序编号",
+            '在 edge.toml 中写 port = "{name}"',
+        ),
+    ),
+    "E-CLI-411": (
+        (
+            "{port} is no serial port of this machine",
+            "the path leads to something else, or names a serial server",
+            "edge ports without --port lists what is there; a serial server is tried with edge scan --port",
+        ),
+        (
+            "{port} 不是本机串口",
+            "该路径指向其他东西，或是串口服务器地址",
+            "不带 --port 运行 edge ports 可列出本机串口；串口服务器用 edge scan --port 试",
+        ),
+    ),
+    "E-CLI-412": (
+        (
+            "no serial port on this machine",
+            "no adapter is plugged in, its driver is missing, or a container was not given the device",
+            'plug the adapter in and look at dmesg; a serial server needs none: port = "socket://host:port"',
+        ),
+        (
+            "本机没有串口",
+            "未插适配器、缺少驱动，或容器未获得该设备",
+            '插上适配器并查看 dmesg；串口服务器不需要本机串口：port = "socket://主机:端口"',
+        ),
+    ),
 }

@@ -246,9 +246,9 @@ CODES: Codes = {
         (
             "port {value} is used twice",
             "already in line {line}",
-            "one bus has one port: ls -l /dev/serial/by-id lists the adapters",
+            "one bus has one port: edge ports lists the adapters",
         ),
-        ("端口 {value} 使用了两次", "第 {line} 行已使用", "一条总线一个端口：ls -l /dev/serial/by-id 可列出适配器"),
+        ("端口 {value} 使用了两次", "第 {line} 行已使用", "一条总线一个端口：edge ports 可列出适配器"),
     ),
     "E-CFG-053": (
         ("bus name {value} is used twice", "already in line {line}", "give each bus a name of its own"),
@@ -262,12 +262,12 @@ CODES: Codes = {
         (
             "port {value} is no port",
             "/dev/..., socket://host:port or rfc2217://host:port",
-            "ls -l /dev/serial/by-id shows the adapters of this machine",
+            "edge ports shows the adapters of this machine",
         ),
         (
             "{value} 不是端口",
             "/dev/...、socket://主机:端口 或 rfc2217://主机:端口",
-            "ls -l /dev/serial/by-id 可列出本机适配器",
+            "edge ports 可列出本机适配器",
         ),
     ),
     "E-CFG-056": (
