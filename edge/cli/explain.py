@@ -82,6 +82,7 @@ def as_document(result: Explanation | _Unread, protocol: str | None) -> dict[str
         "di": result.di,
         "items": [
             {"di": fact.di, "quantity": fact.quantity, "value": fact.value, "unit": fact.unit, "name": fact.name}
+            | ({"bits": list(fact.bits)} if fact.bits else {})
             for fact in result.items
         ],
         "refusal": refusal and {"code": refusal.code, "reasons": list(refusal.reasons)},

@@ -3,8 +3,8 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from edge.protocols.dlt645.bodies import Fact
 from edge.protocols.dlt645.explain import DATA_AT, Explanation, plain_data
+from edge.protocols.dlt645.facts import Fact
 from edge.protocols.dlt645.frame import END, START, WAKE
 
 _HEADINGS = {

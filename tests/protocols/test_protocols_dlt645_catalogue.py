@@ -12,7 +12,7 @@ from edge.reading.outcome import Value
 from edge.reading.quantities import in_own_unit, quantities
 
 _VERSIONS = ("2007", "1997")
-_ENERGY_UNITS = {"kWh", "kvarh", "kVAh", "imp/kWh", "imp/kvarh", "CNY", "CNY/kWh"}
+_ENERGY_UNITS = {"kWh", "kvarh", "kVAh", "Ah", "imp/kWh", "imp/kvarh", "CNY", "CNY/kWh"}
 _UNITS = _ENERGY_UNITS | {"kW", "kvar", "kVA", "V", "A", "Hz", "%", "deg", "degC", "min", "s", "ms", "digits", "times"}
 _SAMPLE_DATES = {"YY": "24", "MM": "02", "DD": "29", "WW": "4", "hh": "23", "mm": "59", "ss": "58", "NN": "03"}
 _ROWS = [(version, pattern) for version in _VERSIONS for pattern in catalogue(version).patterns()]

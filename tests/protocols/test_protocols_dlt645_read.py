@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from edge.protocols.dlt645.driver import Dlt645Driver
 from edge.protocols.dlt645.frame import encode_frame
+from edge.protocols.dlt645.items import encode_data
 from edge.protocols.exchange import Exchange, Progress, Request, Timing
 from edge.reading.outcome import (
     Answer,
@@ -176,7 +177,8 @@ def test_follow_up_frames_are_joined():
     assert exchange.receive(_part(2, b"\3" * 2, more=False)) is Progress.DONE
     answer = exchange.outcome
     assert isinstance(answer, Answer)
-    assert ["01" * 100 + "02" * 100 + "03" * 2] == [item.value for item in answer.items]
+    joined = encode_data("2007", "03300201", [item.value for item in answer.items])
+    assert b"\1" * 100 + b"\2" * 100 + b"\3" * 2 == joined
 
 
 def test_follow_up_with_another_number_is_asked_again():

@@ -7,29 +7,15 @@ and 10H from recall, so the data of those are not judged.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
 
 from edge.protocols.dlt645.catalogue import catalogue
 from edge.protocols.dlt645.control import MORE, RELAY_ORDERS, REPLY, SPEEDS, Function, refusal_reasons
-from edge.protocols.dlt645.formats import FieldError, check_date, decode_value
-from edge.protocols.dlt645.items import data_sizes, decode_data, place_items
+from edge.protocols.dlt645.facts import Fact, value_facts
+from edge.protocols.dlt645.formats import FieldError, check_date
+from edge.protocols.dlt645.items import data_sizes, decode_data
 
 _OFFSET = 0x33
 _SECURE_LEVELS = {0x98, 0x99}  # a write through the security module: its data are enciphered
-
-
-@dataclass(frozen=True, slots=True)
-class Fact:
-    """One value in the data, at bytes [start, stop). `is_item`: it is handed on, not only shown."""
-
-    name: str
-    value: str | None
-    unit: str
-    start: int
-    stop: int
-    di: str | None = None
-    quantity: str | None = None
-    is_item: bool = True
 
 
 class Body:
@@ -143,21 +129,8 @@ class Body:
 
     def values(self) -> None:
         """Take all that is left as the data of the identifier."""
-        di = self.di or ""
-        base = self.at
-        data = self.data[base:]
-        try:
-            for placed in place_items(self.version, di, len(data), self.lang):
-                raw = data[placed.start : placed.stop]
-                value = decode_value(placed.field.fmt, raw, placed.field.signed)
-                item = placed.item
-                quantity = None if item.key.startswith("di:") or "." in item.key else item.key
-                text = None if value is None else format(value, "f") if not isinstance(value, str) else value
-                where = (base + placed.start, base + placed.stop)
-                self.facts.append(Fact(item.name, text, item.unit, *where, item.identifier, quantity))
-        except FieldError as fault:
-            at = 0 if fault.reason == "length" else base + placed.start + fault.at
-            raise fault.at_byte(at) from fault
+        for fact in value_facts(self.version, self.di or "", self.data[self.at :], self.at, self.lang):
+            self.facts.append(fact)  # those before a fault stay
         self.at = len(self.data)
 
     def part(self, size: int) -> None:

@@ -1,6 +1,7 @@
 """The data identifiers of both versions: what each means, how its data are laid out, and which quantity it is.
 
-The tables are `identifiers_2007.tsv`, `identifiers_1997.tsv` and `quantity_keys.tsv` beside this file; their heads say
+The tables are `identifiers_2007.tsv`, `identifiers_1997.tsv` and `quantity_keys.tsv` beside this file (and the layouts
+of records, `records.py`); their heads say
 how to read them and where each row comes from. Rows with wildcards are found by masking the identifier; an exact row
 wins over a pattern, a pattern with fewer wildcards over one with more. The tables are read once, each row is
 parsed when it is first asked for.
@@ -12,19 +13,13 @@ from functools import cache, lru_cache
 from importlib.resources import files
 from typing import NamedTuple
 
+from edge.protocols.dlt645.formats import Field
+from edge.protocols.dlt645.records import record_layout, shape_for
+
+_RECORD = "record:"
 _IN_NAME = r"(?<![A-Za-z]){}(?![A-Za-z])"
 _PHASES = {1: "A", 2: "B", 3: "C"}
 _Spans = tuple[tuple[int, int], ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Field:
-    """One value within an item: `suffix` is empty for the item's own value, else it follows the key after a dot."""
-
-    fmt: str
-    unit: str
-    signed: bool
-    suffix: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +27,8 @@ class Entry:
     """What an identifier means. Either `fields` (in reading order) or `members` (identifiers of a block) is filled.
 
     `reversed_wire`: the wire has the fields the other way round. `repeat`: how often the fields may stand one after
-    the other; `by_tariff`: the first is the total, the others are tariffs.
+    the other; `by_tariff`: the first is the total, the others are tariffs. `required`: how many of the fields must be
+    there; those behind may be missing.
     """
 
     di: str
@@ -46,6 +42,7 @@ class Entry:
     reversed_wire: bool
     repeat: tuple[int, int]
     by_tariff: bool
+    required: int
     confidence: int
     sources: str
     note: str
@@ -184,6 +181,7 @@ def _wild_values(row: _Row, di: str) -> dict[str, str] | None:
 
 def _entry(row: _Row, di: str, wild: dict[str, str]) -> Entry:
     layout, repeat, by_tariff = _repeat(row.layout)
+    fields, required = _fields(layout.lstrip("<"), row, wild)
     return Entry(
         di=di,
         pattern=row.di,
@@ -191,11 +189,12 @@ def _entry(row: _Row, di: str, wild: dict[str, str]) -> Entry:
         name_zh=_named(row.name_zh, wild, "（上{}结算日）"),
         kind=row.kind,
         access=row.access,
-        fields=_fields(layout.lstrip("<"), row),
+        fields=fields,
         members=_members(row.members, wild),
         reversed_wire=layout.startswith("<"),
         repeat=repeat,
         by_tariff=by_tariff,
+        required=required,
         confidence=int(row.confidence),
         sources=row.sources,
         note=row.note,
@@ -208,16 +207,20 @@ def _repeat(layout: str) -> tuple[str, tuple[int, int], bool]:
     return layout, (int(low or 1), int(high or 1)), times.endswith("t")
 
 
-def _fields(layout: str, row: _Row) -> tuple[Field, ...]:
+def _fields(layout: str, row: _Row, wild: dict[str, str]) -> tuple[tuple[Field, ...], int]:
+    """Return the fields in reading order, and how many of them must be there."""
     if layout == "block":
-        return ()
+        return (), 0
+    if layout.startswith(_RECORD):
+        record = record_layout(shape_for(layout.removeprefix(_RECORD), wild))
+        return record.fields, record.required
     parts = layout.split("+")
     units = row.unit.split(";") + [""] * len(parts)
     fields = []
     for part, unit in zip(parts, units, strict=False):
         fmt, _, suffix = part.partition("@")
         fields.append(Field(fmt, unit, bool(row.signed) and fmt[0] in "XN", suffix))
-    return tuple(fields)
+    return tuple(fields), len(fields)
 
 
 def _members(text: str, wild: dict[str, str]) -> tuple[str, ...]:

@@ -6,8 +6,9 @@ in the bytes given. An identifier that no table knows is no problem.
 
 from dataclasses import dataclass
 
-from edge.protocols.dlt645.bodies import Body, Fact, read_body, read_refusal
+from edge.protocols.dlt645.bodies import Body, read_body, read_refusal
 from edge.protocols.dlt645.control import ABNORMAL, MORE, REPLY, Function, function_of, version_of
+from edge.protocols.dlt645.facts import Fact
 from edge.protocols.dlt645.formats import FieldError
 from edge.protocols.dlt645.frame import START, WAKE, decode_address, parse_flat, remove_offset
 from edge.protocols.dlt645.search import Found, Problem, find_frame, second_start_problem

@@ -43,6 +43,21 @@ class FieldError(ValueError):
 
 
 @dataclass(frozen=True, slots=True)
+class Field:
+    """One value within an item: `suffix` is empty for the item's own value, else it follows the key after a dot.
+
+    The names are those of a record's field; elsewhere the suffix alone tells the fields of an item apart.
+    """
+
+    fmt: str
+    unit: str
+    signed: bool
+    suffix: str = ""
+    name_en: str = ""
+    name_zh: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Format:
     """A parsed pattern: `size` in bytes, None for any; `decimals` for numbers; `parts` for dates, high to low."""
 

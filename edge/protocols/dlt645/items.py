@@ -2,17 +2,20 @@
 
 A block is cut by its length: tariffs differ from meter to meter, a single-phase meter may send fewer phases. Its items
 carry the identifiers they would have alone. An identifier that the catalogue does not know gives one item with the
-bytes as hex text. Event and load records come as hex text too; their length is checked where it is fixed.
+bytes as hex text; so do load records (`load_records.py` reads them) and the freeze blocks that the standard leaves
+open. An event record gives one item for each of its fields.
 
 An item's key is its quantity, else `di:` with the identifier; a further field of the same identifier adds a dot and a
-word: `demand_active_import_max_total.time`, `di:04000101.weekday`, `daily_freeze_energy_active_import.t1`.
+word: `demand_active_import_max_total.time`, `di:04000101.weekday`, `daily_freeze_energy_active_import.t1`,
+`di:03010101.voltage_l1`.
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import accumulate
 
-from edge.protocols.dlt645.catalogue import Catalogue, Entry, Field, catalogue
-from edge.protocols.dlt645.formats import FieldError, decode_value, encode_value, parse_format
+from edge.protocols.dlt645.catalogue import Catalogue, Entry, catalogue
+from edge.protocols.dlt645.formats import Field, FieldError, decode_value, encode_value, parse_format
 from edge.reading.outcome import Item, Value
 
 _SUFFIX_NAMES = {
@@ -91,7 +94,9 @@ def data_sizes(version: str, di: str) -> tuple[int, int] | None:
         sizes = [_entry_size(_member(book, member)) for member in entry.members]
         return sizes[0] or 0, sum(size or 0 for size in sizes)
     size = _entry_size(entry)
-    return None if size is None else (size * entry.repeat[0], size * entry.repeat[1])
+    if size is None:
+        return None
+    return _fields_size(entry.fields[: entry.required]) * entry.repeat[0], size * entry.repeat[1]
 
 
 def _with_value(item: Item, value: Value | None) -> Item:
@@ -109,6 +114,8 @@ def _slots(book: Catalogue, di: str, size: int, lang: str) -> Iterator[Placed]:
     elif (unit_size := _entry_size(entry)) is None:
         if size:  # a load record read that found nothing brings the identifier alone
             yield Placed(entry.fields[0], 0, size, Item(key, di, None, "", entry.name(lang)))
+    elif entry.required < len(entry.fields):
+        yield from _entry_slots(_shortened(entry, size), key, 0, 0, lang)
     else:
         times = size // unit_size
         if size % unit_size or not entry.repeat[0] <= times <= entry.repeat[1]:
@@ -145,6 +152,15 @@ def _entry_slots(entry: Entry, key: str, index: int, start: int, lang: str) -> I
         yield Placed(field, begin, stop, item)
 
 
+def _shortened(entry: Entry, size: int) -> Entry:
+    """Return the entry without the fields at its end that data of this size do not have."""
+    ends = accumulate(parse_format(field.fmt).size or 0 for field in entry.fields)
+    for count, end in enumerate(ends, 1):
+        if end == size and count >= entry.required:
+            return replace(entry, fields=entry.fields[:count])
+    raise _length_error(entry.di, size)
+
+
 def _part(entry: Entry, index: int, field: Field, lang: str) -> tuple[list[str], list[str]]:
     """Return what follows the key and the name of one field."""
     part, words = [], []
@@ -154,9 +170,11 @@ def _part(entry: Entry, index: int, field: Field, lang: str) -> tuple[list[str],
     elif entry.repeat[1] > 1:
         part.append(str(index + 1))
         words.append(str(index + 1))
-    if field.suffix and (field is not entry.fields[0] or field.suffix not in {"count", "begin"}):
+    if field.suffix and (field is not entry.fields[0] or field.suffix != "count"):
         part.append(field.suffix)
-    if field.suffix:
+    if field.name_en:
+        words.append(field.name_zh if lang == "zh" else field.name_en)
+    elif field.suffix:
         words += [_SUFFIX_NAMES.get(word, (word, word))[lang == "zh"] for word in field.suffix.split("_")]
     return part, words
 
@@ -164,7 +182,11 @@ def _part(entry: Entry, index: int, field: Field, lang: str) -> tuple[list[str],
 def _entry_size(entry: Entry) -> int | None:
     """Return the bytes of all fields once, None if they may be any number."""
     sizes = [parse_format(field.fmt).size for field in entry.fields]
-    return None if None in sizes else sum(size or 0 for size in sizes)
+    return None if None in sizes else _fields_size(entry.fields)
+
+
+def _fields_size(fields: Sequence[Field]) -> int:
+    return sum(parse_format(field.fmt).size or 0 for field in fields)
 
 
 def _member(book: Catalogue, di: str) -> Entry:
@@ -193,4 +215,6 @@ def _size_for(book: Catalogue, di: str, values: Sequence[Value | None]) -> int:
     unit_size = _entry_size(entry) if entry else None
     if entry is None or unit_size is None:
         return sum(len(bytes.fromhex(str(value))) for value in values)
+    if entry.required < len(entry.fields):
+        return _fields_size(entry.fields[: len(values)])
     return unit_size * (len(values) // len(entry.fields))
