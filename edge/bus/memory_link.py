@@ -25,8 +25,11 @@ class Arrival:
 class Wire(Protocol):
     """The far side: meters on a wire, as the memory link and the servers of the simulator see it."""
 
-    def transmit(self, data: bytes, at: float) -> Iterable[Arrival]:
-        """Take bytes whose first begins at the monotonic instant `at`; return what the master will hear, by time."""
+    def transmit(self, data: bytes, at: float, line: LineSettings | None = None) -> Iterable[Arrival]:
+        """Take bytes whose first begins at the monotonic instant `at`; return what the master will hear, by time.
+
+        `line`: how the master's port is set, None where nobody can tell: then it is as the wire's.
+        """
 
 
 class MemoryLink:
@@ -69,7 +72,7 @@ class MemoryLink:
         if duration_s > timeout_s:
             self._clock.sleep(timeout_s)
             raise LinkError("E-BUS-106", port=self._port)
-        self.hear(self._wire.transmit(data, self._clock.monotonic()))
+        self.hear(self._wire.transmit(data, self._clock.monotonic(), self._line))
         self._clock.sleep(duration_s)
 
     def hear(self, arrivals: Iterable[Arrival]) -> None:

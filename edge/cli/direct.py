@@ -51,9 +51,9 @@ class DirectBus:
     clock: Clock
     link: Link
 
-    def exchange(self, exchange: Exchange) -> Outcome:
-        """Run one exchange."""
-        line = LineSettings(baud=self.bus.baud, parity=self.bus.parity)
+    def exchange(self, exchange: Exchange, line: LineSettings | None = None) -> Outcome:
+        """Run one exchange; `line`: with the port set like this, None: as the bus is set."""
+        line = line or LineSettings(baud=self.bus.baud, parity=self.bus.parity)
         return run_exchange(self.link, exchange, self.clock, line, gap_s=self.bus.gap_ms / 1000)
 
 

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from edge.bus.link import LineSettings
 from edge.clock import Clock
 from edge.errors import EdgeError, LinkError
 from edge.poll.meter_poll import ItemReading, MeterPoll
@@ -40,8 +41,8 @@ class Way(Protocol):
 class Asker(Protocol):
     """Who has the bus."""
 
-    def exchange(self, exchange: Exchange) -> Outcome:
-        """Run one exchange."""
+    def exchange(self, exchange: Exchange, line: LineSettings | None = None) -> Outcome:
+        """Run one exchange; `line`: with the port set like this, None: as the bus is set."""
 
 
 @dataclass(slots=True)

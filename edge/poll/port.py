@@ -56,13 +56,15 @@ class BusPort:
                 self._lose(exc)
         return self._link is not None
 
-    def exchange(self, exchange: Exchange) -> Outcome:
-        """Run one exchange. Raises LinkError if the port is closed and cannot be opened.
+    def exchange(self, exchange: Exchange, line: LineSettings | None = None) -> Outcome:
+        """Run one exchange; `line`: with the port set like this, None: as the bus is set.
+
+        Raises LinkError if the port is closed and cannot be opened.
 
         Time: the exchange's timing, once for each of its follow-up frames.
         """
         outcome = run_exchange(
-            self._require(), exchange, self.clock, self.line, gap_s=self.bus.gap_ms / 1000, tap=self._note
+            self._require(), exchange, self.clock, line or self.line, gap_s=self.bus.gap_ms / 1000, tap=self._note
         )
         self.health.count(f"exchanges.{self.bus.name}.{outcome.verdict.value}")
         if outcome.verdict is Verdict.PORT_GONE:

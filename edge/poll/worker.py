@@ -13,6 +13,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Protocol
 
+from edge.bus.link import LineSettings
 from edge.clock import Clock
 from edge.config.settings import Bus
 from edge.errors import EdgeError, StoreError
@@ -142,9 +143,9 @@ class BusWorker:
         """Begin the slots anew at the next step, forgetting those of a time that has not come; from any thread."""
         self._is_anew = True
 
-    def exchange(self, exchange: Exchange) -> Outcome:
+    def exchange(self, exchange: Exchange, line: LineSettings | None = None) -> Outcome:
         """Run one exchange on this bus. Raises LinkError if the port is closed and cannot be opened."""
-        return self.port.exchange(exchange)
+        return self.port.exchange(exchange, line)
 
     @property
     def timing(self) -> Timing:

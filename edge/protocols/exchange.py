@@ -22,18 +22,23 @@ class Progress(Enum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Timing:
-    """How long to wait. All in seconds; counted from the computed end of the request."""
+    """How to talk to a meter. Times in seconds, counted from the computed end of the request."""
 
     reply_s: float = 0.6  # to the first byte of the answer
     gap_s: float = 0.5  # between two bytes of an answer (DL/T 645-2007: at most 500 ms)
+    wake: int = 4  # bytes that wake the meter before a request (DL/T 645: FEH); other protocols have none
 
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """One read request of a plan: the protocol's identifier, and the keys whose values it brings."""
+    """One read request of a plan: the protocol's identifier, and the keys whose values it brings.
+
+    `argument`: bytes that follow the identifier (DL/T 645-2007 load records: block count, begin).
+    """
 
     identifier: str
     keys: tuple[str, ...]
+    argument: bytes = b""
 
 
 class Exchange(Protocol):

@@ -53,7 +53,7 @@ class SimWire:
         """How long one byte lasts on this wire."""
         return self.line.byte_time_s / (_FASTER if self.is_fast else 1)
 
-    def transmit(self, data: bytes, at: float) -> list[Arrival]:
+    def transmit(self, data: bytes, at: float, line: LineSettings | None = None) -> list[Arrival]:
         """Take bytes of the master whose first begins at `at`; return what the master will hear, by time.
 
         Bytes handed over while earlier ones are still on the wire follow behind them.

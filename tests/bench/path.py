@@ -104,10 +104,10 @@ class _Timed:
     def __init__(self, wire):
         self._wire, self.spent = wire, 0.0
 
-    def transmit(self, data, at):
+    def transmit(self, data, at, line=None):
         started = time.perf_counter()
         try:
-            return self._wire.transmit(data, at)
+            return self._wire.transmit(data, at, line)
         finally:
             self.spent += time.perf_counter() - started
 

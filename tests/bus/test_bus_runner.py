@@ -56,7 +56,7 @@ class _Script:
         self._answers = list(answers)
         self.asked_at: list[float] = []
 
-    def transmit(self, data: bytes, at: float) -> list[Arrival]:
+    def transmit(self, data: bytes, at: float, line=None) -> list[Arrival]:
         self.asked_at.append(at)
         ended = at + len(data) * BYTE_S
         return [Arrival(ended + after, said) for after, said in (self._answers.pop(0) if self._answers else ())]
@@ -174,9 +174,9 @@ class _Gone(_Script):
         super().__init__(*answers)
         self.link: MemoryLink | None = None
 
-    def transmit(self, data, at):
+    def transmit(self, data, at, line=None):
         self.link.vanish()
-        return super().transmit(data, at)
+        return super().transmit(data, at, line)
 
 
 def test_vanished_port_is_an_outcome():

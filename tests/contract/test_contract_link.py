@@ -36,7 +36,7 @@ class _Listener:
     def __init__(self) -> None:
         self.heard = b""
 
-    def transmit(self, data: bytes, at: float) -> list[Arrival]:
+    def transmit(self, data: bytes, at: float, line=None) -> list[Arrival]:
         self.heard += data
         return []
 

@@ -31,7 +31,7 @@ def journal(tmp_path):
 class Noisy:
     """A wire on which something always talks."""
 
-    def transmit(self, data, at):
+    def transmit(self, data, at, line=None):
         return [Arrival(at + 0.1, b"\x68\x00\x55" * 10)]
 
 

@@ -9,7 +9,6 @@ from functools import cache, lru_cache
 from edge.protocols.dlt645.catalogue import Catalogue, catalogue
 from edge.protocols.dlt645.clock import ClockExchange
 from edge.protocols.dlt645.control import Version
-from edge.protocols.dlt645.frame import PREAMBLE
 from edge.protocols.dlt645.question import ANY, Question
 from edge.protocols.dlt645.read import ReadExchange
 from edge.protocols.exchange import Exchange, Request, Timing
@@ -20,11 +19,10 @@ _FIND_BY = {"2007": "04000401", "1997": "9010"}
 
 
 class Dlt645Driver:
-    """Implements `Driver` for one version of the standard. `preamble`: FEH bytes before each request."""
+    """Implements `Driver` for one version of the standard."""
 
-    def __init__(self, version: Version, preamble: int = PREAMBLE) -> None:
+    def __init__(self, version: Version) -> None:
         self._version = version
-        self._preamble = preamble
 
     @property
     def name(self) -> str:
@@ -41,8 +39,14 @@ class Dlt645Driver:
         """Return an exchange that reads the request's identifier; two joined by + are a clock's date and time."""
 
         def make(identifier: str) -> ReadExchange:
-            question = Question(version=self._version, address=address, identifier=identifier, keys=request.keys)
-            return ReadExchange(question, timing, late_from=late_from, preamble=self._preamble)
+            question = Question(
+                version=self._version,
+                address=address,
+                identifier=identifier,
+                keys=request.keys,
+                argument=request.argument,
+            )
+            return ReadExchange(question, timing, late_from=late_from)
 
         date, plus, time = request.identifier.partition("+")
         return ClockExchange(make, (date, time)) if plus else make(date)
@@ -55,7 +59,7 @@ class Dlt645Driver:
         """
         identifier = "" if self._version == "2007" and pattern == ANY else _FIND_BY[self._version]
         question = Question(version=self._version, address=pattern, identifier=identifier, is_search=True)
-        return ReadExchange(question, timing, preamble=self._preamble)
+        return ReadExchange(question, timing)
 
 
 @lru_cache(maxsize=256)

@@ -71,12 +71,10 @@ class ReadExchange:
         timing: Timing,
         *,
         late_from: frozenset[str] = frozenset(),
-        preamble: int = PREAMBLE,
     ) -> None:
         self._question = question
         self._timing = timing
         self._late_from = late_from
-        self._preamble = preamble
         self._reader = FrameReader()
         self._raw = bytearray()
         self._seen = _Seen()
@@ -114,8 +112,8 @@ class ReadExchange:
         else:
             tail = bytes((self._sequence,)) if asked.version == "2007" else b""
             control, data = READ_FOLLOW_UP[asked.version], asked.wire_identifier + tail
-        request = encode_frame(self._meter, control, data, self._preamble)
-        self._sent = request[self._preamble :]
+        request = encode_frame(self._meter, control, data, self._timing.wake)
+        self._sent = request[self._timing.wake :]
         return request
 
     def receive(self, data: bytes) -> Progress:
