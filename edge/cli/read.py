@@ -19,11 +19,7 @@ from edge.clock import Clock
 from edge.config.settings import Bus
 from edge.control.jobs import ReadJob, parse_job
 from edge.errors import entry_of
-from edge.poll.jobs import ReadRun, Way
-from edge.poll.meter_poll import MeterPoll
-from edge.protocols.drivers import driver
-from edge.protocols.exchange import Timing
-from edge.reading.quantities import expand_item
+from edge.poll.jobs import ReadOrder, ReadRun, Way
 from edge.reading.verdict import SlotReason, Verdict
 
 _USUAL_ITEMS = ("energy_active_import_total", "voltage", "current", "power_active_total")
@@ -31,6 +27,7 @@ _USAGE, _PORT, _NOTHING, _PARTLY = 2, 4, 5, 6
 # What another speed or wire cannot mend has an exit code of its own.
 _EXITS = {SlotReason.UNKNOWN_ITEM.value: _USAGE, SlotReason.PORT_GONE.value: _PORT}
 
+PROTOCOLS = ["dlt645-2007", "dlt645-1997", "dlt645"]  # the last one: found out
 BAUDS = [300, 600, 1200, 2400, 4800, 9600, 19200, 38400, 57600, 115200]
 
 
@@ -40,7 +37,7 @@ BAUDS = [300, 600, 1200, 2400, 4800, 9600, 19200, 38400, 57600, 115200]
 @click.option("--port", help="/dev/..., socket://host:port or rfc2217://host:port; needs no settings file")
 @click.option("--baud", type=click.Choice([str(baud) for baud in BAUDS]), help="speed of the port [default: 2400]")
 @click.option("--parity", type=click.Choice(["even", "odd", "none"]), help="[default: even]")
-@click.option("--protocol", type=click.Choice(["dlt645-2007", "dlt645-1997"]), help="[default: the meter's or bus's]")
+@click.option("--protocol", type=click.Choice(PROTOCOLS), help="[default: the meter's or bus's]")
 @click.option("--bus", "bus_name", help="bus of the settings")
 @click.option("--reply-ms", type=click.IntRange(50, 60000), help="longest wait for the first byte [default: 600]")
 @click.option("--tries", type=click.IntRange(1, 5), help="how often to ask [default: 2]")
@@ -92,9 +89,7 @@ def read(  # one argument an option
 
 def _read_directly(bus: Bus, job: ReadJob) -> Iterator[dict[str, object]]:
     def make(clock: Clock, way: Way) -> ReadRun:
-        keys = tuple(dict.fromkeys(key for item in job.items for key in expand_item(item)))
-        timing = Timing(reply_s=bus.reply_ms / 1000)
-        return ReadRun(MeterPoll(job.meter, keys, driver(bus.protocol), timing, bus.tries), clock, way)
+        return ReadRun(ReadOrder.of(job.meter, job.items, bus.protocol, bus), clock, way)
 
     return run_directly(bus, make)
 

@@ -21,7 +21,7 @@ NAME_PATTERN = r"^[A-Za-z0-9_-]{1,32}$"
 IS_PATH: JsonDict = {"format": "path"}
 
 Name = Annotated[str, Field(pattern=NAME_PATTERN)]
-Protocol = Literal["dlt645-2007", "dlt645-1997"]
+Protocol = Literal["dlt645-2007", "dlt645-1997", "dlt645"]
 Parity = Literal["even", "odd", "none"]
 
 _DURATION = re.compile(r"([0-9]{1,6})(ms|s|m|h|d)")
@@ -131,7 +131,9 @@ class Bus(_Table):
     gap_ms: int = Field(20, ge=0, le=5000, description="quiet on the wire before a request")
     reply_ms: int = Field(600, ge=50, le=60000, description="longest wait for an answer's first byte")
     tries: int = Field(2, ge=1, le=5, description="how often a meter is asked inside its slot")
-    protocol: Protocol = Field("dlt645-2007", description="default for the meters on this bus")
+    protocol: Protocol = Field(
+        "dlt645-2007", description="default for the meters on this bus; dlt645: found out for each meter"
+    )
 
 
 class Monthly(_Table):

@@ -5,19 +5,30 @@ from dataclasses import dataclass, replace
 from datetime import datetime, time
 
 from edge.config.settings import Settings, Task, parse_duration
+from edge.poll.learned import NOTHING, Learned
 from edge.reading.plan import Plan, PlanTask, Schedule
 from edge.reading.quantities import expand_item
+
+EITHER_YEAR = "dlt645"
 
 
 @dataclass(frozen=True, slots=True)
 class PolledMeter:
-    """A meter as the poller knows it: where it hangs, what it speaks, and what it refused before."""
+    """A meter as the poller knows it: where it hangs, what it speaks, and what was learned about it.
+
+    `protocol` may be "dlt645": which year it speaks is found out, once.
+    """
 
     address: str
     bus: str
     protocol: str
     tags: tuple[str, ...] = ()
-    refused: frozenset[str] = frozenset()
+    learned: Learned = NOTHING
+
+    @property
+    def known_protocol(self) -> str:
+        """The protocol, with the year if that was found out."""
+        return self.learned.protocol if self.protocol == EITHER_YEAR and self.learned.protocol else self.protocol
 
 
 def schedule_of(task: Task) -> Schedule:

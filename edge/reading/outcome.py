@@ -97,6 +97,7 @@ class Refused(Outcome):
     verdict = Verdict.REFUSED
     code: str
     reasons: tuple[str, ...] = ()
+    is_lasting: bool = False  # the meter does not have it: asking again soon is of no use
 
     @property
     def detail(self) -> str:

@@ -15,6 +15,8 @@ ABNORMAL = 0x40
 MORE = 0x20
 FUNCTION = 0x1F
 
+NO_DATA = 0x02  # bit of the error byte, both versions: the meter has no such data
+
 READ = {"2007": 0x11, "1997": 0x01}
 READ_FOLLOW_UP = {"2007": 0x12, "1997": 0x02}
 READ_ADDRESS = 0x13

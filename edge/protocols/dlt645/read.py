@@ -14,7 +14,7 @@ with two headers from the asked address. Noise flips bits, but adds no bytes.
 import re
 from collections.abc import Callable
 
-from edge.protocols.dlt645.control import FUNCTION, READ_FOLLOW_UP, REPLY, refusal_reasons
+from edge.protocols.dlt645.control import FUNCTION, NO_DATA, READ_FOLLOW_UP, REPLY, refusal_reasons
 from edge.protocols.dlt645.formats import FieldError
 from edge.protocols.dlt645.frame import (
     MAX_FRAME,
@@ -59,6 +59,7 @@ class _Seen:
         self.late = False
         self.stranger = ""
         self.foreign = False
+        self.rival = False
         self.bad = False
 
 
@@ -160,6 +161,7 @@ class ReadExchange:
             return
         if not frame.is_response:
             seen.foreign = True
+            seen.rival = seen.rival or "A" in frame.address or asked.takes(frame.address)
         elif not asked.takes(frame.address):
             if frame.address in self._late_from:
                 seen.late = True
@@ -185,6 +187,8 @@ class ReadExchange:
         frame = self._answer
         if frame is None:
             return Progress.WAIT
+        if self._seen.rival:
+            return self._finish(ForeignMaster(raw=bytes(self._raw)))  # it may be the answer to the other's question
         if self._question.is_search and self._question.is_wildcard:
             return Progress.WAIT  # a second meter may still answer; the deadline decides
         return self._accept(frame)
@@ -243,7 +247,9 @@ class ReadExchange:
     def _refused(self, frame: Frame) -> Refused:
         err = frame.data[:1]
         reasons = refusal_reasons(self._question.version, err[0]) if err else ()
-        return Refused(raw=bytes(self._raw), code=frame.data.hex().upper(), reasons=reasons)
+        has_no_such_data = bool(err) and err[0] & NO_DATA != 0
+        code = frame.data.hex().upper()
+        return Refused(raw=bytes(self._raw), code=code, reasons=reasons, is_lasting=has_no_such_data)
 
     def _malformed(self, reason: str) -> Malformed:
         return Malformed(raw=bytes(self._raw), reason=reason)
