@@ -21,6 +21,7 @@ from edge.poll.meter_poll import MeterPoll
 from edge.poll.plan import plan_of_bus
 from edge.poll.port import BusPort
 from edge.poll.rounds import Rounds
+from edge.poll.vendor_items import vendor_items
 from edge.poll.worker import BusWorker, CommitRule
 from edge.protocols.drivers import driver
 from edge.reading.quantities import expand_item
@@ -64,6 +65,7 @@ class PollHalf:
         self.settings = keeper.settings
         self.clock = keeper.clock
         self.keeper = keeper
+        self._items = vendor_items(keeper.settings)
         self._workers: dict[str, BusWorker] = {}
         self._learned: queue.SimpleQueue[tuple[str, frozenset[str]]] = queue.SimpleQueue()
         self._is_plan_due = False
@@ -87,6 +89,7 @@ class PollHalf:
                 ),
                 rounds=Rounds(plan_of_bus(plan, self.keeper.meters, bus.name), dict(marks)),
                 meters=dict(self.keeper.meters),
+                items=self._items,
                 commit=CommitRule(polls=store.commit_polls, after_s=store.commit_s),
                 learn=lambda address, refused: self._learned.put((address, refused)),
             )
@@ -169,8 +172,10 @@ class PollHalf:
         bus = self._bus(job.bus or (meter.bus if meter else ""))
         protocol = job.protocol or (meter.protocol if meter else bus.protocol)
         worker = self._workers[bus.name]
-        keys = tuple(dict.fromkeys(key for item in job.items for key in expand_item(item)))
-        poll = MeterPoll(job.meter, keys, driver(protocol), worker.timing, bus.tries)
+        keys = tuple(
+            dict.fromkeys(key for item in job.items for key in expand_item(item, {one.key for one in self._items}))
+        )
+        poll = MeterPoll(job.meter, keys, driver(protocol, self._items), worker.timing, bus.tries)
         worker.jobs.append(ReadRun(poll, self.clock, reply))
         nudge(f"bus {bus.name}")
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 
 from edge.protocols.exchange import Driver, Exchange, Request, Timing
 from edge.reading.outcome import Answer, Item, Malformed, Outcome, PortGone, Refused, Value
-from edge.reading.quantities import in_own_unit, is_raw_key
+from edge.reading.quantities import in_own_unit, is_raw_key, quantities
 from edge.reading.verdict import SlotReason, Verdict
 
 _MOST_TELLING = (
@@ -168,7 +168,7 @@ class MeterPoll:
     @property
     def units(self) -> dict[str, str]:
         """The units of the keys that are no quantities."""
-        return {key: item.unit for key, item in self.read.items() if is_raw_key(key) and item.unit}
+        return {key: item.unit for key, item in self.read.items() if item.unit and key not in quantities()}
 
     @property
     def response_ms(self) -> int | None:

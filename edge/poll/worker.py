@@ -27,6 +27,7 @@ from edge.protocols.exchange import Exchange, Timing
 from edge.reading.outcome import Outcome
 from edge.reading.plan import Plan
 from edge.reading.record import PollRecord, SlotState, Stamp
+from edge.reading.vendor import VendorItem
 from edge.reading.verdict import SlotReason, Verdict
 
 log = logging.getLogger(__name__)
@@ -73,7 +74,10 @@ class CommitRule:
 
 @dataclass(slots=True, kw_only=True)
 class BusWorker:
-    """Polls the meters of one bus. `learn` is told what a meter refused (address, identifiers)."""
+    """Polls the meters of one bus. `learn` is told what a meter refused (address, identifiers).
+
+    `items`: those that the settings define.
+    """
 
     bus: Bus
     clock: Clock
@@ -84,6 +88,7 @@ class BusWorker:
     meters: dict[str, PolledMeter]
     commit: CommitRule = field(default_factory=CommitRule)
     learn: Callable[[str, frozenset[str]], None]
+    items: tuple[VendorItem, ...] = ()
     jobs: deque[BusJob] = field(default_factory=deque)
     polls_done: int = 0
     _buffer: list[PollRecord] = field(default_factory=list)
@@ -185,7 +190,7 @@ class BusWorker:
         self._poll = MeterPoll(
             address=address,
             keys=one.task.items,
-            driver=driver(meter.protocol),
+            driver=driver(meter.protocol, self.items),
             timing=self.timing,
             tries=1 if address in self._silent else self.bus.tries,
             refused=set(meter.refused),

@@ -13,16 +13,18 @@ from edge.protocols.dlt645.question import ANY, Question
 from edge.protocols.dlt645.read import ReadExchange
 from edge.protocols.exchange import Exchange, Request, Timing
 from edge.reading.quantities import is_raw_key
+from edge.reading.vendor import VendorItem
 
 # Whoever answers these tells its address in the answer's address field (2007: in the data too).
 _FIND_BY = {"2007": "04000401", "1997": "9010"}
 
 
 class Dlt645Driver:
-    """Implements `Driver` for one version of the standard."""
+    """Implements `Driver` for one version of the standard; `extra`: items that the settings define."""
 
-    def __init__(self, version: Version) -> None:
+    def __init__(self, version: Version, extra: tuple[VendorItem, ...] = ()) -> None:
         self._version = version
+        self._extra = extra
 
     @property
     def name(self) -> str:
@@ -33,7 +35,7 @@ class Dlt645Driver:
         self, keys: Sequence[str], avoid: frozenset[str] = frozenset()
     ) -> tuple[tuple[Request, ...], tuple[str, ...]]:
         """Return the requests in the order of the first key that each brings, and the keys that cannot be read."""
-        return _requests_for(self._version, tuple(keys), avoid)
+        return _requests_for(self._version, self._extra, tuple(keys), avoid)
 
     def read(self, address: str, request: Request, timing: Timing, late_from: frozenset[str] = frozenset()) -> Exchange:
         """Return an exchange that reads the request's identifier; two joined by + are a clock's date and time."""
@@ -45,6 +47,7 @@ class Dlt645Driver:
                 identifier=identifier,
                 keys=request.keys,
                 argument=request.argument,
+                extra=self._extra,
             )
             return ReadExchange(question, timing, late_from=late_from)
 
@@ -64,9 +67,9 @@ class Dlt645Driver:
 
 @lru_cache(maxsize=256)
 def _requests_for(
-    version: Version, keys: tuple[str, ...], avoid: frozenset[str]
+    version: Version, extra: tuple[VendorItem, ...], keys: tuple[str, ...], avoid: frozenset[str]
 ) -> tuple[tuple[Request, ...], tuple[str, ...]]:
-    wanted = {key: _identifier_of(version, key) for key in keys}
+    wanted = {key: _identifier_of(version, extra, key) for key in keys}
     blocks = _blocks(version)
     in_block: dict[str, int] = {}
     for key, identifier in wanted.items():
@@ -87,11 +90,11 @@ def _requests_for(
     return tuple(Request(identifier, tuple(names)) for identifier, names in plan.items()), tuple(unknown)
 
 
-def _identifier_of(version: Version, key: str) -> str | None:
+def _identifier_of(version: Version, extra: tuple[VendorItem, ...], key: str) -> str | None:
     digits = 8 if version == "2007" else 4
     if is_raw_key(key):
         return key[3:] if len(key[3:]) == digits else None
-    return catalogue(version).identifier_of(key)
+    return catalogue(version, extra).identifier_of(key)
 
 
 @cache

@@ -63,7 +63,7 @@ class ReadExchange:
     def longest_reply(self) -> int:
         """The most bytes of one answer frame, with a preamble of four."""
         asked = self._question
-        sizes = data_sizes(asked.version, asked.identifier) if asked.identifier else (0, 6)
+        sizes = data_sizes(asked.version, asked.identifier, asked.extra) if asked.identifier else (0, 6)
         most = _MOST_READ_DATA if sizes is None else sizes[1] + len(asked.wire_identifier)
         return PREAMBLE + OVERHEAD + min(most, _MOST_READ_DATA)
 
@@ -194,7 +194,7 @@ class ReadExchange:
         asked = self._question
         data = b"".join(self._parts)
         try:
-            items = decode_data(asked.version, asked.identifier, data) if asked.identifier else _address_items(data)
+            items = self._items(data)
         except FieldError as fault:
             return self._malformed(fault.text)
         address = frame.address
@@ -203,6 +203,12 @@ class ReadExchange:
             if not address:
                 return self._malformed("the meter answers without its address")
         return Answer(raw=bytes(self._raw), address=address, items=as_asked(asked, items))
+
+    def _items(self, data: bytes) -> tuple[Item, ...]:
+        asked = self._question
+        if not asked.identifier:
+            return _address_items(data)
+        return decode_data(asked.version, asked.identifier, data, extra=asked.extra)
 
     def _malformed(self, reason: str) -> Malformed:
         return Malformed(raw=bytes(self._raw), reason=reason)
