@@ -22,6 +22,7 @@ from edge.poll.learned import Learned
 from edge.poll.plan import plan_of_bus
 from edge.poll.port import BusPort
 from edge.poll.rounds import Rounds
+from edge.poll.vendor_items import vendor_items
 from edge.poll.worker import BusWorker
 from edge.protocols.drivers import driver
 from edge.store.database import open_database
@@ -69,6 +70,7 @@ class PollHalf:
         self.settings = keeper.settings
         self.clock = keeper.clock
         self.keeper = keeper
+        self._items = vendor_items(keeper.settings)
         self._workers: dict[str, BusWorker] = {}
         self._learned: queue.SimpleQueue[tuple[str, Learned]] = queue.SimpleQueue()
         self._facts: dict[str, Learned] = {}
@@ -94,6 +96,7 @@ class PollHalf:
                 ),
                 rounds=Rounds(plan_of_bus(plan, self.keeper.meters, bus.name), dict(marks)),
                 meters=dict(self.keeper.meters),
+                items=self._items,
                 commit=CommitRule(polls=store.commit_polls, after_s=store.commit_s),
                 learn=lambda address, learned: self._learned.put((address, learned)),
             )
@@ -188,7 +191,7 @@ class PollHalf:
             raise ControlError("E-CTL-112", meter=job.meter)
         bus = self._bus(job.bus or (meter.bus if meter else ""))
         protocol = job.protocol or (meter.known_protocol if meter else bus.protocol)
-        order = ReadOrder.of(job.meter, job.items, protocol, bus)
+        order = ReadOrder.of(job.meter, job.items, protocol, bus, self._items)
         self._workers[bus.name].jobs.append(ReadRun(order, self.clock, reply))
         nudge(f"bus {bus.name}")
 

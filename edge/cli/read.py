@@ -20,6 +20,8 @@ from edge.config.settings import Bus
 from edge.control.jobs import ReadJob, parse_job
 from edge.errors import entry_of
 from edge.poll.jobs import ReadOrder, ReadRun, Way
+from edge.poll.vendor_items import vendor_items
+from edge.reading.vendor import VendorItem
 from edge.reading.verdict import SlotReason, Verdict
 
 _USUAL_ITEMS = ("energy_active_import_total", "voltage", "current", "power_active_total")
@@ -56,15 +58,17 @@ def read(  # one argument an option
     config_path: Path | None,
     as_json: bool,
 ) -> int:
-    """Read ITEMs of the meter with ADDRESS (12 digits): quantity keys, groups, or di:00010000.
+    """Read ITEMs of the meter with ADDRESS (12 digits): quantity keys, groups, keys of [[item]], or di:00010000.
 
-    With a running daemon the reading goes through it, between its polls; with --port no settings are needed.
+    With a running daemon the reading goes through it, between its polls; with --port no settings are needed, but
+    --config brings the items that they define.
     """
     check_address(address)
     items = item or _USUAL_ITEMS
     wanted = {"job": "read", "meter": address, "items": list(items), "protocol": protocol or "", "bus": bus_name or ""}
-    job = parse_job(json.dumps(wanted).encode())
-    settings = None if port else load_settings_if_any(config_path)
+    settings = None if port and config_path is None else load_settings_if_any(config_path)
+    extra = vendor_items(settings) if settings else ()
+    job = parse_job(json.dumps(wanted).encode(), {one.key for one in extra})
     socket_path = daemon_socket(settings, port)
     if socket_path is not None:
         refuse_line_options({"--baud": baud, "--parity": parity, "--reply-ms": reply_ms, "--tries": tries})
@@ -78,7 +82,7 @@ def read(  # one argument an option
             "tries": tries,
         }
         bus = choose_bus(settings, bus_name, {**given, "protocol": protocol})
-        documents = _read_directly(bus, job) if isinstance(job, ReadJob) else iter(())
+        documents = _read_directly(bus, job, extra) if isinstance(job, ReadJob) else iter(())
     result: dict[str, object] = {}
     for document in documents:
         found = document.get("result")
@@ -87,9 +91,9 @@ def read(  # one argument an option
     return show_result(result, as_json=as_json)
 
 
-def _read_directly(bus: Bus, job: ReadJob) -> Iterator[dict[str, object]]:
+def _read_directly(bus: Bus, job: ReadJob, extra: tuple[VendorItem, ...]) -> Iterator[dict[str, object]]:
     def make(clock: Clock, way: Way) -> ReadRun:
-        return ReadRun(ReadOrder.of(job.meter, job.items, bus.protocol, bus), clock, way)
+        return ReadRun(ReadOrder.of(job.meter, job.items, bus.protocol, bus, extra), clock, way)
 
     return run_directly(bus, make)
 

@@ -20,6 +20,7 @@ from edge.protocols.drivers import driver
 from edge.protocols.exchange import Driver, Exchange, Timing
 from edge.reading.outcome import Answer, Outcome
 from edge.reading.quantities import expand_item, is_raw_key
+from edge.reading.vendor import VendorItem
 from edge.reading.verdict import Verdict
 
 _ANYBODY = "A" * 12
@@ -58,13 +59,17 @@ class ReadOrder:
     protocol: str
     timing: Timing
     tries: int = 2
+    extra: tuple[VendorItem, ...] = ()
 
     @classmethod
-    def of(cls, meter: str, items: Iterable[str], protocol: str, bus: Bus) -> "ReadOrder":
-        """Return the order for items of a meter on a bus, groups expanded."""
-        keys = tuple(dict.fromkeys(key for item in items for key in expand_item(item)))
+    def of(
+        cls, meter: str, items: Iterable[str], protocol: str, bus: Bus, extra: tuple[VendorItem, ...] = ()
+    ) -> "ReadOrder":
+        """Return the order for items of a meter on a bus, groups expanded. `extra`: items of the settings."""
+        own = {one.key for one in extra}
+        keys = tuple(dict.fromkeys(key for item in items for key in expand_item(item, own)))
         timing = Timing(reply_s=bus.reply_ms / 1000)
-        return cls(meter=meter, keys=keys, protocol=protocol, timing=timing, tries=bus.tries)
+        return cls(meter=meter, keys=keys, protocol=protocol, timing=timing, tries=bus.tries, extra=extra)
 
     def begin(self) -> MeterPoll | VersionSearch:
         """Return what is asked first."""
@@ -74,7 +79,7 @@ class ReadOrder:
 
     def poll(self, protocol: str) -> MeterPoll:
         """Return the poll by a protocol."""
-        return MeterPoll(self.meter, self.keys, driver(protocol), self.timing, self.tries)
+        return MeterPoll(self.meter, self.keys, driver(protocol, self.extra), self.timing, self.tries)
 
 
 @dataclass(slots=True)

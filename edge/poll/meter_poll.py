@@ -17,7 +17,7 @@ from edge.poll.agreement import do_agree, is_near
 from edge.poll.manners import Approach, Manners
 from edge.protocols.exchange import ANY_METER, Driver, Exchange, PlanTerms, Proof, Request, Timing
 from edge.reading.outcome import Answer, BadChecksum, Item, Malformed, Outcome, PortGone, Refused, Value
-from edge.reading.quantities import in_own_unit, is_raw_key
+from edge.reading.quantities import in_own_unit, is_raw_key, quantities
 from edge.reading.verdict import SlotReason, Verdict
 
 _MOST_TELLING = (
@@ -269,7 +269,7 @@ class MeterPoll:
     @property
     def units(self) -> dict[str, str]:
         """The units of the keys that are no quantities."""
-        return {key: item.unit for key, item in self.read.items() if is_raw_key(key) and item.unit}
+        return {key: item.unit for key, item in self.read.items() if item.unit and key not in quantities()}
 
     @property
     def response_ms(self) -> int | None:

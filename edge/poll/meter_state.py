@@ -19,6 +19,7 @@ from edge.poll.plan import PolledMeter
 from edge.protocols.drivers import driver
 from edge.protocols.exchange import PlanTerms, Timing
 from edge.reading.outcome import Outcome
+from edge.reading.vendor import VendorItem
 from edge.reading.verdict import Verdict
 
 _REMEMBERED = 64  # exchanges that tell how noisy the meter's line is
@@ -36,14 +37,15 @@ class MeterState:
     protocol: str
     bus: Bus
     manners: Manners
+    items: tuple[VendorItem, ...] = ()
     _damage: deque[bool] = field(default_factory=lambda: deque(maxlen=_REMEMBERED))
     _refusals: Counter[str] = field(default_factory=Counter)
 
     @classmethod
-    def of(cls, meter: PolledMeter, bus: Bus) -> "MeterState":
-        """Return the state at the start: what the register knows."""
+    def of(cls, meter: PolledMeter, bus: Bus, items: tuple[VendorItem, ...] = ()) -> "MeterState":
+        """Return the state at the start: what the register knows. `items`: those that the settings define."""
         long_way = LongWay(quiet_ms=bus.gap_ms, reply_s=bus.reply_ms / 1000)
-        return cls(meter.address, meter.known_protocol, bus, Manners(meter.learned, long_way))
+        return cls(meter.address, meter.known_protocol, bus, Manners(meter.learned, long_way), items)
 
     @property
     def learned(self) -> Learned:
@@ -65,7 +67,7 @@ class MeterState:
         return MeterPoll(
             address=self.address,
             keys=tuple(keys),
-            driver=driver(self.protocol),
+            driver=driver(self.protocol, self.items),
             timing=Timing(reply_s=self.bus.reply_ms / 1000),
             tries=1 if is_silent else self.bus.tries + self.is_noisy,
             terms=self._terms(today),

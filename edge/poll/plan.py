@@ -42,11 +42,12 @@ def schedule_of(task: Task) -> Schedule:
 
 def plan_in_force(settings: Settings, meters: Sequence[PolledMeter], valid_from: datetime) -> Plan:
     """Return the plan that the settings and the meters make: groups expanded, tags and "*" resolved."""
+    own = frozenset(item.key for item in settings.item)
     tasks = tuple(
         PlanTask(
             name=task.name,
             schedule=schedule_of(task),
-            items=_expand(task.items),
+            items=_expand(task.items, own),
             meters=tuple(sorted(meter.address for meter in meters if _is_meant(task, meter))),
             priority=task.priority,
         )
@@ -55,8 +56,8 @@ def plan_in_force(settings: Settings, meters: Sequence[PolledMeter], valid_from:
     return Plan(valid_from=valid_from, timezone=settings.gateway.timezone, tasks=tasks)
 
 
-def _expand(items: Sequence[str]) -> tuple[str, ...]:
-    return tuple(dict.fromkeys(key for item in items for key in expand_item(item)))
+def _expand(items: Sequence[str], own: frozenset[str]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(key for item in items for key in expand_item(item, own)))
 
 
 def _is_meant(task: Task, meter: PolledMeter) -> bool:

@@ -34,6 +34,7 @@ from edge.protocols.exchange import Exchange, Timing
 from edge.reading.outcome import Outcome
 from edge.reading.plan import Plan
 from edge.reading.record import PollRecord, SlotState, Stamp
+from edge.reading.vendor import VendorItem
 from edge.reading.verdict import SlotReason, Verdict
 
 log = logging.getLogger(__name__)
@@ -55,7 +56,10 @@ class BusJob(Protocol):
 
 @dataclass(slots=True, kw_only=True)
 class BusWorker:
-    """Polls the meters of one bus. `learn` is told what was learned about a meter (address, facts)."""
+    """Polls the meters of one bus. `learn` is told what was learned about a meter (address, facts).
+
+    `items`: those that the settings define.
+    """
 
     bus: Bus
     clock: Clock
@@ -66,6 +70,7 @@ class BusWorker:
     meters: dict[str, PolledMeter]
     commit: CommitRule = field(default_factory=CommitRule)
     learn: Callable[[str, Learned], None]
+    items: tuple[VendorItem, ...] = ()
     jobs: deque[BusJob] = field(default_factory=deque)
     polls_done: int = 0
     _buffer: RecordBuffer = field(init=False)
@@ -203,7 +208,7 @@ class BusWorker:
         state = self._states.get(address)
         if state is None:
             meter = self.meters[address]
-            state = self._states[address] = MeterState.of(meter, self.bus)
+            state = self._states[address] = MeterState.of(meter, self.bus, self.items)
         return state
 
     def _today(self) -> date:

@@ -111,6 +111,9 @@ RELAY_ORDERS: dict[int, tuple[str, str]] = {
 # Speed characteristic byte: exactly one of these bits (DL/T 645-2007).
 SPEEDS: dict[int, int] = {0x02: 600, 0x04: 1200, 0x08: 2400, 0x10: 4800, 0x20: 9600, 0x40: 19200}
 
+# Password levels of the extensions: the data of such a write are enciphered by a security module.
+SECURE_LEVELS = frozenset({0x98, 0x99})
+
 
 def function_of(version: str, control: int) -> Function | None:
     """Return the function that a control byte names in this version, None if it has none."""

@@ -13,16 +13,18 @@ from edge.protocols.dlt645.totals import judge_totals
 from edge.protocols.dlt645.wire_plan import UNLISTED, plan_requests, tariff_count
 from edge.protocols.exchange import ANY_METER, Exchange, PlanTerms, Proof, Request, Timing
 from edge.reading.outcome import Item
+from edge.reading.vendor import VendorItem
 
 # Whoever answers these tells its address in the answer's address field (2007: in the data too).
 _FIND_BY = {"2007": "04000401", "1997": "9010"}
 
 
 class Dlt645Driver:
-    """Implements `Driver` for one version of the standard."""
+    """Implements `Driver` for one version of the standard; `extra`: items that the settings define."""
 
-    def __init__(self, version: Version) -> None:
+    def __init__(self, version: Version, extra: tuple[VendorItem, ...] = ()) -> None:
         self._version = version
+        self._extra = extra
 
     @property
     def name(self) -> str:
@@ -33,7 +35,7 @@ class Dlt645Driver:
         self, keys: Sequence[str], terms: PlanTerms = ANY_METER
     ) -> tuple[tuple[Request, ...], tuple[str, ...]]:
         """Return the requests in the order of the first key that each brings, and the keys that cannot be read."""
-        return plan_requests(self._version, tuple(keys), terms)
+        return plan_requests(self._version, tuple(keys), terms, self._extra)
 
     def is_unlisted(self, identifier: str) -> bool:
         """Return True for a block that stands in no table."""
@@ -57,6 +59,7 @@ class Dlt645Driver:
                 identifier=identifier,
                 keys=request.keys,
                 argument=request.argument,
+                extra=self._extra,
             )
             return ReadExchange(question, timing, late_from=late_from)
 

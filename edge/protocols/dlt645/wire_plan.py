@@ -18,6 +18,7 @@ from edge.protocols.dlt645.frame import OVERHEAD, PREAMBLE
 from edge.protocols.dlt645.items import data_sizes
 from edge.protocols.exchange import PlanTerms, Request
 from edge.reading.quantities import is_raw_key
+from edge.reading.vendor import VendorItem
 
 # Totals of active, reactive and apparent power and of the power factor: in no table of the standard, yet many meters
 # answer it ("FF" over the quantity). Source: seen with other masters' plans; unverified, so each meter has to prove it.
@@ -46,11 +47,17 @@ class _Costs:
 
 @lru_cache(maxsize=512)
 def plan_requests(
-    version: Version, keys: tuple[str, ...], terms: PlanTerms
+    version: Version, keys: tuple[str, ...], terms: PlanTerms, extra: tuple[VendorItem, ...] = ()
 ) -> tuple[tuple[Request, ...], tuple[str, ...]]:
-    """Return the requests in the order of the first key that each brings, and the keys that cannot be read."""
-    identifiers = {key: identifier_of(version, key) for key in keys}
-    wanted = frozenset(di for key, di in identifiers.items() if di and not is_raw_key(key) and "+" not in di)
+    """Return the requests in the order of the first key that each brings, and the keys that cannot be read.
+
+    `extra`: items that the settings define.
+    """
+    identifiers = {key: identifier_of(version, key, extra) for key in keys}
+    own = {one.identifier for one in extra}  # their content is no longer what the blocks of the standard bring
+    wanted = frozenset(
+        di for key, di in identifiers.items() if di and di not in own and not is_raw_key(key) and "+" not in di
+    )
     block_of = _choose(version, wanted, terms)
     plan: dict[str, list[str]] = {}
     unknown = []
@@ -65,12 +72,12 @@ def plan_requests(
     return tuple(Request(identifier, tuple(names)) for identifier, names in plan.items()), tuple(unknown)
 
 
-def identifier_of(version: Version, key: str) -> str | None:
+def identifier_of(version: Version, key: str, extra: tuple[VendorItem, ...] = ()) -> str | None:
     """Return the identifier that brings a key alone, None if this version has none."""
     digits = 8 if version == "2007" else 4
     if is_raw_key(key):
         return key[3:] if len(key[3:]) == digits else None
-    return catalogue(version).identifier_of(key)
+    return catalogue(version, extra).identifier_of(key)
 
 
 def tariff_count(version: Version, block: str, values: int) -> int | None:
