@@ -89,6 +89,7 @@ class PollHalf:
                 meters=dict(self.keeper.meters),
                 commit=CommitRule(polls=store.commit_polls, after_s=store.commit_s),
                 learn=lambda address, refused: self._learned.put((address, refused)),
+                slots=journal,
             )
             worker.start()
             self._workers[bus.name] = worker

@@ -1,7 +1,7 @@
 """The worker of one bus: plain blocking steps, one exchange or one commit each, driven by `app.py` or a test.
 
 Order of a step: a job of the control socket (one exchange of it, turn about with the polls); slots that nobody asked
-for in time; what is due; a commit.
+for in time; what is due; missed slots, from the meters' memories (`refill.py`); a commit.
 While the port is lost, slots that run out end as `port_gone`.
 Records reach the store in groups: every `commit_polls` polls, or `commit_s` after the first, or when a round ends.
 """
@@ -21,6 +21,7 @@ from edge.health.model import Answer, Health
 from edge.poll.meter_poll import MeterPoll
 from edge.poll.plan import PolledMeter
 from edge.poll.port import BusPort
+from edge.poll.refill import OpenSlots, Refill
 from edge.poll.rounds import Round, Rounds, Unasked
 from edge.protocols.drivers import driver
 from edge.protocols.exchange import Exchange, Timing
@@ -36,6 +37,7 @@ _UNASKED_PER_STEP = 2048
 _MOST_BUFFERED = 8192
 _FRAME_KEPT = 600
 _JUMP_S = 120.0
+_SPARE_S = 60.0  # where no task is ever due
 
 
 class Kept(Protocol):
@@ -73,7 +75,10 @@ class CommitRule:
 
 @dataclass(slots=True, kw_only=True)
 class BusWorker:
-    """Polls the meters of one bus. `learn` is told what a meter refused (address, identifiers)."""
+    """Polls the meters of one bus. `learn` is told what a meter refused (address, identifiers).
+
+    `slots`: where missed slots are kept; without it none is filled.
+    """
 
     bus: Bus
     clock: Clock
@@ -84,6 +89,7 @@ class BusWorker:
     meters: dict[str, PolledMeter]
     commit: CommitRule = field(default_factory=CommitRule)
     learn: Callable[[str, frozenset[str]], None]
+    slots: OpenSlots | None = None
     jobs: deque[BusJob] = field(default_factory=deque)
     polls_done: int = 0
     _buffer: list[PollRecord] = field(default_factory=list)
@@ -93,6 +99,7 @@ class BusWorker:
     _polled: tuple[Round, str] | None = None
     _silent: set[str] = field(default_factory=set)
     _late: frozenset[str] = frozenset()
+    _refill: Refill | None = None
     _had_job: bool = False
     _is_anew: bool = False
     _ahead_s: float | None = None
@@ -101,6 +108,15 @@ class BusWorker:
     def start(self) -> None:
         """Make the first rounds; call once, when the store's marks are in `rounds`."""
         self.rounds.begin(self.clock.utc_now())
+        if self.slots is not None:
+            self._refill = Refill(
+                bus=self.bus,
+                clock=self.clock,
+                slots=self.slots,
+                plan=self.rounds.plan,
+                meters=self.meters,
+                learn=self._learn,
+            )
 
     def step(self) -> float:
         """Do the next piece of work; return the monotonic time of the next one.
@@ -121,7 +137,7 @@ class BusWorker:
                 self._begin_poll()
         if self._poll is not None:
             self._step_poll(self._poll)
-        elif not self.rounds.has_unasked:
+        elif not self.rounds.has_unasked and not self._step_refill():
             self._commit_if_due(is_idle=True)
             return self._next_wake()
         self._commit_if_due(is_idle=False)
@@ -284,6 +300,25 @@ class BusWorker:
             if self.health.fails(f"bus {self.bus.name}", error):
                 log.warning("%s", error)
 
+    # Missed slots.
+
+    def _step_refill(self) -> bool:
+        """Ask for a missed slot if there is time for it before the next live one; False if nothing was done."""
+        if self._refill is None or self.rounds.has_waiting or not self.port.is_ready():
+            return False
+        due = self.rounds.next_due()
+        spare_s = _SPARE_S if due is None else (due - self.clock.utc_now()).total_seconds()
+        try:
+            records = self._refill.step(self, spare_s, self._silent)
+        except StoreError as exc:
+            if self.health.fails("store", exc):
+                log.error("%s", exc)  # noqa: TRY400 - tried again at the next turn
+            return False
+        for record in records or ():
+            self._keep(record)
+        self._late = self._refill.unanswered
+        return records is not None
+
     # Committing.
 
     def _keep(self, record: PollRecord) -> None:
@@ -344,6 +379,8 @@ class BusWorker:
                 log.error("%s", exc)  # noqa: TRY400 - tried again at the next step
             return
         self._is_anew = False
+        if self._refill is not None:
+            self._refill.start_anew()
         self.rounds.begin_anew(self.clock.utc_now())
 
     def _take_new_plans(self) -> None:
@@ -358,6 +395,8 @@ class BusWorker:
                 self.health.forget(f"meter {address}")
             self.meters = dict(meters)
             self.rounds.replace_plan(plan)
+            if self._refill is not None:
+                self._refill.use_plan(plan, self.meters)
 
 
 def missing_record(one: Unasked, bus: str, stamp: Stamp) -> PollRecord:

@@ -9,6 +9,8 @@ _DRIVERS: dict[str, Callable[[], Driver]] = {
     "dlt645-2007": lambda: Dlt645Driver("2007"),
     "dlt645-1997": lambda: Dlt645Driver("1997"),
 }
+# Protocols whose meters keep records that can be asked for (`dlt645/memory.py`, `dlt645/frozen.py`).
+_WITH_MEMORY = frozenset({"dlt645-2007"})
 
 
 def protocol_names() -> tuple[str, ...]:
@@ -19,3 +21,8 @@ def protocol_names() -> tuple[str, ...]:
 def driver(name: str) -> Driver:
     """Return the driver of a protocol. Raises KeyError for a name that is none."""
     return _DRIVERS[name]()
+
+
+def has_memory(name: str) -> bool:
+    """Return whether meters of a protocol keep records of the past that can be asked for."""
+    return name in _WITH_MEMORY
