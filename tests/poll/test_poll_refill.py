@@ -262,3 +262,15 @@ def test_records_of_any_interval(interval):
     filled = [one.slot_at.minute for one in records if one.state is SlotState.REFILLED]
     assert 16 == len(records)
     assert ([0, 15, 30, 45] * 4 if interval < 60 else [0] * 4) == filled
+
+
+def test_a_course_waits_for_time_and_begins_anew_if_it_waited_long():
+    """The second of two requests waits while there is no time for it; after ten minutes the first is asked again."""
+    bench = Bench(quarters(3), RecordingMeter(A))
+    assert [[], []] == [bench.refill.step(bench, PLENTY_S), bench.refill.step(bench, PLENTY_S)]
+    bench.clock.sleep(599)
+    assert bench.refill.step(bench, 0.5) is None
+    assert ["06010001"] == [identifier for identifier, _ in bench.sims[A].asked]
+    bench.clock.sleep(2)
+    assert 3 == len(bench.run())
+    assert ["06010001", "06010001", "06040001"] == [identifier for identifier, _ in bench.sims[A].asked]
