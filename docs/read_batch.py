@@ -17,7 +17,7 @@ TRUST = ["synchronised", "rtc", "floor", "none"]
 SOURCE = ["live", "freeze", "load_record", "re-read"]
 STATE = ["read", "missing_open", "refilled", "missing_final"]
 REASON = [None, "silence", "garbage", "bad_checksum", "wrong_address", "refused", "collision", "late", "malformed",
-          "foreign_master", "port_gone", "gateway_down", "overrun", "unknown_item"]
+          "foreign_master", "port_gone", "gateway_down", "overrun", "unknown_item", "not_kept", "not_frozen"]
 
 
 def open_envelope(envelope, key):

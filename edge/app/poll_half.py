@@ -99,6 +99,7 @@ class PollHalf:
                 items=self._items,
                 commit=CommitRule(polls=store.commit_polls, after_s=store.commit_s),
                 learn=lambda address, learned: self._learned.put((address, learned)),
+                slots=journal,
             )
             worker.start()
             self._workers[bus.name] = worker

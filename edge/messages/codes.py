@@ -39,6 +39,8 @@ REASONS: Mapping[int, SlotReason] = {
     11: SlotReason.GATEWAY_DOWN,
     12: SlotReason.OVERRUN,
     13: SlotReason.UNKNOWN_ITEM,
+    14: SlotReason.NOT_KEPT,
+    15: SlotReason.NOT_FROZEN,
 }
 
 

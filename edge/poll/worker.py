@@ -1,7 +1,8 @@
 """The worker of one bus: plain blocking steps, one exchange or one commit each, driven by `app.py` or a test.
 
 Order of a step: a job of the control socket (one exchange of it, turn about with the polls); slots that nobody asked
-for in time; what is due; meters that were missed and deserve a second chance; a commit.
+for in time; what is due; meters that were missed and deserve a second chance; missed slots, from the meters' memories
+(`refill.py`); a commit.
 A meter that kept silent rests (`backoff.py`): its slots end as silence at once, until a probe finds it alive.
 While the port is lost, slots that run out end as `port_gone`.
 Records reach the store in groups: every `commit_polls` polls, or `commit_s` after the first, or when a round ends.
@@ -27,6 +28,7 @@ from edge.poll.meter_poll import MeterPoll
 from edge.poll.meter_state import MeterState
 from edge.poll.plan import EITHER_YEAR, PolledMeter
 from edge.poll.port import BusPort
+from edge.poll.refill import OpenSlots, Refill
 from edge.poll.reporting import BusReport
 from edge.poll.rounds import Round, Rounds, Unasked
 from edge.poll.version import VersionSearch
@@ -45,6 +47,7 @@ _FRAME_KEPT = 600
 _JUMP_S = 120.0
 _CLEAR_S = 2.0  # nothing that can wait is begun so shortly before a slot
 _LATE_S = 10.0  # a question that old is answered no more
+_SPARE_S = 60.0  # where no task is ever due
 
 
 class BusJob(Protocol):
@@ -58,7 +61,7 @@ class BusJob(Protocol):
 class BusWorker:
     """Polls the meters of one bus. `learn` is told what was learned about a meter (address, facts).
 
-    `items`: those that the settings define.
+    `items`: those that the settings define. `slots`: where missed slots are kept; without it none is filled.
     """
 
     bus: Bus
@@ -71,6 +74,7 @@ class BusWorker:
     commit: CommitRule = field(default_factory=CommitRule)
     learn: Callable[[str, Learned], None]
     items: tuple[VendorItem, ...] = ()
+    slots: OpenSlots | None = None
     jobs: deque[BusJob] = field(default_factory=deque)
     polls_done: int = 0
     _buffer: RecordBuffer = field(init=False)
@@ -82,6 +86,7 @@ class BusWorker:
     _chances: SecondChances = field(default_factory=SecondChances)
     _report: BusReport = field(init=False)
     _silent_at: dict[str, float] = field(default_factory=dict)
+    _refill: Refill | None = None
     _had_job: bool = False
     _is_anew: bool = False
     _ahead_s: float | None = None
@@ -96,6 +101,15 @@ class BusWorker:
     def start(self) -> None:
         """Make the first rounds; call once, when the store's marks are in `rounds`."""
         self.rounds.begin(self.clock.utc_now())
+        if self.slots is not None:
+            self._refill = Refill(
+                bus=self.bus,
+                clock=self.clock,
+                slots=self.slots,
+                plan=self.rounds.plan,
+                meters=self.meters,
+                learn=self._refuses,
+            )
 
     def step(self) -> float:
         """Do the next piece of work; return the monotonic time of the next one.
@@ -118,7 +132,7 @@ class BusWorker:
             self._begin_chance()
         if self._poll is not None:
             self._step_poll(self._poll)
-        elif not self.rounds.has_unasked:
+        elif not self.rounds.has_unasked and not self._step_refill():
             self._buffer.commit_if_due(is_idle=True)
             return self._next_wake()
         self._buffer.commit_if_due(is_idle=False)
@@ -322,9 +336,11 @@ class BusWorker:
 
     def _remember(self, address: str, poll: MeterPoll) -> None:
         """Take what the poll found out, and tell the register what is worth keeping."""
-        state = self._state(address)
-        state.take(poll, self._today())
-        worth = state.worth_keeping()
+        self._state(address).take(poll, self._today())
+        self._tell_register(address)
+
+    def _tell_register(self, address: str) -> None:
+        worth = self._state(address).worth_keeping()
         meter = self.meters[address]
         if worth != meter.learned:
             self.meters[address] = replace(meter, learned=worth)
@@ -352,6 +368,30 @@ class BusWorker:
             error = EdgeError("E-BUS-211", bus=self.bus.name, count=len(late), task=late[0].task.name)
             if self.health.fails(f"bus {self.bus.name}", error):
                 log.warning("%s", error)
+
+    # Missed slots.
+
+    def _step_refill(self) -> bool:
+        """Ask for a missed slot if there is time for it before the next live one; False if nothing was done."""
+        if self._refill is None or self.rounds.has_waiting or not self.port.is_ready():
+            return False
+        due = self.rounds.next_due()
+        spare_s = _SPARE_S if due is None else (due - self.clock.utc_now()).total_seconds()
+        try:
+            records = self._refill.step(self, spare_s, self._backoff.silent)
+        except StoreError as exc:
+            if self.health.fails("store", exc):
+                log.error("%s", exc)  # noqa: TRY400 - tried again at the next turn
+            return False
+        for record in records or ():
+            self._keep(record, is_new=False)
+        self._silent_at.update(dict.fromkeys(self._refill.unanswered, self.clock.monotonic()))
+        return records is not None
+
+    def _refuses(self, address: str, identifiers: frozenset[str]) -> None:
+        """Remember what a meter's memory refuses."""
+        self._state(address).refuses(identifiers, self._today())
+        self._tell_register(address)
 
     # Committing.
 
@@ -392,6 +432,8 @@ class BusWorker:
                 log.error("%s", exc)  # noqa: TRY400 - tried again at the next step
             return
         self._is_anew = False
+        if self._refill is not None:
+            self._refill.start_anew()
         self.rounds.begin_anew(self.clock.utc_now())
 
     def _take_new_plans(self) -> None:
@@ -405,6 +447,8 @@ class BusWorker:
                 self._report.forget(address)
             self._take_meters(meters)
             self.rounds.replace_plan(plan)
+            if self._refill is not None:
+                self._refill.use_plan(plan, self.meters)
 
     def _take_meters(self, meters: Mapping[str, PolledMeter]) -> None:
         """Take other meters; what was learned in this run is newer than what the register held."""

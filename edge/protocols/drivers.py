@@ -10,6 +10,8 @@ _DRIVERS: dict[str, Callable[[tuple[VendorItem, ...]], Driver]] = {
     "dlt645-2007": lambda extra: Dlt645Driver("2007", extra),
     "dlt645-1997": lambda extra: Dlt645Driver("1997", extra),
 }
+# Protocols whose meters keep records that can be asked for (`dlt645/memory.py`, `dlt645/frozen.py`).
+_WITH_MEMORY = frozenset({"dlt645-2007"})
 
 
 def protocol_names() -> tuple[str, ...]:
@@ -20,3 +22,8 @@ def protocol_names() -> tuple[str, ...]:
 def driver(name: str, extra: tuple[VendorItem, ...] = ()) -> Driver:
     """Return the driver of a protocol; `extra`: items that the settings define. Raises KeyError for another name."""
     return _DRIVERS[name](extra)
+
+
+def has_memory(name: str) -> bool:
+    """Return whether meters of a protocol keep records of the past that can be asked for."""
+    return name in _WITH_MEMORY

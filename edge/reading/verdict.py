@@ -54,3 +54,5 @@ class SlotReason(StrEnum):
     GATEWAY_DOWN = "gateway_down"  # the daemon did not run when the slot was due
     OVERRUN = "overrun"  # the bus was still busy with earlier work when the next slot came
     UNKNOWN_ITEM = "unknown_item"  # the settings ask for an item that this meter's protocol has no way to read
+    NOT_KEPT = "not_kept"  # missed, and the meter's own memory does not hold it
+    NOT_FROZEN = "not_frozen"  # the meter did not take the freeze that its task sent to all at once

@@ -17,6 +17,7 @@ from edge.store.plans import append_plan, forget_plans_after, newest_plan
 from edge.store.settling import Act, Known, act_on
 
 _NO_REASON = ""
+_LONG_AGO_US = -(2**63)
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +77,17 @@ class Journal:
             "SELECT task, meter, slot_us, reason FROM slot ORDER BY slot_us, task, meter LIMIT ?", limit
         )
         return [OpenSlot(task, meter, from_us(slot_us), reason) for task, meter, slot_us, reason in found]
+
+    def open_slots_of(self, task: str, meter: str, after: datetime | None, limit: int) -> list[OpenSlot]:
+        """Return the open slots of one task and meter that lie after an instant, oldest first, at most `limit`."""
+        found = self._database.rows(
+            "SELECT slot_us, reason FROM slot WHERE task = ? AND meter = ? AND slot_us > ? ORDER BY slot_us LIMIT ?",
+            task,
+            meter,
+            _LONG_AGO_US if after is None else to_us(after),
+            limit,
+        )
+        return [OpenSlot(task, meter, from_us(slot_us), reason) for slot_us, reason in found]
 
     def forget_after(self, limit: datetime) -> int:
         """Forget plans and open slots later than an instant, and put later marks back to it; return how many.

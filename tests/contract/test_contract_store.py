@@ -103,6 +103,21 @@ def test_open_slots_come_oldest_first_and_bounded(store):
     assert [START, START, START + QUARTER] == [slot.slot_at for slot in journal.open_slots(3)]
 
 
+def test_open_slots_of_one_task_and_meter_after_an_instant(store):
+    """Those of other tasks and meters stay out, those up to the instant too; the oldest come first, bounded."""
+    journal, _ = store
+    for number in range(4):
+        journal.append([record(number, meter, state=OPEN) for meter in ("000000000001", "000000000002")])
+    journal.append([replace(record(0, "000000000001", state=OPEN), task="other")])
+
+    def found(after, limit):
+        return [slot.slot_at for slot in journal.open_slots_of("load", "000000000001", after, limit)]
+
+    assert [START + number * QUARTER for number in range(4)] == found(None, 9)
+    assert [START + QUARTER, START + 2 * QUARTER] == found(START, 2)
+    assert [] == found(START + 3 * QUARTER, 9)
+
+
 def test_a_record_in_no_state_of_a_poll_is_refused(store):
     """`expected` is no result: the whole call is refused and nothing of it stays."""
     journal, outbox = store

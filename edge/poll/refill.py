@@ -1,0 +1,309 @@
+"""Missed slots of one bus, filled from the meters' own memories in the bus's spare time.
+
+Rules:
+1. The oldest open slot of the bus goes first; slots in a row of one meter are asked for in one request. Nothing is
+   asked that could still be on the wire when the next live slot comes.
+2. A meter that was silent at its last poll is not asked. After anything that decides nothing, the meter rests, twice as
+   long each time up to an hour: an answer that comes late cannot meet the next question.
+3. A slot is asked for five minutes after its time at the earliest: before, the meter may not have recorded it yet.
+4. What the memory does not hold ends as missing for good, `not_kept`; a protocol without memory ends all its slots so.
+5. Only the oldest slots are in memory, a few at a time; the store holds the others.
+"""
+
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Protocol
+from zoneinfo import ZoneInfo
+
+from edge.clock import Clock
+from edge.config.settings import Bus
+from edge.poll.jobs import Asker
+from edge.poll.learned import NOTHING
+from edge.poll.plan import EITHER_YEAR, PolledMeter, line_of
+from edge.poll.recall import Course, CourseResult, Known, Missed, Recalled, load_classes, recall
+from edge.protocols.dlt645.memory import MOST_BLOCKS, Ask, load_ask, load_identifiers
+from edge.protocols.drivers import driver, has_memory
+from edge.protocols.exchange import Timing
+from edge.reading.outcome import Outcome, Silence
+from edge.reading.plan import Plan, PlanTask
+from edge.reading.record import PollRecord, SlotState, Source, Stamp
+from edge.reading.verdict import SlotReason
+
+_RIPE_AFTER = timedelta(minutes=5)
+_LOOK_EVERY_S = 30.0
+_REST_S = 60.0
+_LONGEST_REST_S = 3600.0
+_STALE_S = 600.0  # a course that could not go on for so long begins anew
+_LONGEST_S = 15.0  # of one request with its answer: jobs of people wait for it
+_MOST_SLOTS = 96
+_FIRST_BLOCKS = 8  # while the time between records is not known
+_APART = 4  # slots with more records between them than this are asked for one by one
+_LONGEST_INTERVAL = timedelta(hours=1)
+
+Pair = tuple[str, str]
+
+
+class OpenSlot(Protocol):
+    """A slot that is missing and may still be filled."""
+
+    @property
+    def slot_at(self) -> datetime:
+        """When it was due."""
+
+
+class OpenSlots(Protocol):
+    """Where open slots are kept."""
+
+    def open_slots_of(self, task: str, meter: str, after: datetime | None, limit: int) -> Sequence[OpenSlot]:
+        """Return those of a task and meter after an instant, oldest first. Raises StoreError."""
+
+
+@dataclass(slots=True)
+class _Running:
+    """A course under way: `moments` are the local times of its slots."""
+
+    task: PlanTask
+    address: str
+    slots: dict[datetime, datetime]
+    course: Course[CourseResult]
+    began_s: float
+    tries: int = 0
+
+
+@dataclass(slots=True, kw_only=True)
+class Refill:
+    """Fills the missed slots of one bus.
+
+    `learn` is told all identifiers that a meter refuses (address, identifiers), and sees that `meters` knows them.
+    `unanswered`: the meter that was silent just now: its answer may still come.
+    """
+
+    bus: Bus
+    clock: Clock
+    slots: OpenSlots
+    plan: Plan
+    meters: Mapping[str, PolledMeter]
+    learn: Callable[[str, frozenset[str]], None]
+    unanswered: frozenset[str] = frozenset()
+    _running: _Running | None = None
+    _ask: Ask | None = None
+    _oldest: dict[Pair, datetime] = field(default_factory=dict)
+    _look_at_s: float = 0.0
+    _given: dict[Pair, datetime] = field(default_factory=dict)
+    _known: dict[str, Known] = field(default_factory=dict)
+    _rests: dict[str, tuple[float, float]] = field(default_factory=dict)
+
+    def use_plan(self, plan: Plan, meters: Mapping[str, PolledMeter]) -> None:
+        """Go on with another plan and other meters."""
+        self.plan, self.meters = plan, meters
+        for gone in self._known.keys() - meters.keys():
+            del self._known[gone]
+            self._rests.pop(gone, None)
+        self.start_anew()
+
+    def start_anew(self) -> None:
+        """Forget what was read from the store: slots were forgotten there, or all that was given is stored."""
+        self._running = None
+        self._oldest.clear()
+        self._given.clear()
+        self._look_at_s = 0.0
+
+    def step(self, asker: Asker, spare_s: float, silent: Collection[str] = ()) -> list[PollRecord] | None:
+        """Do at most one exchange that ends within `spare_s`; return the records of slots that are settled.
+
+        None: there is nothing to do now, or no time for it. `silent`: meters that are not worth asking.
+        Raises StoreError; LinkError if the port cannot be opened.
+        """
+        running = self._running
+        if running is not None and self.clock.monotonic() - running.began_s > _STALE_S:
+            running = self._running = None
+        if running is None or self._ask is None:
+            pair = self._next_pair(silent)
+            return None if pair is None else self._begin(pair, spare_s)
+        if running.address in silent or self._time_of(self._ask) > spare_s:
+            return None
+        meter = self.meters[running.address]
+        exchange = driver(meter.known_protocol).read(running.address, self._ask.request, self._timing)
+        outcome = asker.exchange(exchange, line_of(self.bus, meter.learned))
+        self.unanswered = frozenset({running.address}) if isinstance(outcome, Silence) else frozenset()
+        running.tries += 1
+        return self._go_on(running, outcome)
+
+    def _go_on(self, running: _Running, outcome: Outcome | None) -> list[PollRecord]:
+        """Tell the course what came back, None at its begin; return what is settled if it has ended."""
+        try:
+            self._ask = next(running.course) if outcome is None else running.course.send(outcome)
+        except StopIteration as ended:
+            return self._end(running, ended.value)
+        self._running = running
+        return []
+
+    # Which slots.
+
+    def _next_pair(self, silent: Collection[str]) -> Pair | None:
+        """Return the task and meter with the oldest slot that may be asked for now."""
+        now_s = self.clock.monotonic()
+        if now_s >= self._look_at_s:
+            self._look_at_s = now_s + _LOOK_EVERY_S
+            self._oldest = {}
+            for task in self.plan.tasks:
+                for address in task.meters:
+                    self._look((task.name, address))
+        ripe = self.clock.utc_now() - _RIPE_AFTER
+        ready = [
+            (slot_at, pair)
+            for pair, slot_at in self._oldest.items()
+            if slot_at <= ripe and pair[1] not in silent and self._may_ask(pair[1], now_s)
+        ]
+        return min(ready)[1] if ready else None
+
+    def _may_ask(self, address: str, now_s: float) -> bool:
+        """Return whether the meter does not rest, and which year it speaks is known."""
+        is_known = self.meters[address].known_protocol != EITHER_YEAR
+        return is_known and self._rests.get(address, (0.0, 0.0))[0] <= now_s
+
+    def _look(self, pair: Pair) -> None:
+        self._oldest.pop(pair, None)
+        for slot in self.slots.open_slots_of(*pair, self._given.get(pair), 1):
+            self._oldest[pair] = slot.slot_at
+
+    def _begin(self, pair: Pair, spare_s: float) -> list[PollRecord] | None:
+        """Begin a course; return what is settled without asking, None if there is no time for its first request."""
+        task = next(one for one in self.plan.tasks if one.name == pair[0])
+        meter = self.meters[pair[1]]
+        ripe = self.clock.utc_now() - _RIPE_AFTER
+        found = self.slots.open_slots_of(*pair, self._given.get(pair), _MOST_SLOTS)
+        slots = [slot.slot_at for slot in found if slot.slot_at <= ripe]
+        zone = ZoneInfo(self.plan.timezone)
+        moments = {slot: slot.astimezone(zone).replace(tzinfo=None) for slot in slots}
+        if not slots:
+            self._look(pair)
+            return []
+        if not has_memory(meter.known_protocol):
+            return self._settle(task, meter.address, {slot: Recalled(moment=moments[slot]) for slot in slots}, 0)
+        if _is_twofold(slots[0], zone):
+            return self._settle(task, meter.address, {slots[0]: Recalled(moment=moments[slots[0]])}, 0)
+        missed = self._missed(task, meter, [moments[slot] for slot in slots if not _is_twofold(slot, zone)], spare_s)
+        return None if missed is None else self._start(task, meter.address, missed, moments)
+
+    def _missed(self, task: PlanTask, meter: PolledMeter, moments: Sequence[datetime], spare_s: float) -> Missed | None:
+        """Return as many slots in a row as one request may ask for in the time there is."""
+        known = self._known.setdefault(meter.address, Known())
+        known.refused = set(self._refused_by(meter.address))
+        interval = known.interval or min(timedelta(seconds=task.schedule.every_s or 3600), _LONGEST_INTERVAL)
+        most = self._most_blocks(load_classes(task.items), known, spare_s)
+        if most == 0:
+            return None
+        row = [moments[0]]
+        for moment in moments[1:]:
+            if moment - row[-1] > interval * _APART or (moment - row[0]) // interval >= most:
+                break
+            row.append(moment)
+        return Missed(
+            keys=task.items,
+            moments=tuple(row[:1] if task.schedule.every_s is None else row),
+            is_rare=task.schedule.every_s is None,
+            blocks=1 if task.schedule.every_s is None else (row[-1] - row[0]) // interval + 1,
+            now=self.clock.utc_now().astimezone(ZoneInfo(self.plan.timezone)).replace(tzinfo=None),
+        )
+
+    def _most_blocks(self, classes: Collection[int], known: Known, spare_s: float) -> int:
+        """Return how many records fit into the time there is; 0 if not even one does."""
+        limit_s = min(spare_s, _LONGEST_S)
+        for blocks in range(MOST_BLOCKS if known.interval else _FIRST_BLOCKS, 0, -1):
+            identifiers = load_identifiers(classes, blocks, frozenset(known.refused))
+            asks = [load_ask(one, self.clock.utc_now(), blocks) for one in identifiers]
+            if all(self._time_of(ask) <= limit_s for ask in asks):
+                return blocks
+        return 0
+
+    def _start(
+        self, task: PlanTask, address: str, missed: Missed, moments: Mapping[datetime, datetime]
+    ) -> list[PollRecord]:
+        slots = {moment: slot for slot, moment in moments.items() if moment in missed.moments}
+        course = recall(missed, self._known[address])
+        return self._go_on(_Running(task, address, slots, course, self.clock.monotonic()), None)
+
+    # What came of it.
+
+    def _end(self, running: _Running, result: CourseResult) -> list[PollRecord]:
+        self._running = self._ask = None
+        address = running.address
+        refused = frozenset(self._known[address].refused)
+        if refused - self._refused_by(address):
+            self.learn(address, refused)
+        if not result.is_sound:
+            self._rest(address)
+        elif result.settled:
+            self._rests.pop(address, None)
+        else:
+            self._rests[address] = (self.clock.monotonic() + _RIPE_AFTER.total_seconds(), 0.0)
+        settled = {running.slots[recalled.moment]: recalled for recalled in result.settled}
+        return self._settle(running.task, address, settled, running.tries)
+
+    def _refused_by(self, address: str) -> frozenset[str]:
+        return self.meters[address].learned.avoid(self.clock.utc_now().date())
+
+    def _rest(self, address: str) -> None:
+        """Leave the meter alone, twice as long as the last time."""
+        rest_s = min(_LONGEST_REST_S, 2 * self._rests.get(address, (0.0, 0.0))[1] or _REST_S)
+        self._rests[address] = (self.clock.monotonic() + rest_s, rest_s)
+
+    def _settle(
+        self, task: PlanTask, address: str, settled: Mapping[datetime, Recalled], tries: int
+    ) -> list[PollRecord]:
+        """Return the records of settled slots, oldest first, and look which slot of the meter is the next one."""
+        records = [self._record(task, address, slot, settled[slot], tries) for slot in sorted(settled)]
+        if records:
+            self._given[task.name, address] = records[-1].slot_at
+            self._look((task.name, address))
+        return records
+
+    def _record(self, task: PlanTask, address: str, slot_at: datetime, recalled: Recalled, tries: int) -> PollRecord:
+        is_kept = bool(recalled.values)
+        missing = [key for key in task.items if key not in recalled.values]
+        return PollRecord(
+            task=task.name,
+            slot_at=slot_at,
+            meter=address,
+            bus=self.bus.name,
+            stamp=self._stamp(),
+            state=SlotState.REFILLED if is_kept else SlotState.MISSING_FINAL,
+            source=recalled.sources[0] if is_kept else Source.LIVE,
+            reason=None if is_kept else SlotReason.NOT_KEPT,
+            values=recalled.values,
+            units=recalled.units,
+            faults=dict.fromkeys(missing, SlotReason.NOT_KEPT) if is_kept else {},
+            tries=tries,
+            flags=_flags(recalled),
+        )
+
+    def _stamp(self) -> Stamp:
+        clock = self.clock
+        return Stamp(at=clock.utc_now(), trust=clock.trust().value, boot_id=clock.boot_id, boot_s=clock.monotonic())
+
+    # The wire.
+
+    @property
+    def _timing(self) -> Timing:
+        return Timing(reply_s=self.bus.reply_ms / 1000)
+
+    def _time_of(self, ask: Ask) -> float:
+        """Return the longest time that a request and its answer may take."""
+        byte_s = line_of(self.bus, NOTHING).byte_time_s  # a meter that was raised to another speed is faster
+        return self.bus.gap_ms / 1000 + ask.wire_bytes * byte_s + ask.frames * self._timing.reply_s
+
+
+def _flags(recalled: Recalled) -> tuple[str, ...]:
+    """Return the meter's own time of the values, and whether a freeze gave what the load record does not hold."""
+    if recalled.at is None:
+        return ()
+    also = ("also_from=freeze",) if {Source.LOAD_RECORD, Source.FREEZE} <= set(recalled.sources) else ()
+    return (f"meter_time={recalled.at:%y%m%d%H%M}", *also)
+
+
+def _is_twofold(slot: datetime, zone: ZoneInfo) -> bool:
+    """Return whether the zone shows the local time of a slot twice: then the meter's time does not tell which."""
+    local = slot.astimezone(zone)
+    return local.replace(fold=0).utcoffset() != local.replace(fold=1).utcoffset()

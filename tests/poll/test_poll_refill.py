@@ -1,0 +1,278 @@
+"""Missed slots of one bus filled from simulated meters' memories, in spare time, on virtual time."""
+
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from edge.bus.memory_link import MemoryLink
+from edge.clock import ManualClock
+from edge.config.settings import Bus
+from edge.health.model import Health
+from edge.poll.learned import Learned
+from edge.poll.plan import PolledMeter
+from edge.poll.port import BusPort
+from edge.poll.refill import Refill
+from edge.reading.plan import Plan, PlanTask, Schedule
+from edge.reading.record import SlotState, Source
+from edge.reading.verdict import SlotReason
+from edge.sim.wire import SimWire
+from tests.poll.recording_meter import RecordingMeter
+
+NOW = datetime(2026, 3, 5, 4, 0, tzinfo=UTC)  # noon in Shanghai
+A, B = "202311000001", "202311000002"
+QUARTER = Schedule(every_s=900)
+IMPORT, T1, VOLTAGE = "energy_active_import_total", "energy_active_import_t1", "voltage_l1"
+PLENTY_S = 900.0
+
+
+@dataclass(frozen=True)
+class Slot:
+    slot_at: datetime
+
+
+class Slots:
+    """Open slots as a store keeps them: what is given stays until it is stored."""
+
+    def __init__(self, *slots):
+        self.slots, self.most = list(slots), 0
+
+    def open_slots_of(self, task, meter, after, limit):
+        found = sorted(at for t, m, at in self.slots if (t, m) == (task, meter) and (after is None or at > after))
+        self.most = max(self.most, limit)
+        return [Slot(at) for at in found[:limit]]
+
+
+class Bench:
+    """Meters on a bus, and a refill of slots (task, meter, UTC instant)."""
+
+    def __init__(self, slots, *meters, tasks=None, protocol="dlt645-2007", timezone="Asia/Shanghai"):
+        self.clock = ManualClock(now=NOW)
+        self.bus = Bus(name="A", port="memory")
+        self.sims = {meter.address: meter for meter in meters}
+        self.meters = {address: PolledMeter(address, "A", protocol) for address in self.sims}
+        self.tasks = tasks or (PlanTask("load", QUARTER, (IMPORT, VOLTAGE), tuple(self.sims)),)
+        self.slots, self.learned, self.exchanges = Slots(*slots), [], []
+        self.wire = SimWire(tuple(meters), self.clock)
+        self.port = BusPort(
+            bus=self.bus,
+            clock=self.clock,
+            health=Health(self.clock),
+            open_link=lambda: MemoryLink(self.clock, self.wire),
+        )
+        self.refill = Refill(
+            bus=self.bus,
+            clock=self.clock,
+            slots=self.slots,
+            plan=Plan(NOW - timedelta(days=30), timezone, self.tasks),
+            meters=self.meters,
+            learn=self.learn,
+        )
+
+    def learn(self, address, refused):
+        self.learned.append((address, refused))
+        known = Learned(refused=dict.fromkeys(refused, self.clock.utc_now().date()))
+        self.meters[address] = replace(self.meters[address], learned=known)
+
+    def exchange(self, exchange, line=None):
+        begun = self.clock.monotonic()
+        outcome = self.port.exchange(exchange, line)
+        self.exchanges.append((begun, self.clock.monotonic(), outcome))
+        return outcome
+
+    def run(self, spare_s=PLENTY_S, silent=(), steps=400):
+        """Step until there is nothing to do; return the records."""
+        records = []
+        for _ in range(steps):
+            done = self.refill.step(self, spare_s, silent)
+            if done is None:
+                return records
+            records += done
+        raise AssertionError("it does not end")
+
+
+def quarters(count, hours_ago=24, meter=A, task="load"):
+    """Return so many slots in a row."""
+    first = NOW - timedelta(hours=hours_ago)
+    return [(task, meter, first + number * timedelta(minutes=15)) for number in range(count)]
+
+
+def test_slots_are_filled_by_the_records_of_their_time():
+    """State, source, the meter's own time and exactly the values that it held; the reading is stamped now."""
+    bench = Bench(quarters(3), RecordingMeter(A))
+    records = bench.run()
+    assert [at for _, _, at in bench.slots.slots] == [one.slot_at for one in records]
+    for one in records:
+        assert (SlotState.REFILLED, Source.LOAD_RECORD, None) == (one.state, one.source, one.reason)
+        local = one.slot_at + timedelta(hours=8)
+        assert (f"meter_time={local:%y%m%d%H%M}",) == one.flags
+        assert bench.sims[A].truth("00010000", one.slot_at)[0] == one.values[IMPORT]
+        assert bench.sims[A].truth("02010100", one.slot_at)[0] == one.values[VOLTAGE]
+        assert (NOW, {}) == (one.stamp.at.replace(second=0, microsecond=0), dict(one.faults))
+
+
+def test_slots_in_a_row_take_one_request():
+    """Three slots of two classes: one request for each class, three records long."""
+    bench = Bench(quarters(3), RecordingMeter(A))
+    bench.run()
+    begin = bytes.fromhex("00 12 04 03 26")
+    assert [("06010001", b"\3" + begin), ("06040001", b"\3" + begin)] == bench.sims[A].asked
+
+
+def test_many_slots_take_few_requests_and_follow_up_frames():
+    """Nothing is asked for twice, and no more than 96 slots are ever in memory."""
+    bench = Bench(quarters(90), RecordingMeter(A))
+    assert [at for _, _, at in bench.slots.slots] == [one.slot_at for one in bench.run()]
+    assert 10 > len(bench.sims[A].asked)
+    assert 96 == bench.slots.most
+
+
+def test_the_oldest_slot_of_the_bus_goes_first():
+    """Two meters take turns by the age of their slots."""
+    slots = quarters(1, hours_ago=20) + quarters(1, hours_ago=30, meter=B) + quarters(1, hours_ago=10)
+    bench = Bench(slots, RecordingMeter(A), RecordingMeter(B))
+    assert [B, A, A] == [one.meter for one in bench.run()]
+
+
+def test_nothing_is_asked_that_could_reach_into_the_next_slot():
+    """However little time is left, the exchange ends within it; with too little none begins.
+
+    Two records of class 1: 27 + 21 + 66 bytes of 4.58 ms, 20 ms of quiet, at most 600 ms to the answer: 1.142 s.
+    """
+    for spare_s in (0.1, 0.6, 1.14, 1.15, 2.0, 3.0, 6.0):
+        bench = Bench(quarters(40), RecordingMeter(A, reply_delay_ms=500))
+        bench.run(spare_s=spare_s)
+        assert all(ended - begun <= spare_s for begun, ended, _ in bench.exchanges)
+        assert bool(bench.exchanges) == (spare_s >= 1.15)
+
+
+def test_a_silent_meter_is_not_asked():
+    """Its neighbour is."""
+    bench = Bench(quarters(1) + quarters(1, meter=B), RecordingMeter(A), RecordingMeter(B))
+    assert [B] == [one.meter for one in bench.run(silent={A})]
+    assert [] == bench.sims[A].asked
+
+
+def test_a_young_slot_waits():
+    """Five minutes after its time a slot may be asked for, not before."""
+    bench = Bench([("load", A, NOW)], RecordingMeter(A))
+    bench.clock.sleep(299)
+    assert [] == bench.run()
+    bench.clock.sleep(1)
+    assert [NOW] == [one.slot_at for one in bench.run()]
+
+
+def test_a_meter_that_does_not_answer_rests_longer_each_time():
+    """Asked again one minute after its deadline, then two, then four, at the next tick; then its slots come."""
+    bench = Bench(quarters(2), meter := RecordingMeter(A))
+    meter.off_wire.append((NOW, NOW + timedelta(minutes=6)))
+    asked_at, records = [], []
+    for second in range(0, 900, 10):
+        records += bench.run()
+        if len(bench.exchanges) > len(asked_at):
+            asked_at.append(second)
+        bench.clock.sleep(10 - bench.clock.monotonic() % 10)
+    assert [0, 70, 200, 450] == asked_at[:4]
+    assert 2 == len(records)
+
+
+def test_what_is_not_kept_is_over():
+    """Off its supply for an hour: those slots are missing for good, the others are filled, none is left out."""
+    off = NOW - timedelta(hours=23)
+    bench = Bench(quarters(12), meter := RecordingMeter(A))
+    meter.off_supply.append((off, off + timedelta(hours=1)))
+    records = bench.run()
+    lost = [one for one in records if one.state is SlotState.MISSING_FINAL]
+    assert 12 == len(records)
+    assert [off + number * timedelta(minutes=15) for number in range(4)] == [one.slot_at for one in lost]
+    assert {SlotReason.NOT_KEPT} == {one.reason for one in lost}
+    assert [{}] * 4 == [dict(one.values) for one in lost]
+
+
+def test_an_item_that_no_record_holds_is_a_fault_of_a_filled_slot():
+    """The tariff is not in the load records: the slot is filled, the tariff says why it is not there."""
+    task = PlanTask("load", QUARTER, (IMPORT, T1), (A,))
+    (one,) = Bench([("load", A, NOW - timedelta(hours=23, minutes=45))], RecordingMeter(A), tasks=(task,)).run()
+    assert {T1: SlotReason.NOT_KEPT} == one.faults
+    assert [IMPORT] == list(one.values)
+
+
+def test_midnight_has_the_tariffs_from_its_freeze():
+    """One record from two sources of the same minute says so."""
+    midnight = NOW - timedelta(hours=12 + 24)
+    task = PlanTask("load", QUARTER, (IMPORT, T1), (A,))
+    bench = Bench([("load", A, midnight)], RecordingMeter(A), tasks=(task,))
+    (one,) = bench.run()
+    assert ("meter_time=2603040000", "also_from=freeze") == one.flags
+    assert bench.sims[A].truth("00010100", midnight)[0] == one.values[T1]
+
+
+def test_a_daily_slot_has_the_freeze_of_its_day():
+    """Read at five past midnight, filled from midnight, with the meter's own time."""
+    task = PlanTask("day", Schedule(at=datetime.fromisoformat("2026-03-01 00:05").time()), (IMPORT, T1), (A,))
+    slot_at = NOW - timedelta(hours=11, minutes=55) - timedelta(days=2)
+    bench = Bench([("day", A, slot_at)], RecordingMeter(A), tasks=(task,))
+    (one,) = bench.run()
+    assert (SlotState.REFILLED, Source.FREEZE, ("meter_time=2603030000",)) == (one.state, one.source, one.flags)
+    assert bench.sims[A].truth("00010100", slot_at - timedelta(minutes=5))[0] == one.values[T1]
+
+
+def test_a_meter_without_records_is_asked_once():
+    """What it refused is remembered; all its slots end, and no second slot is asked for on the wire."""
+    bench = Bench(quarters(3, hours_ago=23.75) + quarters(1, hours_ago=3.75), RecordingMeter(A, refused=("06",)))
+    records = bench.run()
+    assert [SlotReason.NOT_KEPT] * 4 == [one.reason for one in records]
+    assert (A, {"06010001", "06040001", "06000001"}) == bench.learned[-1]
+    asked = len(bench.exchanges)
+    bench.slots.slots += quarters(1, hours_ago=2.75)
+    bench.refill.start_anew()
+    bench.slots.slots = bench.slots.slots[-1:]
+    assert 1 == len(bench.run())
+    assert asked == len(bench.exchanges)
+
+
+def test_a_protocol_without_memory_ends_its_slots():
+    """1997 meters keep nothing that can be asked for: nothing goes on the wire."""
+    bench = Bench(quarters(3), RecordingMeter(A, version="1997"), protocol="dlt645-1997")
+    assert [(SlotState.MISSING_FINAL, SlotReason.NOT_KEPT)] * 3 == [(one.state, one.reason) for one in bench.run()]
+    assert [] == bench.exchanges
+
+
+def test_an_hour_that_the_clocks_show_twice_is_not_guessed():
+    """When clocks go back, the meter's time does not tell which of the two it means."""
+    first = datetime(2025, 10, 26, 0, 30, tzinfo=UTC)  # 02:30 in Berlin, as one hour later
+    slots = [("load", A, first), ("load", A, first + timedelta(hours=2))]
+    bench = Bench(slots, RecordingMeter(A, utc_offset=timedelta(hours=1)), timezone="Europe/Berlin")
+    bench.sims[A].kept = timedelta(days=365)
+    assert [SlotReason.NOT_KEPT, None] == [one.reason for one in bench.run()]
+
+
+def test_other_plan_other_meters():
+    """A meter that left the plan is not asked, though its course was under way."""
+    bench = Bench(quarters(1), RecordingMeter(A), RecordingMeter(B))
+    assert [] == bench.refill.step(bench, PLENTY_S)
+    bench.refill.use_plan(replace(bench.refill.plan, tasks=(replace(bench.tasks[0], meters=(B,)),)), bench.meters)
+    assert [] == bench.run()
+    assert [] == bench.sims[A].asked
+
+
+@pytest.mark.parametrize("interval", [5, 15, 60])
+def test_records_of_any_interval(interval):
+    """Shorter than the period, the same, longer: what stands at the slot's time is taken, the others are not kept."""
+    bench = Bench(quarters(16), RecordingMeter(A, interval=interval))
+    records = bench.run()
+    filled = [one.slot_at.minute for one in records if one.state is SlotState.REFILLED]
+    assert 16 == len(records)
+    assert ([0, 15, 30, 45] * 4 if interval < 60 else [0] * 4) == filled
+
+
+def test_a_course_waits_for_time_and_begins_anew_if_it_waited_long():
+    """The second of two requests waits while there is no time for it; after ten minutes the first is asked again."""
+    bench = Bench(quarters(3), RecordingMeter(A))
+    assert [[], []] == [bench.refill.step(bench, PLENTY_S), bench.refill.step(bench, PLENTY_S)]
+    bench.clock.sleep(599)
+    assert bench.refill.step(bench, 0.5) is None
+    assert ["06010001"] == [identifier for identifier, _ in bench.sims[A].asked]
+    bench.clock.sleep(2)
+    assert 3 == len(bench.run())
+    assert ["06010001", "06010001", "06040001"] == [identifier for identifier, _ in bench.sims[A].asked]
