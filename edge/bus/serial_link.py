@@ -7,8 +7,8 @@ Seen with pyserial 3.5 on Linux, and why this file is as it is:
 3. Exclusive opening is a flock, which holds against other runs of this program, root included; on a real port
    TIOCEXCL keeps other programs out too. Not on a pty: there it would outlive us while the far end holds the pty.
 4. `flush` comes back at once; whoever needs the end of a transmission computes it.
-5. pyserial sends parity and does not check it: a damaged byte would pass as it is. The kernel checks it where it is told
-   to (INPCK), and gives 00H for a byte whose parity is wrong: then the checksum of the frame does not hold.
+5. pyserial sends parity and does not check it: a damaged byte would pass as it is. Told to (INPCK), the kernel checks
+   it, and gives 00H for a byte whose parity is wrong: then the checksum of the frame does not hold.
 Modem lines are set where the port has any. The RS-485 mode of the kernel is not touched: adapters turn by themselves.
 """
 

@@ -1,8 +1,8 @@
 """Raising (or lowering) the speed of one meter, where the installer agreed: ordered, and proven by reading. Pure.
 
 The meter confirms at the old speed; then it is read at the new one. If it does not answer there, it is looked for at
-the old one. A meter that refuses, or cannot be read at the new speed, is not asked again for a month. One that is lost at
-both speeds is looked for at both in turn by the polls that follow.
+the old one. A meter that refuses, or cannot be read at the new speed, is not asked again for a month. One that is lost
+at both speeds is looked for at both in turn by the polls that follow.
 Source: DL/T 645-2007, function 17H.
 """
 
