@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: help env demo test check bench lock needs witness clean
+.PHONY: help env demo test check bench bench-bus lock needs witness clean
 
 help: ## show this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 12
@@ -36,6 +36,9 @@ check: test
 
 bench: env ## the first figures, written to docs/bench.md
 	$(BIN)/python -m tests.bench
+
+bench-bus: env ## the wire used to its limit, on a timed bus: minutes; written to docs/bench-bus.md
+	$(BIN)/python -m tests.bench.bus
 
 lock: ## write the pinned requirement files anew
 	scripts/lock

@@ -111,7 +111,9 @@ class App:
             else:
                 half.start_job(job, reply, nudge)
 
-        server = ControlServer(self.settings.state_dir / f"{half.name}.sock", start)
+        server = ControlServer(
+            self.settings.state_dir / f"{half.name}.sock", start, {item.key for item in self.settings.item}
+        )
         stack.callback(server.close)
         return server
 

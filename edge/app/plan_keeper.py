@@ -9,7 +9,7 @@ It works in the main thread, on a connection of its own to the store. Rules:
 """
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from datetime import datetime, timedelta
 from itertools import islice
@@ -18,6 +18,7 @@ from edge.clock import Clock
 from edge.config.settings import Settings, parse_duration
 from edge.errors import EdgeError, StoreError
 from edge.health.model import Health
+from edge.poll.learned import Learned, facts_of, learned_of
 from edge.poll.plan import PolledMeter, plan_in_force
 from edge.poll.rounds import passed_slots
 from edge.poll.worker import missing_record
@@ -78,11 +79,13 @@ class PlanKeeper:
             self.register.apply(RegisterChange(add=self._known))
         self.register.apply(change)
 
-    def learn(self, address: str, refused: frozenset[str]) -> None:
-        """Write what a meter refused into the register; what cannot be written is learned again after a restart."""
+    def learn(self, facts: Mapping[str, Learned]) -> None:
+        """Write what was learned about meters into the register, in one write.
+
+        What cannot be written is learned again after a restart.
+        """
         try:
-            if self.register.get(address) is not None:
-                self.register.learn(address, refused=sorted(refused))
+            self.register.learn_all({address: facts_of(learned) for address, learned in facts.items()})
         except EdgeError as exc:
             if self.health.fails("register", exc):
                 log.error("%s", exc)  # noqa: TRY400 - a condition, not a defect of ours
@@ -174,13 +177,12 @@ class PlanKeeper:
             if bus is None:
                 log.warning("meter %s is on bus %s, which the settings do not have", meter.address, meter.bus)
                 continue
-            learned = meter.learned.get("refused", ())
             yield PolledMeter(
                 address=meter.address,
                 bus=meter.bus,
                 protocol=meter.protocol or bus.protocol,
                 tags=meter.tags,
-                refused=frozenset(map(str, learned)) if isinstance(learned, list | tuple) else frozenset(),
+                learned=learned_of(meter.learned),
             )
 
     def _say_what_is_missing(self, plan: Plan) -> None:

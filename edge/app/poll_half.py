@@ -16,20 +16,23 @@ from edge.control.jobs import Job, ReadJob, RegisterJob, ScanJob
 from edge.control.server import Reply
 from edge.errors import ControlError, StoreError
 from edge.health.model import Health
-from edge.poll.jobs import ReadRun, ScanRun
-from edge.poll.meter_poll import MeterPoll
+from edge.poll.buffer import CommitRule
+from edge.poll.jobs import ReadOrder, ReadRun, ScanRun
+from edge.poll.learned import Learned
 from edge.poll.plan import plan_of_bus
 from edge.poll.port import BusPort
 from edge.poll.rounds import Rounds
-from edge.poll.worker import BusWorker, CommitRule
+from edge.poll.vendor_items import vendor_items
+from edge.poll.worker import BusWorker
 from edge.protocols.drivers import driver
-from edge.reading.quantities import expand_item
 from edge.store.database import open_database
 from edge.store.journal import Journal
 from edge.store.register import REGISTER_FILE, MeterRegister, RegisterLock
 from edge.store.register_change import change_of
 
 log = logging.getLogger(__name__)
+
+_LEARN_EVERY_S = 60.0
 
 
 @contextmanager
@@ -52,7 +55,10 @@ def open_poll(settings: Settings, clock: Clock, health: Health) -> Iterator["Pol
                 for _ in settings.bus
             ]
         )
-        yield half
+        try:
+            yield half
+        finally:
+            half.close()
 
 
 class PollHalf:
@@ -64,8 +70,11 @@ class PollHalf:
         self.settings = keeper.settings
         self.clock = keeper.clock
         self.keeper = keeper
+        self._items = vendor_items(keeper.settings)
         self._workers: dict[str, BusWorker] = {}
-        self._learned: queue.SimpleQueue[tuple[str, frozenset[str]]] = queue.SimpleQueue()
+        self._learned: queue.SimpleQueue[tuple[str, Learned]] = queue.SimpleQueue()
+        self._facts: dict[str, Learned] = {}
+        self._facts_at = 0.0
         self._is_plan_due = False
 
     def make_workers(self, journals: Sequence[Journal]) -> None:
@@ -87,8 +96,9 @@ class PollHalf:
                 ),
                 rounds=Rounds(plan_of_bus(plan, self.keeper.meters, bus.name), dict(marks)),
                 meters=dict(self.keeper.meters),
+                items=self._items,
                 commit=CommitRule(polls=store.commit_polls, after_s=store.commit_s),
-                learn=lambda address, refused: self._learned.put((address, refused)),
+                learn=lambda address, learned: self._learned.put((address, learned)),
                 slots=journal,
             )
             worker.start()
@@ -112,13 +122,22 @@ class PollHalf:
 
     def tend(self) -> None:
         """Do what only the main thread may: the register, the plan, and the slots that are open for too long."""
-        while not self._learned.empty():
-            self.keeper.learn(*self._learned.get())
+        self._keep_learned()
         if self.keeper.is_clock_behind() and self.clock.trust().is_good:
             self._start_anew()
         if self._is_plan_due:
             self._change_plan()
         self.keeper.close_old_slots()
+
+    def _keep_learned(self, *, at_once: bool = False) -> None:
+        """Write what the workers learned, at most once in a while: each write is the whole register."""
+        while not self._learned.empty():
+            address, learned = self._learned.get()
+            self._facts[address] = learned
+        if self._facts and (at_once or self.clock.monotonic() >= self._facts_at):
+            self.keeper.learn(self._facts)
+            self._facts = {}
+            self._facts_at = self.clock.monotonic() + _LEARN_EVERY_S
 
     def status(self) -> dict[str, object]:
         """Return the buses, the meters and what waits in the store."""
@@ -130,6 +149,10 @@ class PollHalf:
             "meters": len(self.keeper.meters),
             "tasks": [task.name for task in self.settings.task],
         }
+
+    def close(self) -> None:
+        """Write what was learned and not written yet."""
+        self._keep_learned(at_once=True)
 
     def _start_anew(self) -> None:
         """Let store and workers forget slots of a time that has not come yet; a worker stores first what it has."""
@@ -168,11 +191,9 @@ class PollHalf:
         if meter is None and not job.bus and len(self.settings.bus) != 1:
             raise ControlError("E-CTL-112", meter=job.meter)
         bus = self._bus(job.bus or (meter.bus if meter else ""))
-        protocol = job.protocol or (meter.protocol if meter else bus.protocol)
-        worker = self._workers[bus.name]
-        keys = tuple(dict.fromkeys(key for item in job.items for key in expand_item(item)))
-        poll = MeterPoll(job.meter, keys, driver(protocol), worker.timing, bus.tries)
-        worker.jobs.append(ReadRun(poll, self.clock, reply))
+        protocol = job.protocol or (meter.known_protocol if meter else bus.protocol)
+        order = ReadOrder.of(job.meter, job.items, protocol, bus, self._items)
+        self._workers[bus.name].jobs.append(ReadRun(order, self.clock, reply))
         nudge(f"bus {bus.name}")
 
     def _start_scan(self, job: ScanJob, reply: Reply, nudge: Callable[[str], None]) -> None:

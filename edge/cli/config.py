@@ -11,7 +11,7 @@ from typing import Any
 import click
 
 from edge.cli.common import DEFAULT_CONFIG, config_option, json_option, language, say, show_error, tell
-from edge.config.checks import GATEWAY_CHECKS
+from edge.cli.settings_file import ALL_CHECKS
 from edge.config.complaint import dotted
 from edge.config.load import Loaded, parse_toml_model, read_toml_model
 from edge.config.page import schema_of
@@ -101,7 +101,7 @@ def init(
         endpoint=endpoint,
     )
     data = build_first_file(first).encode("utf-8", "surrogateescape")
-    parse_toml_model(data, out, Settings, checks=GATEWAY_CHECKS)
+    parse_toml_model(data, out, Settings, checks=ALL_CHECKS)
     _write_new(out, data)
     following = f"edge config check {out}; edge keys new"
     tell(say(f"written: {out}; next: {following}", f"已写入 {out}；下一步：{following}"))
@@ -117,7 +117,7 @@ def _load(chosen: Path | None, *, as_json: bool) -> Loaded[Settings]:
     """Return the settings, or end with exit code 3 after saying what is wrong with them."""
     file = chosen or (_HERE if not DEFAULT_CONFIG.exists() and _HERE.exists() else DEFAULT_CONFIG)
     try:
-        return read_toml_model(file, Settings, checks=GATEWAY_CHECKS)
+        return read_toml_model(file, Settings, checks=ALL_CHECKS)
     except ConfigError as exc:
         if as_json:
             _print_json(error_as_json(exc, language()))
@@ -202,15 +202,20 @@ def _origin(loaded: Loaded[Settings], path: tuple[str | int, ...]) -> str:
 def _as_toml(dump: dict[str, Any], loaded: Loaded[Settings] | None) -> str:
     """Return the settings as TOML; with `loaded`, each value says in a comment where it comes from."""
     lines: list[str] = []
-    for key, value in dump.items():
+    # Plain values first, an empty list of tables among them: behind a table they would belong to it.
+    for key, value in sorted(dump.items(), key=lambda pair: _is_table(pair[1])):
         if isinstance(value, dict):
             lines += ["", f"[{key}]", *_pairs(value, (key,), loaded)]
-        elif isinstance(value, list) and value and isinstance(value[0], dict):
+        elif _is_table(value):
             for index, entry in enumerate(value):
                 lines += ["", f"[[{key}]]", *_pairs(entry, (key, index), loaded)]
         else:
             lines += _pairs({key: value}, (), loaded)
     return "\n".join(lines) + "\n"
+
+
+def _is_table(value: Any) -> bool:
+    return isinstance(value, dict) or (isinstance(value, list) and bool(value) and isinstance(value[0], dict))
 
 
 def _pairs(table: dict[str, Any], path: tuple[str | int, ...], loaded: Loaded[Settings] | None) -> Iterator[str]:

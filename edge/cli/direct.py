@@ -66,7 +66,7 @@ class SteppedJob(Protocol):
 
 def load_settings_if_any(config_path: Path | None) -> Settings | None:
     """Return the settings of --config, or of the default place if there are any; None without."""
-    from edge.config.load import load_settings
+    from edge.cli.settings_file import load_settings
 
     if config_path is not None:
         return load_settings(config_path)

@@ -184,7 +184,7 @@ def export_meters(output: Path | None, config_path: Path | None, state_dir: Path
 def _find(config_path: Path | None, state_dir: Path | None) -> _Place:
     if state_dir is not None and config_path is None:
         return _Place(state_dir, None)
-    from edge.config.load import load_settings
+    from edge.cli.settings_file import load_settings
 
     settings = load_settings(config_path or DEFAULT_CONFIG)
     return _Place(state_dir or settings.state_dir, tuple(bus.name for bus in settings.bus))

@@ -19,11 +19,9 @@ from edge.clock import Clock
 from edge.config.settings import Bus
 from edge.control.jobs import ReadJob, parse_job
 from edge.errors import entry_of
-from edge.poll.jobs import ReadRun, Way
-from edge.poll.meter_poll import MeterPoll
-from edge.protocols.drivers import driver
-from edge.protocols.exchange import Timing
-from edge.reading.quantities import expand_item
+from edge.poll.jobs import ReadOrder, ReadRun, Way
+from edge.poll.vendor_items import vendor_items
+from edge.reading.vendor import VendorItem
 from edge.reading.verdict import SlotReason, Verdict
 
 _USUAL_ITEMS = ("energy_active_import_total", "voltage", "current", "power_active_total")
@@ -31,6 +29,7 @@ _USAGE, _PORT, _NOTHING, _PARTLY = 2, 4, 5, 6
 # What another speed or wire cannot mend has an exit code of its own.
 _EXITS = {SlotReason.UNKNOWN_ITEM.value: _USAGE, SlotReason.PORT_GONE.value: _PORT}
 
+PROTOCOLS = ["dlt645-2007", "dlt645-1997", "dlt645"]  # the last one: found out
 BAUDS = [300, 600, 1200, 2400, 4800, 9600, 19200, 38400, 57600, 115200]
 
 
@@ -40,7 +39,7 @@ BAUDS = [300, 600, 1200, 2400, 4800, 9600, 19200, 38400, 57600, 115200]
 @click.option("--port", help="/dev/..., socket://host:port or rfc2217://host:port; needs no settings file")
 @click.option("--baud", type=click.Choice([str(baud) for baud in BAUDS]), help="speed of the port [default: 2400]")
 @click.option("--parity", type=click.Choice(["even", "odd", "none"]), help="[default: even]")
-@click.option("--protocol", type=click.Choice(["dlt645-2007", "dlt645-1997"]), help="[default: the meter's or bus's]")
+@click.option("--protocol", type=click.Choice(PROTOCOLS), help="[default: the meter's or bus's]")
 @click.option("--bus", "bus_name", help="bus of the settings")
 @click.option("--reply-ms", type=click.IntRange(50, 60000), help="longest wait for the first byte [default: 600]")
 @click.option("--tries", type=click.IntRange(1, 5), help="how often to ask [default: 2]")
@@ -59,15 +58,17 @@ def read(  # one argument an option
     config_path: Path | None,
     as_json: bool,
 ) -> int:
-    """Read ITEMs of the meter with ADDRESS (12 digits): quantity keys, groups, or di:00010000.
+    """Read ITEMs of the meter with ADDRESS (12 digits): quantity keys, groups, keys of [[item]], or di:00010000.
 
-    With a running daemon the reading goes through it, between its polls; with --port no settings are needed.
+    With a running daemon the reading goes through it, between its polls; with --port no settings are needed, but
+    --config brings the items that they define.
     """
     check_address(address)
     items = item or _USUAL_ITEMS
     wanted = {"job": "read", "meter": address, "items": list(items), "protocol": protocol or "", "bus": bus_name or ""}
-    job = parse_job(json.dumps(wanted).encode())
-    settings = None if port else load_settings_if_any(config_path)
+    settings = None if port and config_path is None else load_settings_if_any(config_path)
+    extra = vendor_items(settings) if settings else ()
+    job = parse_job(json.dumps(wanted).encode(), {one.key for one in extra})
     socket_path = daemon_socket(settings, port)
     if socket_path is not None:
         refuse_line_options({"--baud": baud, "--parity": parity, "--reply-ms": reply_ms, "--tries": tries})
@@ -81,7 +82,7 @@ def read(  # one argument an option
             "tries": tries,
         }
         bus = choose_bus(settings, bus_name, {**given, "protocol": protocol})
-        documents = _read_directly(bus, job) if isinstance(job, ReadJob) else iter(())
+        documents = _read_directly(bus, job, extra) if isinstance(job, ReadJob) else iter(())
     result: dict[str, object] = {}
     for document in documents:
         found = document.get("result")
@@ -90,11 +91,9 @@ def read(  # one argument an option
     return show_result(result, as_json=as_json)
 
 
-def _read_directly(bus: Bus, job: ReadJob) -> Iterator[dict[str, object]]:
+def _read_directly(bus: Bus, job: ReadJob, extra: tuple[VendorItem, ...]) -> Iterator[dict[str, object]]:
     def make(clock: Clock, way: Way) -> ReadRun:
-        keys = tuple(dict.fromkeys(key for item in job.items for key in expand_item(item)))
-        timing = Timing(reply_s=bus.reply_ms / 1000)
-        return ReadRun(MeterPoll(job.meter, keys, driver(bus.protocol), timing, bus.tries), clock, way)
+        return ReadRun(ReadOrder.of(job.meter, job.items, bus.protocol, bus, extra), clock, way)
 
     return run_directly(bus, make)
 

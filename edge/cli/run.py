@@ -42,7 +42,7 @@ def run(config_path: Path | None, only: str | None, verbose: bool) -> int:
     With --only the two halves run as two processes: `poll` needs no key and no network, `forward` no serial port.
     """
     from edge.app.daemon import App, Half, make_clock
-    from edge.config.load import load_settings
+    from edge.cli.settings_file import load_settings
     from edge.notify import Notifier
 
     set_up_logging(is_verbose=verbose)

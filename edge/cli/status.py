@@ -20,7 +20,7 @@ _PARTLY = 6
 @json_option
 def status(config_path: Path | None, as_json: bool) -> int:
     """Show how the running daemon is: buses, meters, what waits in the store, receipts, and what is wrong."""
-    from edge.config.load import load_settings
+    from edge.cli.settings_file import load_settings
 
     settings = load_settings(config_path or DEFAULT_CONFIG)
     halves: dict[str, dict[str, Any] | None] = {name: _ask(socket_path(settings.state_dir, name)) for name in _HALVES}

@@ -9,8 +9,8 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
-from edge.config.complaint import Complaint, written
-from edge.reading.quantities import expand_item
+from edge.config.complaint import Complaint, closest, written
+from edge.reading.quantities import expand_item, groups, quantities
 
 Raw = Mapping[str, Any]
 Check = Callable[[Raw], Iterable[Complaint]]
@@ -100,13 +100,13 @@ def has_whole_addresses(raw: Raw) -> Iterator[Complaint]:
 
 def has_fitting_tasks(raw: Raw) -> Iterator[Complaint]:
     """Complain of more tasks, or more items of a task, than the signed plan takes; groups count by their keys."""
-    tasks = raw.get("task")
+    tasks, own = raw.get("task"), _own_keys(raw)
     count = len(tasks) if isinstance(tasks, list) else 0
     if count > MOST_TASKS:
         yield Complaint("E-CFG-059", ("task", MOST_TASKS), {"count": count, "limit": MOST_TASKS})
     for index, entry in entries(raw, "task"):
         items = entry.get("items")
-        keys = {key for item in (items if isinstance(items, list) else ()) for key in _keys_of(item)}
+        keys = {key for item in (items if isinstance(items, list) else ()) for key in _keys_of(item, own)}
         if len(keys) > MOST_ITEMS:
             yield Complaint("E-CFG-058", ("task", index, "items"), {"count": len(keys), "limit": MOST_ITEMS})
 
@@ -118,11 +118,39 @@ def has_own_topic(raw: Raw) -> Iterator[Complaint]:
         yield Complaint("E-CFG-060", ("gateway", "id"), {"value": written(CENTRE_ID)})
 
 
-def _keys_of(item: object) -> tuple[str, ...]:
+def has_known_items(raw: Raw) -> Iterator[Complaint]:
+    """Complain of an item of a task that is no quantity, no group, no identifier, and no key of an `[[item]]`."""
+    own = _own_keys(raw)
+    for index, entry in entries(raw, "task"):
+        items = entry.get("items")
+        for place, item in enumerate(items if isinstance(items, list) else ()):
+            if isinstance(item, str) and not _keys_of(item, own):
+                meant = closest(item, [*quantities(), *groups(), *own])
+                yield Complaint(
+                    "E-CFG-048",
+                    ("task", index, "items", place),
+                    {"value": written(item)},
+                    meant=written(meant) if meant else "",
+                )
+
+
+def has_new_keys(raw: Raw) -> Iterator[Complaint]:
+    """Complain of an `[[item]]` with the key of a quantity or a group: a task could not tell them apart."""
+    for index, entry in entries(raw, "item"):
+        key = entry.get("key")
+        if isinstance(key, str) and (key in quantities() or key in groups()):
+            yield Complaint("E-CFG-074", ("item", index, "key"), {"value": written(key)})
+
+
+def _own_keys(raw: Raw) -> frozenset[str]:
+    return frozenset(key for _, entry in entries(raw, "item") if isinstance(key := entry.get("key"), str))
+
+
+def _keys_of(item: object, own: frozenset[str]) -> tuple[str, ...]:
     try:
-        return expand_item(item) if isinstance(item, str) else ()
+        return expand_item(item, own) if isinstance(item, str) else ()
     except KeyError:
-        return ()  # the model says so
+        return ()  # `has_known_items` says so
 
 
 def _is_port(port: str) -> bool:
@@ -135,6 +163,10 @@ GATEWAY_CHECKS: tuple[Check, ...] = (
     is_unique("bus", "port", "E-CFG-052", posixpath.normpath),
     is_unique("bus", "name", "E-CFG-053"),
     is_unique("task", "name", "E-CFG-054"),
+    is_unique("item", "key", "E-CFG-073"),
+    is_unique("item", "di", "E-CFG-073", str.upper),
+    has_new_keys,
+    has_known_items,
     has_one_schedule,
     has_whole_addresses,
     has_fitting_tasks,

@@ -17,7 +17,6 @@ from pydantic_core import ErrorDetails
 
 from edge.config.locate import Path
 from edge.config.settings import NAME_PATTERN
-from edge.reading.quantities import groups, quantities
 
 _LONGEST_VALUE = 60
 _ENTRIES = ("too_short", "string_too_short")
@@ -99,6 +98,13 @@ def dotted(path: Path) -> str:
     return text
 
 
+def closest(given: str, choices: list[str]) -> str:
+    """Return the choice that is nearest to what was given, in whatever case it was written; or nothing."""
+    folded = {choice.casefold(): choice for choice in reversed(choices)}
+    matches = get_close_matches(given.casefold()[:_LONGEST_VALUE], folded, 1, 0.6)
+    return folded[matches[0]] if matches else ""
+
+
 def _short(text: str) -> str:
     return text if len(text) <= _LONGEST_VALUE else text[: _LONGEST_VALUE - 1] + "…"
 
@@ -142,10 +148,7 @@ def _more(code: str, context: Mapping[str, Any], found: FieldInfo | None, given:
 def _meant(code: str, found: FieldInfo | None, given: object) -> str:
     if code == "E-CFG-014":
         choices = _choices(found)
-        return _same_digits(given, choices) or _close(written(given), [written(choice) for choice in choices])
-    if code == "E-CFG-048":
-        meant = _close(str(given), [*quantities(), *groups()])
-        return written(meant) if meant else ""
+        return _same_digits(given, choices) or closest(written(given), [written(choice) for choice in choices])
     return ""
 
 
@@ -170,18 +173,11 @@ def _stranger(path: Path, values: dict[str, object], model: type[BaseModel]) -> 
     """Return the complaint on an unknown key: a slip of the pen, a key of another table, or neither."""
     key, here = str(path[-1]), _model_at(model, path[:-1])
     names = list(_fields(here)) if here else []
-    meant = _close(key, names)
+    meant = closest(key, names)
     home = next((table for table, keys in _tables(model) if key in keys), None)
     if home is not None and not meant:
         return Complaint("E-CFG-023", path, {**values, "home": home})
     return Complaint("E-CFG-020", path, {**values, "choices": ", ".join(names)}, meant=meant)
-
-
-def _close(given: str, choices: list[str]) -> str:
-    """Return the choice that is nearest to what was given, in whatever case it was written; or nothing."""
-    folded = {choice.casefold(): choice for choice in reversed(choices)}
-    matches = get_close_matches(given.casefold()[:_LONGEST_VALUE], folded, 1, 0.6)
-    return folded[matches[0]] if matches else ""
 
 
 def _same_digits(given: object, choices: tuple[object, ...]) -> str:

@@ -14,14 +14,12 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validat
 from pydantic.config import JsonDict
 from pydantic_core import PydanticCustomError
 
-from edge.reading.quantities import expand_item
-
 NAME_PATTERN = r"^[A-Za-z0-9_-]{1,32}$"
 # A text that names a file or folder: `load.py` makes it absolute, seen from the folder of the settings file.
 IS_PATH: JsonDict = {"format": "path"}
 
 Name = Annotated[str, Field(pattern=NAME_PATTERN)]
-Protocol = Literal["dlt645-2007", "dlt645-1997"]
+Protocol = Literal["dlt645-2007", "dlt645-1997", "dlt645"]
 Parity = Literal["even", "odd", "none"]
 
 _DURATION = re.compile(r"([0-9]{1,6})(ms|s|m|h|d)")
@@ -55,14 +53,6 @@ def _check_time(text: str) -> str:
     return text
 
 
-def _check_item(item: str) -> str:
-    try:
-        expand_item(item)
-    except KeyError:
-        raise PydanticCustomError("E-CFG-048", 'item "{value}" is not known', {"value": item}) from None
-    return item
-
-
 def _check_broker(url: str) -> str:
     match = _BROKER.fullmatch(url)
     if match is None or not 0 < int(match[2] or 1) <= _LAST_PORT:
@@ -73,7 +63,6 @@ def _check_broker(url: str) -> str:
 # The type of an error raised here is its code in the catalogue.
 Duration = Annotated[str, AfterValidator(_check_duration)]
 TimeOfDay = Annotated[str, AfterValidator(_check_time)]
-Item = Annotated[str, AfterValidator(_check_item)]
 Broker = Annotated[str, AfterValidator(_check_broker)]
 
 
@@ -131,7 +120,9 @@ class Bus(_Table):
     gap_ms: int = Field(20, ge=0, le=5000, description="quiet on the wire before a request")
     reply_ms: int = Field(600, ge=50, le=60000, description="longest wait for an answer's first byte")
     tries: int = Field(2, ge=1, le=5, description="how often a meter is asked inside its slot")
-    protocol: Protocol = Field("dlt645-2007", description="default for the meters on this bus")
+    protocol: Protocol = Field(
+        "dlt645-2007", description="default for the meters on this bus; dlt645: found out for each meter"
+    )
 
 
 class Monthly(_Table):
@@ -148,9 +139,9 @@ class Task(_Table):
     every: Duration | None = Field(None, description='period, as in "15m"; slots are aligned to the wall clock')
     at: TimeOfDay | None = Field(None, description='daily at a local time, as in "00:05"')
     monthly: Monthly | None = Field(None, description="monthly, as in { day = 1, at = '00:10' }")
-    items: tuple[Item, ...] = Field(
+    items: tuple[str, ...] = Field(
         min_length=1,
-        description='quantity keys, groups, or "di:00010000"; at most 256 with the keys of groups',
+        description='quantity keys, groups, keys of [[item]], or "di:00010000"; at most 256 with the keys of groups',
         strict=False,
     )
     meters: tuple[str, ...] = Field(("*",), min_length=1, description='addresses, tags, or "*"', strict=False)
@@ -170,6 +161,27 @@ class Task(_Table):
         if sum(value is not None for value in (self.every, self.at, self.monthly)) != 1:
             raise PydanticCustomError("E-CFG-051", "a task has exactly one of every, at, monthly")
         return self
+
+
+class Item(_Table):
+    """A data item that the tables do not have: a vendor's identifier, and how its bytes are read."""
+
+    key: str = Field(pattern=r"^[a-z][a-z0-9_]{0,47}$", description="name in tasks and readings; di: works as well")
+    di: str = Field(
+        pattern=r"^([0-9A-Fa-f]{8}|[0-9A-Fa-f]{4})$",
+        description="identifier, high byte first; 8 hex digits for DL/T 645-2007, 4 for 1997",
+    )
+    format: str = Field(
+        min_length=1,
+        description='"XXX.X" decimal digits, "HEX:2", "ASCII:10", "ID:6", "RAW:4" bytes, "YYMMDDhhmm" a time',
+    )
+    unit: str = Field("", pattern=r"^[^\s\x00-\x1F]{0,8}$", description="unit of the value, as the meter sends it")
+    signed: bool = Field(default=False, description="the number's top bit is its sign")
+    name: str = Field("", description="what it is, for people")
+    name_zh: str = Field("", description="the same in Chinese")
+    replaces_standard: bool = Field(
+        default=False, description="true where the meters mean something else than the standard"
+    )
 
 
 class Mqtt(_Table):
@@ -242,6 +254,7 @@ class Settings(_Table):
     identity: Identity = Identity()  # type: ignore[call-arg]
     bus: tuple[Bus, ...] = Field((), strict=False)
     task: tuple[Task, ...] = Field((), strict=False)
+    item: tuple[Item, ...] = Field((), strict=False)
     mqtt: Mqtt | None = None
     batch: Batch = Batch()  # type: ignore[call-arg]
     store: Store = Store()  # type: ignore[call-arg]

@@ -6,7 +6,7 @@ Replies are JSON lines: any number of `{"progress": ...}` or `{"result": ...}`, 
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from dataclasses import dataclass
 from typing import get_args
 
@@ -54,8 +54,11 @@ class StatusJob:
 Job = ReadJob | ScanJob | RegisterJob | StatusJob
 
 
-def parse_job(line: bytes) -> Job:
-    """Return the job that a line asks for. Raises ControlError for anything that is none."""
+def parse_job(line: bytes, own: Container[str] = ()) -> Job:
+    """Return the job that a line asks for. Raises ControlError for anything that is none.
+
+    `own`: the keys that the settings define by `[[item]]`.
+    """
     try:
         document = json.loads(line)
     except (ValueError, RecursionError) as exc:
@@ -66,7 +69,7 @@ def parse_job(line: bytes) -> Job:
         case "status":
             return StatusJob()
         case "read":
-            return _read_job(document)
+            return _read_job(document, own)
         case "scan":
             return _scan_job(document)
         case "register":
@@ -76,13 +79,13 @@ def parse_job(line: bytes) -> Job:
             raise ControlError("E-CTL-102", job=str(other)[:40])
 
 
-def _read_job(document: dict[str, object]) -> ReadJob:
+def _read_job(document: dict[str, object], own: Container[str]) -> ReadJob:
     items = _texts(document, "items")
     if not items:
         raise ControlError("E-CTL-103", field="items")
     for item in items:
         try:
-            expand_item(item)
+            expand_item(item, own)
         except KeyError:
             raise ControlError("E-CTL-104", item=item[:40]) from None
     meter = _text(document, "meter")

@@ -13,7 +13,7 @@ import socket
 import struct
 import time
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Container, Mapping
 from pathlib import Path
 
 from edge.control.jobs import MOST_BYTES, Job, error_document, parse_job
@@ -73,10 +73,14 @@ class _Peer:
 
 
 class ControlServer:
-    """Serves jobs at a path. `start_job` gets each checked job and the way back; it must not block."""
+    """Serves jobs at a path. `start_job` gets each checked job and the way back; it must not block.
 
-    def __init__(self, path: Path, start_job: Callable[[Job, Reply], None]) -> None:
+    `own`: the keys that the settings define by `[[item]]`.
+    """
+
+    def __init__(self, path: Path, start_job: Callable[[Job, Reply], None], own: Container[str] = ()) -> None:
         self.path = path
+        self._own = own
         self._start_job = start_job
         self._peers: dict[int, _Peer] = {}
         self._selector = selectors.DefaultSelector()
@@ -156,7 +160,7 @@ class ControlServer:
     def _ask(self, peer: _Peer, line: bytes) -> None:
         peer.has_asked = True
         try:
-            self._start_job(parse_job(line), peer.reply)
+            self._start_job(parse_job(line, self._own), peer.reply)
         except EdgeError as exc:
             peer.reply.fail(exc)
         except Exception as exc:

@@ -279,4 +279,28 @@ CODES: Codes = {
             "重新插好适配器；抄读会自动继续",
         ),
     ),
+    "E-BUS-221": (
+        (
+            "bus {bus}: another master asks the meters of this bus too",
+            "the concentrator or a hand-held unit is on the same two wires; polling waits until it has finished",
+            "let only one master poll at a time, or let both poll in different minutes",
+        ),
+        (
+            "总线 {bus}：另有主站也在抄读本总线的电表",
+            "集中器或掌机接在同一对线上；本机会等其完成后再抄读",
+            "同一时间只允许一个主站抄读，或将两者错开时间",
+        ),
+    ),
+    "E-BUS-222": (
+        (
+            "bus {bus}: none of its {count} meters answers ({reason})",
+            "the whole bus is dead: a wire is broken or exchanged at the gateway, a faulty adapter, or no power",
+            "look at the wires at the gateway first: A to A, B to B; then edge diagnose {bus}",
+        ),
+        (
+            "总线 {bus}：{count} 块电表全部无应答（{reason}）",
+            "整条总线不通：网关侧断线或 A、B 接反，转换器故障，或停电",
+            "先检查网关侧接线：A 对 A、B 对 B；再运行 edge diagnose {bus}",
+        ),
+    ),
 }

@@ -1,4 +1,4 @@
-"""Codes of the settings: file 00x, syntax and choice 01x, keys 02x, types 03x, values 04x, sense 05x, `init` 06x.
+"""Codes of the settings: file 00x, syntax 01x, keys 02x, types 03x, values 04x, sense 05x, `init` 06x, items 07x.
 
 In an excerpt the fact is the headline, the cause stands beside the carets, and the next act is the hint.
 """
@@ -329,6 +329,54 @@ CODES: Codes = {
     "E-CFG-064": (
         ("{key} holds a NUL character: {value}", "no path, name or address has one", "write the text without \\u0000"),
         ("{key} 含有 NUL 字符：{value}", "路径、名称和地址中都不会有该字符", "去掉文本中的 \\u0000"),
+    ),
+    "E-CFG-071": (
+        (
+            "format {value} is not known",
+            "digits as in XXX.X, HEX:n, ID:n, ASCII:n, RAW:n bytes, or a time as in YYMMDDhhmm",
+            'write it as in "XXX.X" (2 bytes), "HEX:2" or "ASCII:10"',
+        ),
+        (
+            "格式 {value} 无效",
+            "可用：如 XXX.X 的数字、HEX:n、ID:n、ASCII:n、RAW:n（字节数）、如 YYMMDDhhmm 的时间",
+            '请写成 "XXX.X"（2 字节）、"HEX:2" 或 "ASCII:10" 的形式',
+        ),
+    ),
+    "E-CFG-072": (
+        (
+            "{value} is an identifier of the standard: {name}",
+            "it needs no definition",
+            "read it by its quantity or by di:, or write replaces_standard = true if these meters differ",
+        ),
+        (
+            "{value} 是标准已有的数据标识：{name_zh}",
+            "无需定义",
+            "请用其量名或 di: 读取；若这些电表含义不同，请写 replaces_standard = true",
+        ),
+    ),
+    "E-CFG-073": (
+        (
+            "item {key} {value} is used twice",
+            "already in line {line}",
+            "give each item a key and an identifier of its own",
+        ),
+        ("数据项 {key} {value} 重复", "第 {line} 行已使用", "请为每个数据项使用不同的 key 和标识"),
+    ),
+    "E-CFG-074": (
+        (
+            "{value} is the key of a quantity",
+            "tasks could not tell them apart",
+            'choose another key, as in "vendor_temperature"',
+        ),
+        ("{value} 是已有的量名", "任务无法区分两者", '请另选名称，如 "vendor_temperature"'),
+    ),
+    "E-CFG-075": (
+        (
+            "format {value} has no sign",
+            "only digits (X, N) have one",
+            "leave signed out, or write the digits of the number",
+        ),
+        ("格式 {value} 没有符号", "只有数字（X、N）才有符号", "请去掉 signed，或写出数字格式"),
     ),
     "E-CFG-063": (
         ("{missing} not given", "this is no terminal, so nobody can be asked", "add {missing} to the command"),

@@ -11,11 +11,16 @@ from typing import Protocol
 
 from edge.bus.link import LineSettings
 from edge.clock import Clock
+from edge.config.settings import Bus
 from edge.errors import EdgeError, LinkError
 from edge.poll.meter_poll import ItemReading, MeterPoll
+from edge.poll.plan import EITHER_YEAR
+from edge.poll.version import VersionSearch
+from edge.protocols.drivers import driver
 from edge.protocols.exchange import Driver, Exchange, Timing
 from edge.reading.outcome import Answer, Outcome
-from edge.reading.quantities import is_raw_key
+from edge.reading.quantities import expand_item, is_raw_key
+from edge.reading.vendor import VendorItem
 from edge.reading.verdict import Verdict
 
 _ANYBODY = "A" * 12
@@ -45,13 +50,49 @@ class Asker(Protocol):
         """Run one exchange; `line`: with the port set like this, None: as the bus is set."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReadOrder:
+    """What is to be read: keys of one meter. `protocol` "dlt645": which year it speaks is found out first."""
+
+    meter: str
+    keys: tuple[str, ...]
+    protocol: str
+    timing: Timing
+    tries: int = 2
+    extra: tuple[VendorItem, ...] = ()
+
+    @classmethod
+    def of(
+        cls, meter: str, items: Iterable[str], protocol: str, bus: Bus, extra: tuple[VendorItem, ...] = ()
+    ) -> "ReadOrder":
+        """Return the order for items of a meter on a bus, groups expanded. `extra`: items of the settings."""
+        own = {one.key for one in extra}
+        keys = tuple(dict.fromkeys(key for item in items for key in expand_item(item, own)))
+        timing = Timing(reply_s=bus.reply_ms / 1000)
+        return cls(meter=meter, keys=keys, protocol=protocol, timing=timing, tries=bus.tries, extra=extra)
+
+    def begin(self) -> MeterPoll | VersionSearch:
+        """Return what is asked first."""
+        if self.protocol == EITHER_YEAR:
+            return VersionSearch(self.meter, self.timing)
+        return self.poll(self.protocol)
+
+    def poll(self, protocol: str) -> MeterPoll:
+        """Return the poll by a protocol."""
+        return MeterPoll(self.meter, self.keys, driver(protocol, self.extra), self.timing, self.tries)
+
+
 @dataclass(slots=True)
 class ReadRun:
     """Reads items of one meter and ends with the document of `edge read --json`."""
 
-    poll: MeterPoll
+    order: ReadOrder
     clock: Clock
     way: Way
+    poll: MeterPoll | VersionSearch = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.poll = self.order.begin()
 
     def step(self, worker: Asker) -> bool:
         """Do one exchange; False when done."""
@@ -63,7 +104,10 @@ class ReadRun:
             except EdgeError as exc:
                 self.way.fail(exc)
                 return False
-        if self.poll.is_done:
+        if self.poll.is_done and isinstance(self.poll, VersionSearch):
+            found = self.poll.found
+            self.poll = self.order.poll(found) if found else self.poll.as_poll(self.order.keys)
+        if self.poll.is_done and isinstance(self.poll, MeterPoll):
             self.way.end({"result": read_document(self.poll, self.clock)})
             return False
         return True

@@ -40,6 +40,9 @@ class Learned:
         return frozenset(one for one, day in self.refused.items() if today - day < RETRY_AFTER)
 
 
+NOTHING = Learned()
+
+
 def learned_of(facts: Mapping[str, Any]) -> Learned:
     """Return what the register's facts say; what cannot be read is left out."""
     refused = facts.get("refused", {})

@@ -5,15 +5,19 @@ Rules:
 2. A refused or malformed block falls back to single reads at once, and is remembered.
 3. If the first request of the poll gets no sound answer, the meter is missing: nothing more is asked of it.
 4. The reason of a failed request is the most telling of its tries: a collision says more than a silence.
+5. A block that stands in no table counts only when its content is proven: by itself, or by single reads beside it.
+6. On a noisy line (`needs_two`) a value counts only when two answers agree: a checksum of one byte lets some damage by.
 """
 
 from collections import deque
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
-from edge.protocols.exchange import Driver, Exchange, Request, Timing
-from edge.reading.outcome import Answer, Item, Malformed, Outcome, PortGone, Refused, Value
-from edge.reading.quantities import in_own_unit, is_raw_key
+from edge.poll.agreement import do_agree, is_near
+from edge.poll.manners import Approach, Manners
+from edge.protocols.exchange import ANY_METER, Driver, Exchange, PlanTerms, Proof, Request, Timing
+from edge.reading.outcome import Answer, BadChecksum, Item, Malformed, Outcome, PortGone, Refused, Value
+from edge.reading.quantities import in_own_unit, is_raw_key, quantities
 from edge.reading.verdict import SlotReason, Verdict
 
 _MOST_TELLING = (
@@ -29,6 +33,8 @@ _MOST_TELLING = (
     Verdict.SILENCE,
 )
 _FRAMES_KEPT = 4
+_MOST_ANSWERS = 4  # of which two have to agree
+_PLAIN = Approach(wake=4, quiet_s=0.0, reply_s=0.6)
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,8 +62,15 @@ class MeterPoll:
     driver: Driver
     timing: Timing
     tries: int
-    refused: set[str] = field(default_factory=set)
+    terms: PlanTerms = ANY_METER
+    manners: Manners | None = None
     late_from: frozenset[str] = frozenset()
+    needs_two: bool = False
+    is_silent: bool = False
+    proven: set[str] = field(default_factory=set)
+    refused: set[str] = field(default_factory=set)
+    refused_alone: set[str] = field(default_factory=set)
+    tariffs: int | None = None
     read: dict[str, ItemReading] = field(default_factory=dict)
     faults: dict[str, SlotReason] = field(default_factory=dict)
     details: dict[str, str] = field(default_factory=dict)
@@ -68,11 +81,14 @@ class MeterPoll:
     _waiting: deque[Request] = field(default_factory=deque)
     _seen: list[Outcome] = field(default_factory=list)
     _answered: bool = False
+    _approach: Approach = _PLAIN
+    _claims: dict[str, Answer] = field(default_factory=dict)
+    _first: Answer | None = None
 
     def __post_init__(self) -> None:
-        requests, unknown = self.driver.requests_for(self.keys, frozenset(self.refused))
+        requests, unknown = self.driver.requests_for(self.keys, self.terms)
         self._waiting.extend(requests)
-        self.faults.update(dict.fromkeys(unknown, SlotReason.UNKNOWN_ITEM))
+        self._note_unknown(unknown)
 
     @property
     def is_done(self) -> bool:
@@ -84,19 +100,34 @@ class MeterPoll:
         """The request that goes next."""
         return self._waiting[0]
 
+    @property
+    def quiet_s(self) -> float | None:
+        """The quiet that the next exchange wants before it; None: as the bus is set."""
+        return self._approach.quiet_s if self.manners else None
+
     def next_exchange(self) -> Exchange:
         """Return the exchange of the request that goes next."""
-        return self.driver.read(self.address, self.request, self.timing, self.late_from)
+        timing = self.timing
+        if self.manners is not None:
+            self._approach = self.manners.approach(
+                is_first=not self._answered, is_retry=self.is_silent or bool(self._seen)
+            )
+            timing = replace(timing, reply_s=self._approach.reply_s, wake=self._approach.wake)
+        return self.driver.read(self.address, self.request, timing, self.late_from)
 
     def take(self, outcome: Outcome) -> None:
         """Take the outcome of the exchange: go on, try again, fall back, or give up."""
         self.exchanges += 1
+        self._tell_manners(outcome)
+        if isinstance(outcome, Answer) and self._wants_another(outcome):
+            return
         self._seen.append(outcome)
         if outcome.verdict is not Verdict.OK and len(self.failures) < _FRAMES_KEPT:
             self.failures.append(outcome)
         match outcome:
             case Answer():
-                self._keep(outcome)
+                self._answered = True
+                self._keep_or_prove(outcome)
             case Refused() | Malformed():
                 self._answered = True
                 self._fall_back(outcome)
@@ -105,8 +136,57 @@ class MeterPoll:
             case _ if len(self._seen) >= self.tries:
                 self._fail()
 
+    def _tell_manners(self, outcome: Outcome) -> None:
+        if self.manners is None:
+            return
+        if isinstance(outcome, Answer | Refused | Malformed):
+            self.manners.answered(self._approach, outcome.response_ms)
+        else:
+            self.manners.unanswered(self._approach)
+
+    def _wants_another(self, answer: Answer) -> bool:
+        """Return True if a second answer has to agree with this one first."""
+        if not self.needs_two:
+            return False
+        first, self._first = self._first, answer
+        if first is None:
+            return True
+        if do_agree(first, answer):
+            return False
+        self._seen.append(BadChecksum(raw=answer.raw, response_ms=answer.response_ms))
+        if len(self._seen) >= _MOST_ANSWERS:
+            self._fail()
+        return True
+
+    def _keep_or_prove(self, answer: Answer) -> None:
+        """Keep an answer; that of a block in no table only if it is proven, else its keys are read alone first."""
+        identifier = self.request.identifier
+        if not self.driver.is_unlisted(identifier):
+            self.tariffs = self.driver.tariffs_in(identifier, answer.items) or self.tariffs
+            self._keep(answer)
+            return
+        proof = self.driver.judge(identifier, answer.items)
+        if proof is Proof.BROKEN:
+            self.proven.discard(identifier)
+            self._fall_back(Malformed(raw=answer.raw, reason="its values do not fit each other"))
+        elif proof is Proof.HOLDS or identifier in self.proven:
+            self.proven.add(identifier)
+            self._keep(answer)
+        else:
+            self._claims[identifier] = answer
+            self._read_alone()
+
+    def _check_claims(self) -> None:
+        """Compare what unproven blocks claimed with what was read alone."""
+        for identifier, answer in self._claims.items():
+            pairs = [(item, self.read[item.key]) for item in answer.items if item.key in self.read]
+            if pairs and all(_is_same(item, one) for item, one in pairs):
+                self.proven.add(identifier)
+            elif pairs:
+                self.refused.add(identifier)
+        self._claims.clear()
+
     def _keep(self, answer: Answer) -> None:
-        self._answered = True
         tries = len(self._seen)
         found = False
         for item in answer.items:
@@ -130,16 +210,27 @@ class MeterPoll:
 
     def _fall_back(self, outcome: Outcome) -> None:
         request = self.request
-        self.refused.add(request.identifier)
-        if len(request.keys) == 1:
+        if len(request.keys) == 1 and not self.driver.is_unlisted(request.identifier):
             self._fault(request, SlotReason(outcome.verdict.value), outcome.detail)
-            self.refused.discard(request.identifier)
+            if isinstance(outcome, Refused) and outcome.is_lasting:
+                self.refused_alone.add(request.identifier)
             self._next()
             return
-        self._next()
-        singles, unknown = self.driver.requests_for(request.keys, frozenset(self.refused))
-        self._waiting.extendleft(reversed(singles))
-        self.faults.update(dict.fromkeys(unknown, SlotReason.UNKNOWN_ITEM))
+        self.refused.add(request.identifier)
+        self._read_alone()
+
+    def _read_alone(self) -> None:
+        """Ask for the keys of the present request without its block."""
+        avoid = self.terms.avoid.union(self.refused, self._claims)
+        singles, unknown = self.driver.requests_for(self.request.keys, replace(self.terms, avoid=avoid))
+        self._note_unknown(unknown)
+        self._next(*singles)
+
+    def _note_unknown(self, keys: Sequence[str]) -> None:
+        """Note keys that are not asked for: the protocol cannot read them, or the meter refused them before."""
+        never = frozenset(self.driver.requests_for(self.keys)[1]) if keys else frozenset()
+        for key in keys:
+            self.faults[key] = SlotReason.UNKNOWN_ITEM if key in never else SlotReason.REFUSED
 
     def _fail(self) -> None:
         worst = min(self._seen, key=lambda one: _MOST_TELLING.index(one.verdict))
@@ -150,15 +241,25 @@ class MeterPoll:
             self._waiting.remove(request)
         self.verdict = worst.verdict
         self._seen.clear()
+        self._first = None
+        if self.manners is not None:
+            self.manners.gave_up()
+        if self.is_done:
+            self._check_claims()
 
     def _fault(self, request: Request, reason: SlotReason, detail: str) -> None:
         self.faults.update(dict.fromkeys(request.keys, reason))
         self.details.update(dict.fromkeys(request.keys, detail))
         self.tried.update(dict.fromkeys(request.keys, len(self._seen)))
 
-    def _next(self) -> None:
+    def _next(self, *instead: Request) -> None:
+        """Go on to the next request; `instead`: what takes the place of the present one."""
         self._waiting.popleft()
+        self._waiting.extendleft(reversed(instead))
         self._seen.clear()
+        self._first = None
+        if self.is_done:
+            self._check_claims()
 
     @property
     def values(self) -> dict[str, Value | None]:
@@ -168,7 +269,7 @@ class MeterPoll:
     @property
     def units(self) -> dict[str, str]:
         """The units of the keys that are no quantities."""
-        return {key: item.unit for key, item in self.read.items() if is_raw_key(key) and item.unit}
+        return {key: item.unit for key, item in self.read.items() if item.unit and key not in quantities()}
 
     @property
     def response_ms(self) -> int | None:
@@ -182,3 +283,9 @@ class MeterPoll:
             return None
         reasons: Sequence[SlotReason] = list(self.faults.values())
         return max(reasons, key=reasons.count)
+
+
+def _is_same(claimed: Item, alone: ItemReading) -> bool:
+    """Return True if a block's value is the one that was read alone a moment later."""
+    value, _ = in_own_unit(claimed.key, claimed.value, claimed.unit)
+    return is_near(value, alone.value)

@@ -5,19 +5,30 @@ from dataclasses import dataclass, replace
 from datetime import datetime, time
 
 from edge.config.settings import Settings, Task, parse_duration
+from edge.poll.learned import NOTHING, Learned
 from edge.reading.plan import Plan, PlanTask, Schedule
 from edge.reading.quantities import expand_item
+
+EITHER_YEAR = "dlt645"
 
 
 @dataclass(frozen=True, slots=True)
 class PolledMeter:
-    """A meter as the poller knows it: where it hangs, what it speaks, and what it refused before."""
+    """A meter as the poller knows it: where it hangs, what it speaks, and what was learned about it.
+
+    `protocol` may be "dlt645": which year it speaks is found out, once.
+    """
 
     address: str
     bus: str
     protocol: str
     tags: tuple[str, ...] = ()
-    refused: frozenset[str] = frozenset()
+    learned: Learned = NOTHING
+
+    @property
+    def known_protocol(self) -> str:
+        """The protocol, with the year if that was found out."""
+        return self.learned.protocol if self.protocol == EITHER_YEAR and self.learned.protocol else self.protocol
 
 
 def schedule_of(task: Task) -> Schedule:
@@ -31,11 +42,12 @@ def schedule_of(task: Task) -> Schedule:
 
 def plan_in_force(settings: Settings, meters: Sequence[PolledMeter], valid_from: datetime) -> Plan:
     """Return the plan that the settings and the meters make: groups expanded, tags and "*" resolved."""
+    own = frozenset(item.key for item in settings.item)
     tasks = tuple(
         PlanTask(
             name=task.name,
             schedule=schedule_of(task),
-            items=_expand(task.items),
+            items=_expand(task.items, own),
             meters=tuple(sorted(meter.address for meter in meters if _is_meant(task, meter))),
             priority=task.priority,
         )
@@ -44,8 +56,8 @@ def plan_in_force(settings: Settings, meters: Sequence[PolledMeter], valid_from:
     return Plan(valid_from=valid_from, timezone=settings.gateway.timezone, tasks=tasks)
 
 
-def _expand(items: Sequence[str]) -> tuple[str, ...]:
-    return tuple(dict.fromkeys(key for item in items for key in expand_item(item)))
+def _expand(items: Sequence[str], own: frozenset[str]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(key for item in items for key in expand_item(item, own)))
 
 
 def _is_meant(task: Task, meter: PolledMeter) -> bool:

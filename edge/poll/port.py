@@ -6,20 +6,23 @@ A port that opens but carries no exchange is as lost as one that does not open: 
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from math import inf
 
 from edge.bus.link import LineSettings, Link
 from edge.bus.runner import run_exchange
 from edge.bus.trace import TraceEvent, TraceRing
 from edge.clock import Clock
 from edge.config.settings import Bus
-from edge.errors import LinkError
+from edge.errors import EdgeError, LinkError
 from edge.health.model import Health
-from edge.protocols.exchange import Exchange
+from edge.protocols.dlt645.overheard import Overheard
+from edge.protocols.exchange import Exchange, Listener
 from edge.reading.outcome import Outcome
 from edge.reading.verdict import Verdict
 
 log = logging.getLogger(__name__)
 
+_ALONE_AFTER_S = 600.0
 _REOPEN_S = (1.0, 2.0, 5.0, 10.0, 30.0)
 
 
@@ -32,7 +35,10 @@ class BusPort:
     health: Health
     open_link: Callable[[], Link]
     trace: TraceRing = field(default_factory=lambda: TraceRing(2000))
+    listener: Listener = field(default_factory=Overheard)
     progress_s: float = 0.0
+    _heard_s: float = inf
+    _foreign: int = 0
     _link: Link | None = None
     _reopen_at: float = 0.0
     _failures: int = 0
@@ -56,16 +62,24 @@ class BusPort:
                 self._lose(exc)
         return self._link is not None
 
-    def exchange(self, exchange: Exchange, line: LineSettings | None = None) -> Outcome:
-        """Run one exchange; `line`: with the port set like this, None: as the bus is set.
+    def exchange(self, exchange: Exchange, line: LineSettings | None = None, quiet_s: float | None = None) -> Outcome:
+        """Run one exchange. Raises LinkError if the port is closed and cannot be opened.
 
-        Raises LinkError if the port is closed and cannot be opened.
+        `line`: with the port set like this; `quiet_s`: with so much quiet before it; None: as the bus is set.
 
         Time: the exchange's timing, once for each of its follow-up frames.
         """
         outcome = run_exchange(
-            self._require(), exchange, self.clock, line or self.line, gap_s=self.bus.gap_ms / 1000, tap=self._note
+            self._require(),
+            exchange,
+            self.clock,
+            line or self.line,
+            gap_s=self.bus.gap_ms / 1000 if quiet_s is None else quiet_s,
+            quiet_since_s=self._heard_s,
+            tap=self._note,
+            listener=self.listener,
         )
+        self._report_foreign()
         self.health.count(f"exchanges.{self.bus.name}.{outcome.verdict.value}")
         if outcome.verdict is Verdict.PORT_GONE:
             self._lose(LinkError("E-BUS-104", port=self.bus.port, detail="it vanished while it was in use"))
@@ -93,6 +107,22 @@ class BusPort:
         self._reopen_at = self.clock.monotonic() + _REOPEN_S[min(self._failures, len(_REOPEN_S) - 1)]
         self._failures += 1
 
+    def _report_foreign(self) -> None:
+        """Keep the condition that nobody else asks on this bus; it holds again after some minutes without."""
+        claim = f"bus {self.bus.name} alone"
+        if self.listener.foreign != self._foreign:
+            self.health.count(f"foreign_requests.{self.bus.name}", self.listener.foreign - self._foreign)
+            self._foreign = self.listener.foreign
+            error = EdgeError("E-BUS-221", bus=self.bus.name)
+            if self.health.fails(claim, error):
+                log.warning("%s", error)
+            return
+        last = self.listener.last_foreign_s
+        if last is None or self.clock.monotonic() - last > _ALONE_AFTER_S:
+            self.health.holds(claim)
+
     def _note(self, event: TraceEvent) -> None:
         self.progress_s = event.at_monotonic
+        if event.direction == "rx":
+            self._heard_s = event.at_monotonic
         self.trace.add(event)

@@ -1,61 +1,53 @@
 """The worker of one bus: plain blocking steps, one exchange or one commit each, driven by `app.py` or a test.
 
 Order of a step: a job of the control socket (one exchange of it, turn about with the polls); slots that nobody asked
-for in time; what is due; missed slots, from the meters' memories (`refill.py`); a commit.
+for in time; what is due; meters that were missed and deserve a second chance; slots that were missed, from the meters'
+memories (`refill.py`); a commit.
+A meter that kept silent rests (`backoff.py`): its slots end as silence at once, until a probe finds it alive.
 While the port is lost, slots that run out end as `port_gone`.
 Records reach the store in groups: every `commit_polls` polls, or `commit_s` after the first, or when a round ends.
 """
 
 import logging
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import date
 from typing import Protocol
 
 from edge.bus.link import LineSettings
 from edge.clock import Clock
 from edge.config.settings import Bus
 from edge.errors import EdgeError, StoreError
-from edge.health.model import Answer, Health
+from edge.health.model import Health
+from edge.poll.backoff import Backoff
+from edge.poll.buffer import CommitRule, RecordBuffer, Sink
+from edge.poll.chances import Chance, SecondChances
+from edge.poll.learned import Learned
 from edge.poll.meter_poll import MeterPoll
-from edge.poll.plan import PolledMeter
+from edge.poll.meter_state import MeterState
+from edge.poll.plan import EITHER_YEAR, PolledMeter
 from edge.poll.port import BusPort
 from edge.poll.refill import OpenSlots, Refill
+from edge.poll.reporting import BusReport
 from edge.poll.rounds import Round, Rounds, Unasked
-from edge.protocols.drivers import driver
+from edge.poll.version import VersionSearch
 from edge.protocols.exchange import Exchange, Timing
 from edge.reading.outcome import Outcome
 from edge.reading.plan import Plan
 from edge.reading.record import PollRecord, SlotState, Stamp
+from edge.reading.vendor import VendorItem
 from edge.reading.verdict import SlotReason, Verdict
 
 log = logging.getLogger(__name__)
 
 _IDLE_S = 1.0
 _UNASKED_PER_STEP = 2048
-_MOST_BUFFERED = 8192
 _FRAME_KEPT = 600
 _JUMP_S = 120.0
-_SPARE_S = 60.0  # where no task is ever due
-
-
-class Kept(Protocol):
-    """What became of records: those of a slot that was settled before are refused."""
-
-    @property
-    def duplicates(self) -> int:
-        """How many were refused."""
-
-
-class Sink(Protocol):
-    """Where records go: returns after they are durable."""
-
-    def append(self, records: Sequence[PollRecord]) -> Kept:
-        """Store the records. Raises StoreError, and then none of them is stored."""
-
-    def forget_after(self, limit: datetime) -> int:
-        """Put marks of a later time back to this instant. Raises StoreError."""
+_CLEAR_S = 2.0  # nothing that can wait is begun so shortly before a slot
+_SPARE_S = 60.0  # time for what can wait, where no task is ever due
+_LATE_S = 10.0  # a question that old is answered no more
 
 
 class BusJob(Protocol):
@@ -65,19 +57,11 @@ class BusJob(Protocol):
         """Do at most one exchange through `worker.exchange`. Return False when the job has ended."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CommitRule:
-    """When records are committed: after so many polls, or so many seconds after the first one."""
-
-    polls: int = 16
-    after_s: float = 5.0
-
-
 @dataclass(slots=True, kw_only=True)
 class BusWorker:
-    """Polls the meters of one bus. `learn` is told what a meter refused (address, identifiers).
+    """Polls the meters of one bus. `learn` is told what was learned about a meter (address, facts).
 
-    `slots`: where missed slots are kept; without it none is filled.
+    `items`: those that the settings define. `slots`: where missed slots are kept; without it none is filled.
     """
 
     bus: Bus
@@ -88,22 +72,31 @@ class BusWorker:
     rounds: Rounds
     meters: dict[str, PolledMeter]
     commit: CommitRule = field(default_factory=CommitRule)
-    learn: Callable[[str, frozenset[str]], None]
+    learn: Callable[[str, Learned], None]
+    items: tuple[VendorItem, ...] = ()
     slots: OpenSlots | None = None
     jobs: deque[BusJob] = field(default_factory=deque)
     polls_done: int = 0
-    _buffer: list[PollRecord] = field(default_factory=list)
-    _buffered_at: float = 0.0
-    _store_retry_at: float = 0.0
-    _poll: MeterPoll | None = None
+    _buffer: RecordBuffer = field(init=False)
+    _poll: MeterPoll | VersionSearch | None = None
     _polled: tuple[Round, str] | None = None
-    _silent: set[str] = field(default_factory=set)
-    _late: frozenset[str] = frozenset()
+    _chance: Chance | None = None
+    _states: dict[str, MeterState] = field(default_factory=dict)
+    _backoff: Backoff = field(default_factory=Backoff)
+    _chances: SecondChances = field(default_factory=SecondChances)
+    _report: BusReport = field(init=False)
     _refill: Refill | None = None
+    _silent_at: dict[str, float] = field(default_factory=dict)
     _had_job: bool = False
     _is_anew: bool = False
     _ahead_s: float | None = None
     _new_plans: deque[tuple[Plan, Mapping[str, PolledMeter]]] = field(default_factory=deque)
+
+    def __post_init__(self) -> None:
+        self._report = BusReport(self.bus.name, self.health)
+        self._buffer = RecordBuffer(
+            bus=self.bus.name, sink=self.sink, clock=self.clock, health=self.health, rule=self.commit
+        )
 
     def start(self) -> None:
         """Make the first rounds; call once, when the store's marks are in `rounds`."""
@@ -114,8 +107,9 @@ class BusWorker:
                 clock=self.clock,
                 slots=self.slots,
                 plan=self.rounds.plan,
-                meters=self.meters,
-                learn=self._learn,
+                state_of=self._state,
+                is_silent=self._backoff.is_silent,
+                learned=self._tell_register,
             )
 
     def step(self) -> float:
@@ -128,26 +122,27 @@ class BusWorker:
             self._step_job()
             return self.clock.monotonic()
         self._make_due()
-        if len(self._buffer) >= _MOST_BUFFERED:
-            self._commit_if_due(is_idle=True)
-            return self._store_retry_at
+        if self._buffer.is_full:
+            self._buffer.commit_if_due(is_idle=True)
+            return self._buffer.retry_at
         if self._poll is None:
             self._note_unasked()
             if not self.rounds.has_unasked:
                 self._begin_poll()
+        if self._poll is None and not self.rounds.has_unasked and not self.rounds.has_waiting:
+            self._begin_chance()
         if self._poll is not None:
             self._step_poll(self._poll)
         elif not self.rounds.has_unasked and not self._step_refill():
-            self._commit_if_due(is_idle=True)
+            self._buffer.commit_if_due(is_idle=True)
             return self._next_wake()
-        self._commit_if_due(is_idle=False)
+        self._buffer.commit_if_due(is_idle=False)
         return self.clock.monotonic()
 
     def stop(self) -> None:
         """Commit what is buffered and give the port back."""
         try:
-            if self._buffer:
-                self._commit()
+            self._buffer.commit()
         finally:
             self.port.close()
 
@@ -159,9 +154,9 @@ class BusWorker:
         """Begin the slots anew at the next step, forgetting those of a time that has not come; from any thread."""
         self._is_anew = True
 
-    def exchange(self, exchange: Exchange, line: LineSettings | None = None) -> Outcome:
+    def exchange(self, exchange: Exchange, line: LineSettings | None = None, quiet_s: float | None = None) -> Outcome:
         """Run one exchange on this bus. Raises LinkError if the port is closed and cannot be opened."""
-        return self.port.exchange(exchange, line)
+        return self.port.exchange(exchange, line, quiet_s)
 
     @property
     def timing(self) -> Timing:
@@ -190,95 +185,173 @@ class BusWorker:
     # Polling.
 
     def _begin_poll(self) -> None:
-        if not self.rounds.has_waiting or not self.port.is_ready():
+        """Begin to ask the next meter that is due; those that rest are missing at once."""
+        while self.rounds.has_waiting and self.port.is_ready():
+            due = self.rounds.next_poll(self.clock.utc_now())
+            if due is None:
+                return
+            if not self._backoff.is_resting(due[1], self.clock.monotonic()):
+                self._ask(*due)
+                return
+            self._miss_resting(*due)
+
+    def _begin_chance(self) -> None:
+        """Ask a meter again that was missed in a slot that is still young; only while nothing else is due."""
+        now, now_s = self.clock.utc_now(), self.clock.monotonic()
+        due = self.rounds.next_due()
+        if due is not None and (due - now).total_seconds() < _CLEAR_S:
             return
-        due = self.rounds.next_poll(self.clock.utc_now())
-        if due is None:
+        chance = self._chances.take(now, now_s, lambda address: not self._backoff.is_resting(address, now_s))
+        if chance is not None and chance.address in self.meters and self.port.is_ready():
+            self._chance = chance
+            self._ask(chance.round, chance.address)
+
+    def _ask(self, one: Round, address: str) -> None:
+        self._polled = (one, address)
+        state = self._state(address)
+        if state.protocol == EITHER_YEAR:
+            self._poll = VersionSearch(address, self.timing)
             return
-        one, address = due
-        meter = self.meters[address]
-        self._polled = due
-        self._poll = MeterPoll(
-            address=address,
-            keys=one.task.items,
-            driver=driver(meter.protocol),
-            timing=self.timing,
-            tries=1 if address in self._silent else self.bus.tries,
-            refused=set(meter.refused),
-            late_from=self._late,
+        self._poll = state.poll(
+            one.task.items,
+            self._today(),
+            is_silent=self._backoff.is_silent(address),
+            late_from=self._late_from(),
         )
 
-    def _step_poll(self, poll: MeterPoll) -> None:
+    def _state(self, address: str) -> MeterState:
+        state = self._states.get(address)
+        if state is None:
+            meter = self.meters[address]
+            state = self._states[address] = MeterState.of(meter, self.bus, self.items)
+        return state
+
+    def _today(self) -> date:
+        return self.clock.utc_now().date()
+
+    def _late_from(self) -> frozenset[str]:
+        """Return the meters that may still answer an earlier question."""
+        now_s = self.clock.monotonic()
+        self._silent_at = {address: at for address, at in self._silent_at.items() if now_s - at < _LATE_S}
+        return frozenset(self._silent_at)
+
+    def _step_poll(self, poll: MeterPoll | VersionSearch) -> None:
         if not poll.is_done:
-            outcome = self.exchange(poll.next_exchange())
-            if outcome.verdict is Verdict.PORT_GONE and not poll.read:
+            outcome = self._exchange_of(poll)
+            if outcome.verdict is Verdict.PORT_GONE and not (isinstance(poll, MeterPoll) and poll.read):
                 self._put_back()
                 return
             poll.take(outcome)
-            self._late = frozenset({poll.address}) if outcome.verdict is Verdict.SILENCE else frozenset()
         if poll.is_done:
-            self._end_poll(poll)
+            self._end(poll)
+
+    def _exchange_of(self, poll: MeterPoll | VersionSearch) -> Outcome:
+        """Run the next exchange of a poll the way that suits its meter."""
+        state = self._state(poll.address)
+        exchange = poll.next_exchange()
+        outcome = self.exchange(exchange, state.line, poll.quiet_s if isinstance(poll, MeterPoll) else None)
+        state.saw(outcome)
+        if outcome.verdict is Verdict.SILENCE:
+            self._silent_at[poll.address] = self.clock.monotonic()
+        return outcome
 
     def _put_back(self) -> None:
         """Let a meter whose poll brought nothing yet wait again, behind the others: the port may come back in time."""
-        if self._polled is not None:
+        if self._polled is not None and self._chance is None:
             self.rounds.missed_as = SlotReason.PORT_GONE
             self.rounds.put_back(*self._polled)
-        self._poll, self._polled = None, None
+        self._poll, self._polled, self._chance = None, None, None
+
+    def _end(self, poll: MeterPoll | VersionSearch) -> None:
+        if self._polled is None:
+            return
+        if isinstance(poll, MeterPoll):
+            self._end_poll(poll)
+        elif poll.found:
+            self._state(poll.address).spoke(poll.found)
+            self._ask(*self._polled)
+        else:
+            self._end_poll(poll.as_poll(self._polled[0].task.items))
 
     def _end_poll(self, poll: MeterPoll) -> None:
         if self._polled is None:
             return
         one, address = self._polled
-        self._poll, self._polled = None, None
+        chance = self._chance
+        self._poll, self._polled, self._chance = None, None, None
         self.polls_done += 1
-        reason = poll.reason
-        (self._silent.add if reason is SlotReason.SILENCE else self._silent.discard)(address)
-        self._learn(address, frozenset(poll.refused))
-        self._keep(
-            PollRecord(
-                task=one.task.name,
-                slot_at=one.slot_at,
-                meter=address,
-                bus=self.bus.name,
-                stamp=self._stamp(),
-                state=SlotState.READ if reason is None else SlotState.MISSING_OPEN,
-                reason=reason,
-                values=poll.values if reason is None else {},
-                units=poll.units if reason is None else {},
-                faults=poll.faults if reason is None else {},
-                response_ms=poll.response_ms,
-                tries=poll.exchanges,
-                raw=tuple(outcome.raw[:_FRAME_KEPT] for outcome in poll.failures if outcome.raw),
-            )
-        )
-        self._report(address, reason, poll)
-        if not one.waiting:
-            self.health.holds(f"bus {self.bus.name}")  # the round was completed in time
-
-    def _learn(self, address: str, refused: frozenset[str]) -> None:
-        meter = self.meters[address]
-        if refused - meter.refused:
-            self.meters[address] = replace(meter, refused=refused)
-            self.learn(address, refused)
-
-    def _report(self, address: str, reason: SlotReason | None, poll: MeterPoll) -> None:
-        claim = f"meter {address}"
-        if reason is None:
-            was_failing = self.health.answer(claim) is Answer.NO
-            self.health.seen(claim)
-            self.health.holds(claim)
-            if was_failing:
-                log.info("bus %s: meter %s answers again", self.bus.name, address)
+        self._note_life(address, poll)
+        self._remember(address, poll)
+        if poll.reason is not None and chance is not None:
+            self._chances.put_back(chance, self.clock.monotonic())
             return
-        verdict = poll.verdict if poll.verdict is not Verdict.OK else Verdict.REFUSED
-        code = "E-BUS-212" if reason is SlotReason.UNKNOWN_ITEM else verdict.code
-        if code:
-            detail = next(iter(poll.details.values()), "")
-            count = sum(len(outcome.raw) for outcome in poll.failures)
-            fault = EdgeError(code, meter=address, detail=detail, other=detail, count=count)
-            if self.health.fails(claim, fault):
-                log.warning("bus %s: %s", self.bus.name, fault)
+        if poll.reason is not None and poll.exchanges:
+            self._chances.add(one, address, self.clock.monotonic())
+        record = self._record(one, address, poll)
+        self._keep(record, is_new=chance is None)
+        if chance is not None and self._refill is not None:
+            self._refill.note_filled(record)
+        if chance is None and not one.waiting:
+            self._end_round()
+
+    def _record(self, one: Round, address: str, poll: MeterPoll) -> PollRecord:
+        reason = poll.reason
+        return PollRecord(
+            task=one.task.name,
+            slot_at=one.slot_at,
+            meter=address,
+            bus=self.bus.name,
+            stamp=self._stamp(),
+            state=SlotState.READ if reason is None else SlotState.MISSING_OPEN,
+            reason=reason,
+            values=poll.values if reason is None else {},
+            units=poll.units if reason is None else {},
+            faults=poll.faults if reason is None else {},
+            response_ms=poll.response_ms,
+            tries=poll.exchanges,
+            raw=tuple(outcome.raw[:_FRAME_KEPT] for outcome in poll.failures if outcome.raw),
+        )
+
+    def _note_life(self, address: str, poll: MeterPoll) -> None:
+        """Let a silent meter rest, and end the rest of one that lives; on a dead bus one that lives wakes all."""
+        if poll.reason is None:
+            if self._report.is_dead:
+                self._backoff.clear()
+            self._backoff.lives(address)
+            self._report.answered(address)
+            return
+        if poll.reason is SlotReason.SILENCE:
+            self._backoff.failed(address, self.clock.monotonic())
+        elif poll.exchanges:
+            self._backoff.lives(address)
+        self._report.missed(address, poll.reason, poll)
+
+    def _miss_resting(self, one: Round, address: str) -> None:
+        """Record a slot of a meter that rests: it was silent when it was asked last."""
+        self._report.missed(address, SlotReason.SILENCE)
+        self._keep(missing_record(Unasked(one.task, one.slot_at, address, SlotReason.SILENCE), *self._place()))
+        self._chances.add(one, address, self.clock.monotonic())
+        if not one.waiting:
+            self._end_round()
+
+    def _end_round(self) -> None:
+        self._report.end_round(sum(meter.bus == self.bus.name for meter in self.meters.values()))
+        self.health.holds(f"bus {self.bus.name}")  # the round was completed in time
+
+    def _remember(self, address: str, poll: MeterPoll) -> None:
+        """Take what the poll found out, and tell the register what is worth keeping."""
+        self._state(address).take(poll, self._today())
+        self._tell_register(address)
+
+    def _tell_register(self, address: str) -> None:
+        worth = self._state(address).worth_keeping()
+        meter = self.meters[address]
+        if worth != meter.learned:
+            self.meters[address] = replace(meter, learned=worth)
+            self.learn(address, worth)
+
+    def _place(self) -> tuple[str, Stamp]:
+        return self.bus.name, self._stamp()
 
     def _stamp(self) -> Stamp:
         return Stamp(
@@ -300,7 +373,7 @@ class BusWorker:
             if self.health.fails(f"bus {self.bus.name}", error):
                 log.warning("%s", error)
 
-    # Missed slots.
+    # Slots that were missed.
 
     def _step_refill(self) -> bool:
         """Ask for a missed slot if there is time for it before the next live one; False if nothing was done."""
@@ -309,51 +382,32 @@ class BusWorker:
         due = self.rounds.next_due()
         spare_s = _SPARE_S if due is None else (due - self.clock.utc_now()).total_seconds()
         try:
-            records = self._refill.step(self, spare_s, self._silent)
+            records = self._refill.step(self, spare_s)
         except StoreError as exc:
             if self.health.fails("store", exc):
                 log.error("%s", exc)  # noqa: TRY400 - tried again at the next turn
             return False
+        if self._refill.unanswered:
+            self._silent_at[self._refill.unanswered] = self.clock.monotonic()
         for record in records or ():
-            self._keep(record)
-        self._late = self._refill.unanswered
+            self._keep(record, is_new=False)
         return records is not None
 
     # Committing.
 
-    def _keep(self, record: PollRecord) -> None:
-        if not self._buffer:
-            self._buffered_at = self.clock.monotonic()
-        self._buffer.append(record)
-        self.rounds.settle(record.task, record.meter, record.slot_at)
-
-    def _commit_if_due(self, *, is_idle: bool) -> None:
-        if not self._buffer or self.clock.monotonic() < self._store_retry_at:
-            return
-        waited = self.clock.monotonic() - self._buffered_at
-        if len(self._buffer) >= self.commit.polls or waited >= self.commit.after_s or is_idle:
-            self._commit()
-
-    def _commit(self) -> None:
-        try:
-            refused = self.sink.append(self._buffer).duplicates
-        except StoreError as exc:
-            if self.health.fails("store", exc):
-                log.error("%s", exc)  # noqa: TRY400 - a condition with a cause and a next act, not a defect of ours
-            self._store_retry_at = self.clock.monotonic() + self.commit.after_s
-            return
-        self.health.count("records.stored", len(self._buffer) - refused)
-        if refused:
-            self.health.count("records.refused", refused)
-            log.error("bus %s: %d records were of slots that are settled already", self.bus.name, refused)
-        self.health.seen("store")
-        self.health.holds("store")
-        self._buffer = []
+    def _keep(self, record: PollRecord, *, is_new: bool = True) -> None:
+        """Buffer a record; one that is not new fills a slot that was recorded as missing."""
+        self._buffer.add(record)
+        if is_new:
+            self.rounds.settle(record.task, record.meter, record.slot_at)
 
     def _next_wake(self) -> float:
         now, wall = self.clock.monotonic(), self.clock.utc_now()
         due = self.rounds.next_due()
         wait = _IDLE_S if due is None else min(_IDLE_S, max(0.0, (due - wall).total_seconds()))
+        chance_s = self._chances.next_at()
+        if chance_s is not None and chance_s > now:
+            wait = min(wait, chance_s - now)
         return now + (wait if not self.jobs else 0.0)
 
     def _make_due(self) -> None:
@@ -370,8 +424,7 @@ class BusWorker:
 
     def _begin_anew(self) -> None:
         """Store what is buffered, then let store and rounds forget slots of a time that has not come yet."""
-        if self._buffer:
-            self._commit()
+        self._buffer.commit()
         try:
             self.sink.forget_after(self.clock.utc_now())
         except StoreError as exc:
@@ -389,14 +442,24 @@ class BusWorker:
             self._begin_anew()
         while self._new_plans and self._poll is None:
             plan, meters = self._new_plans.popleft()
-            if self._buffer:
-                self._commit()  # before another bus stores for a meter that moved there
+            self._buffer.commit()  # before another bus stores for a meter that moved there
             for address in self.meters.keys() - meters.keys():
-                self.health.forget(f"meter {address}")
-            self.meters = dict(meters)
+                self._report.forget(address)
+            self._take_meters(meters)
             self.rounds.replace_plan(plan)
             if self._refill is not None:
-                self._refill.use_plan(plan, self.meters)
+                self._refill.use_plan(plan)
+
+    def _take_meters(self, meters: Mapping[str, PolledMeter]) -> None:
+        """Take other meters; what was learned in this run is newer than what the register held."""
+        for address, state in list(self._states.items()):
+            meter = meters.get(address)
+            if meter is None or meter.protocol != self.meters[address].protocol:
+                del self._states[address]
+                self._backoff.lives(address)
+            elif meter.learned != state.worth_keeping():
+                meters = {**meters, address: replace(meter, learned=state.worth_keeping())}
+        self.meters = dict(meters)
 
 
 def missing_record(one: Unasked, bus: str, stamp: Stamp) -> PollRecord:

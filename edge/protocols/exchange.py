@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from enum import Enum, auto
 from typing import Protocol
 
-from edge.reading.outcome import Outcome
+from edge.reading.outcome import Item, Outcome
 
 
 class Progress(Enum):
@@ -41,6 +41,34 @@ class Request:
     argument: bytes = b""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlanTerms:
+    """What a plan of requests depends on beside the keys: what the meter refuses and has, and what the wire costs.
+
+    `avoid`: identifiers that are not worth asking for. `with_unlisted`: blocks that stand in no table may be used;
+    whoever allows that proves their content (`Driver.judge`). `tariffs`: how many the meter has, None if not known.
+    `byte_s`: one byte on the wire. `turn_s`: quiet and response delay, which every request costs beside its bytes.
+    """
+
+    avoid: frozenset[str] = frozenset()
+    with_unlisted: bool = False
+    tariffs: int | None = None
+    byte_s: float = 11 / 2400
+    turn_s: float = 0.06
+    wake: int = 4
+
+
+ANY_METER = PlanTerms()
+
+
+class Proof(Enum):
+    """What the content of an answer says of a block that stands in no table."""
+
+    HOLDS = auto()  # it can only be what the block is taken for
+    OPEN = auto()  # it may be; single reads have to show it
+    BROKEN = auto()  # it is something else
+
+
 class Exchange(Protocol):
     """One question to one meter."""
 
@@ -66,6 +94,20 @@ class Exchange(Protocol):
         """The outcome, once `receive` said DONE."""
 
 
+class Listener(Protocol):
+    """Hears everything that is received on a bus, to know whether somebody else asks there too."""
+
+    foreign: int  # requests heard that we did not send
+    last_foreign_s: float | None  # monotonic
+    busy_until_s: float  # the wire belongs to the other master until then
+
+    def sent(self, data: bytes) -> None:
+        """Note what we sent: it may come back as an echo."""
+
+    def hear(self, data: bytes, now_s: float) -> None:
+        """Take bytes off the wire."""
+
+
 class Driver(Protocol):
     """A protocol as the poller knows it."""
 
@@ -74,12 +116,21 @@ class Driver(Protocol):
         """The name in the settings, as in "dlt645-2007"."""
 
     def requests_for(
-        self, keys: Sequence[str], avoid: frozenset[str] = frozenset()
+        self, keys: Sequence[str], terms: PlanTerms = ANY_METER
     ) -> tuple[tuple[Request, ...], tuple[str, ...]]:
-        """Return the requests that bring these keys, and the keys that this protocol cannot read.
+        """Return the requests that bring these keys in the least wire time, and the keys that nobody can read.
 
-        Blocks are used where they bring two or more of the keys; `avoid` names identifiers that the meter refused.
+        Each key is brought by one request.
         """
+
+    def is_unlisted(self, identifier: str) -> bool:
+        """Return True for a block that stands in no table: its content has to be proven for each meter."""
+
+    def judge(self, identifier: str, items: Sequence[Item]) -> Proof:
+        """Return what the values of an unlisted block say by themselves."""
+
+    def tariffs_in(self, identifier: str, items: Sequence[Item]) -> int | None:
+        """Return how many tariffs an answer shows that the meter has; None if it is no block of tariffs."""
 
     def read(self, address: str, request: Request, timing: Timing, late_from: frozenset[str] = frozenset()) -> Exchange:
         """Return an exchange that reads the request's identifier. `late_from`: meters that may still answer late."""

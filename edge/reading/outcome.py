@@ -3,7 +3,7 @@
 Each carries the bytes that were seen and how long the meter took; `verdict` and `detail` say the rest.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import ClassVar
 
@@ -30,10 +30,13 @@ class Item:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outcome:
-    """What came of asking a meter. `raw`: all bytes received; `response_ms`: request's end to first byte."""
+    """What came of asking a meter. `raw`: all bytes received; `response_ms`: request's end to first byte.
+
+    `raw` is not shown: confirmations and echoes may hold a password.
+    """
 
     verdict: ClassVar[Verdict]
-    raw: bytes = b""
+    raw: bytes = field(default=b"", repr=False)
     response_ms: int | None = None
 
     @property
@@ -49,6 +52,22 @@ class Answer(Outcome):
     verdict = Verdict.OK
     address: str
     items: tuple[Item, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Confirmed(Outcome):
+    """The meter confirmed an order; `data` is what the confirmation carried, without the 33H offset."""
+
+    verdict = Verdict.OK
+    address: str
+    data: bytes = field(default=b"", repr=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sent(Outcome):
+    """An order that nobody answers went out: whether it was heard is only seen by reading."""
+
+    verdict = Verdict.OK
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -97,6 +116,7 @@ class Refused(Outcome):
     verdict = Verdict.REFUSED
     code: str
     reasons: tuple[str, ...] = ()
+    is_lasting: bool = False  # the meter does not have it: asking again soon is of no use
 
     @property
     def detail(self) -> str:

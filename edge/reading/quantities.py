@@ -10,6 +10,7 @@ itself; it has no entry here, and its readings carry their unit with them.
 """
 
 import re
+from collections.abc import Container
 from dataclasses import dataclass
 from decimal import Decimal
 from functools import cache
@@ -73,9 +74,12 @@ def is_raw_key(key: str) -> bool:
     return _RAW_KEY.fullmatch(key) is not None
 
 
-def expand_item(name: str) -> tuple[str, ...]:
-    """Return the keys that an item of the settings names: itself, or its group. Raises KeyError if neither."""
-    if name in quantities() or is_raw_key(name):
+def expand_item(name: str, own: Container[str] = ()) -> tuple[str, ...]:
+    """Return the keys that an item of the settings names: itself, or its group. Raises KeyError if neither.
+
+    `own`: the keys that the settings define by `[[item]]`.
+    """
+    if name in quantities() or is_raw_key(name) or name in own:
         return (name,)
     return groups()[name]
 

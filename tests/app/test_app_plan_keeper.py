@@ -1,6 +1,6 @@
 """What is promised: plans, marks and open slots, on a real store and a real register."""
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 
 import pytest
 
@@ -9,6 +9,7 @@ from edge.clock import ClockTrust, ManualClock
 from edge.config.settings import Settings
 from edge.errors import StoreError
 from edge.health.model import Answer, Health
+from edge.poll.learned import Learned
 from edge.reading.record import PollRecord, SlotState, Stamp
 from edge.reading.verdict import SlotReason
 from edge.store.database import open_database
@@ -165,11 +166,11 @@ def test_what_was_learned_is_written_and_odd_facts_are_survived(bench):
     bench.add(B, learned={"refused": 5})
     keeper = bench.keeper()
     keeper.put_in_force()
-    keeper.learn(A, frozenset({"0001FF00"}))
-    keeper.learn("202311000099", frozenset({"0001FF00"}))
+    wise = Learned(refused={"0001FF00": date(2026, 3, 1)}, quiet_ms=5)
+    keeper.learn({A: wise, "202311000099": wise})
     keeper.put_in_force()
-    assert frozenset({"0001FF00"}) == keeper.meters[A].refused
-    assert frozenset() == keeper.meters[B].refused
+    assert wise == keeper.meters[A].learned
+    assert Learned() == keeper.meters[B].learned
     assert Answer.YES is bench.health.answer("register")
 
 

@@ -26,7 +26,7 @@ def write(rows):
         "Written by `make bench`; do not edit. Rates vary by about a third from run to run on a shared machine; ratios",
         "and byte counts do not.",
         "",
-        f"edge {__version__}, Python {platform.python_version()}, {platform.machine()}, {_cpu()}.",
+        f"edge {__version__}, Python {platform.python_version()}, {platform.machine()}, {cpu_name()}.",
         "",
         "| what | figure | beside |",
         "|---|---|---|",
@@ -37,7 +37,8 @@ def write(rows):
     print("\n".join(lines))
 
 
-def _cpu():
+def cpu_name():
+    """Return the name of this machine's processor."""
     for line in Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines():
         if line.startswith("model name"):
             return line.partition(":")[2].strip()

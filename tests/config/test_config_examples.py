@@ -8,8 +8,9 @@ from typing import Any
 
 import pytest
 
+from edge.cli.settings_file import load_settings
 from edge.config.centre import CentreSettings
-from edge.config.load import load_settings, load_toml_model
+from edge.config.load import load_toml_model
 from edge.config.page import FILES, schema_of, settings_page
 from edge.reading.quantities import expand_item
 
@@ -32,7 +33,8 @@ def test_every_site_loads(path: Path) -> None:
     assert settings.bus
     assert settings.task
     assert settings.mqtt is not None
-    assert all(expand_item(item) for task in settings.task for item in task.items)
+    own = {item.key for item in settings.item}
+    assert all(expand_item(item, own) for task in settings.task for item in task.items)
 
 
 def test_the_centre_loads() -> None:

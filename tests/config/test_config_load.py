@@ -16,6 +16,7 @@ from edge.errors import ConfigError
 GOOD = (Path(__file__).parent.parent / "vectors" / "config_good.toml").read_text(encoding="utf-8")
 HEAD = 'gateway = { id = "g", tenant = "t" }\n'
 BUS = '[[bus]]\nname = "A"\nport = "/dev/a"\n'
+ITEM = '[[item]]\nkey = "vendor_t"\ndi = "04A00101"\nformat = "XXX.X"\n'
 TASK = '[[task]]\nname = "x"\nevery = "15m"\nitems = ["voltage"]\n'
 
 
@@ -168,6 +169,11 @@ CASES = [
     ("E-CFG-058", 5, 9, 3567, "", HEAD + TASK.replace('["voltage"]', _items(MOST_ITEMS - 2, '"voltage"'))),
     ("E-CFG-059", 258, 3, 4, "", HEAD + "".join(_task(number) for number in range(MOST_TASKS + 1))),
     ("E-CFG-060", 1, 18, 3, "", HEAD.replace('"g"', '"c"')),
+    ("E-CFG-048", 9, 10, 9, '"vendor_t"', HEAD + ITEM + TASK.replace('"voltage"', '"vndor_t"')),
+    ("E-CFG-073", 7, 7, 10, "", HEAD + ITEM + ITEM.replace("04A00101", "04A00102")),
+    ("E-CFG-073", 8, 6, 10, "", HEAD + ITEM + ITEM.replace("vendor_t", "vendor_u").replace("04A0", "04a0")),
+    ("E-CFG-074", 3, 7, 7, "", HEAD + ITEM.replace("vendor_t", "clock")),
+    ("E-CFG-074", 3, 7, 9, "", HEAD + ITEM.replace("vendor_t", "voltage")),
 ]
 
 
@@ -185,6 +191,7 @@ def test_every_code_of_a_mistake_is_provoked() -> None:
     from edge.errors.codes_config import CODES
 
     elsewhere = {"E-CFG-037", "E-CFG-040", "E-CFG-049"}  # other models: below
+    elsewhere |= {"E-CFG-071", "E-CFG-072", "E-CFG-075"}  # of the protocols: test_config_items.py
     elsewhere |= {"E-CFG-061", "E-CFG-062", "E-CFG-063"}  # of `config init` and `config show`: test_config_cli.py
     assert {code for code in CODES if "E-CFG-010" <= code} - elsewhere == {case[0] for case in CASES}
 

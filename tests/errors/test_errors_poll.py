@@ -13,6 +13,7 @@ from edge.config.load import parse_toml_model
 from edge.config.settings import Settings
 from edge.health.model import Answer, Health
 from edge.poll.jobs import ScanRun
+from edge.protocols.dlt645.frame import encode_frame
 from edge.protocols.drivers import driver
 from edge.protocols.exchange import Timing
 from edge.store.database import open_database
@@ -107,3 +108,23 @@ def test_a_clock_behind_what_is_recorded_is_a_condition(back):
         half.tend()
     condition = health.snapshot()["conditions"]["clock_agrees"]
     assert ("no", "E-STO-112") == (condition["answer"], condition["code"])
+
+
+def test_another_master_on_the_bus_is_a_condition(journal):
+    """Requests that we did not send are counted and named; after ten quiet minutes the bus is ours again."""
+    site = Site(journal, A)
+    site.run_until(40)
+    site.links[-1].hear([Arrival(site.clock.monotonic() + 1, encode_frame(B, 0x11, bytes.fromhex("00000100")))])
+    site.run_until(60)
+    assert "E-BUS-221" == _code(site, "bus A alone")
+    assert 1 == site.health.snapshot()["counters"]["foreign_requests.A"]
+    site.run_until(60 * 12)
+    assert Answer.YES is site.health.answer("bus A alone")
+
+
+def test_a_bus_on_which_nobody_answers_is_one_condition(journal):
+    """The bus is to blame, not each meter; what each meter would do is not known meanwhile."""
+    site = Site(journal, A, B, faults={A: ["dead"], B: ["garbage"]})
+    site.run_until(40)
+    assert "E-BUS-222" == _code(site, "bus A answers")
+    assert [Answer.UNKNOWN] * 2 == [site.health.answer(f"meter {one}") for one in (A, B)]

@@ -5,7 +5,7 @@ from decimal import Decimal
 import pytest
 
 from edge.poll.meter_poll import MeterPoll
-from edge.protocols.exchange import Request, Timing
+from edge.protocols.exchange import ANY_METER, PlanTerms, Proof, Request, Timing
 from edge.reading.outcome import (
     Answer,
     BadChecksum,
@@ -28,12 +28,12 @@ class ScriptedDriver:
 
     name = "scripted"
 
-    def requests_for(self, keys, avoid=frozenset()):
+    def requests_for(self, keys, terms=ANY_METER):
         unknown = tuple(key for key in keys if key == "frequency")
         known = [key for key in keys if key not in unknown]
         volts = tuple(key for key in known if key in VOLTS)
         requests = []
-        if len(volts) > 1 and "block" not in avoid:
+        if len(volts) > 1 and "block" not in terms.avoid:
             requests.append(Request("block", volts))
             known = [key for key in known if key not in volts]
         requests += [Request(key, (key,)) for key in known]
@@ -42,12 +42,21 @@ class ScriptedDriver:
     def read(self, address, request, timing, late_from=frozenset()):
         return (address, request.identifier)
 
+    def is_unlisted(self, identifier):
+        return False
+
+    def tariffs_in(self, identifier, items):
+        return None
+
+    def judge(self, identifier, items):
+        raise AssertionError
+
     def find(self, pattern, timing):
         raise AssertionError
 
 
 def poll(*keys, tries=2, refused=()):
-    return MeterPoll(METER, keys, ScriptedDriver(), Timing(), tries, set(refused))
+    return MeterPoll(METER, keys, ScriptedDriver(), Timing(), tries, PlanTerms(avoid=frozenset(refused)))
 
 
 def answer(**values):
@@ -197,3 +206,103 @@ def test_further_fields_of_an_item_are_kept():
     )
     one.take(Answer(address=METER, items=items))
     assert "2601011230" == one.values["demand_active_import_max_total.time"]
+
+
+TOTALS = ("power_active_total", "power_factor_total")
+
+
+class TotalsDriver(ScriptedDriver):
+    """Reads both totals by a block that stands in no table; `proof` is what its values say by themselves."""
+
+    def __init__(self, proof):
+        self.proof = proof
+
+    def requests_for(self, keys, terms=ANY_METER):
+        if terms.with_unlisted and set(TOTALS) <= set(keys) and "totals" not in terms.avoid:
+            return (Request("totals", TOTALS),), ()
+        return tuple(Request(key, (key,)) for key in keys), ()
+
+    def is_unlisted(self, identifier):
+        return identifier == "totals"
+
+    def judge(self, identifier, items):
+        return self.proof
+
+
+def totals_poll(proof, proven=()):
+    terms = PlanTerms(with_unlisted=True)
+    return MeterPoll(METER, TOTALS, TotalsDriver(proof), Timing(), 2, terms, proven=set(proven))
+
+
+def totals(active="1.5000", factor="0.950"):
+    power = Item("power_active_total", "02030000", Decimal(active), "kW")
+    return Answer(address=METER, items=(power, Item("power_factor_total", "02060000", Decimal(factor), "")))
+
+
+def alone(key, value, unit=""):
+    return Answer(address=METER, items=(Item(key, key, Decimal(value), unit),))
+
+
+def test_a_block_in_no_table_that_proves_itself_is_kept():
+    """Its values fit each other: they count, and the block is proven."""
+    one = totals_poll(Proof.HOLDS)
+    one.take(totals())
+    assert one.is_done
+    assert {"power_active_total": Decimal("1500.0"), "power_factor_total": Decimal("0.950")} == one.values
+    assert {"totals"} == one.proven
+
+
+@pytest.mark.parametrize(
+    ("power", "factor", "proven", "refused"),
+    [("1.5100", "0.950", {"totals"}, set()), ("9.5000", "0.950", set(), {"totals"})],
+)
+def test_a_block_that_may_be_is_compared_with_single_reads(power, factor, proven, refused):
+    """What was read alone counts; whether the block said the same decides about the block."""
+    one = totals_poll(Proof.OPEN)
+    one.take(totals())
+    one.take(alone("power_active_total", power, "kW"))
+    one.take(alone("power_factor_total", factor))
+    assert one.is_done
+    assert Decimal(power) * 1000 == one.values["power_active_total"]
+    assert (proven, refused) == (one.proven, one.refused)
+
+
+def test_a_proven_block_is_kept_while_nothing_can_be_told():
+    """An idle meter proves nothing new."""
+    one = totals_poll(Proof.OPEN, proven=["totals"])
+    one.take(totals())
+    assert one.is_done
+    assert 2 == len(one.values)
+
+
+def test_a_block_that_cannot_be_totals_is_read_alone():
+    """Not even a proven one: another firmware may have come."""
+    one = totals_poll(Proof.BROKEN, proven=["totals"])
+    one.take(totals())
+    assert {"totals"} == one.refused
+    assert set() == one.proven
+    assert ["power_active_total", "power_factor_total"] == [request.identifier for request in one._waiting]
+
+
+def noisy_poll(*keys):
+    return MeterPoll(METER, keys, ScriptedDriver(), Timing(), 3, needs_two=True)
+
+
+def test_on_a_noisy_line_two_answers_have_to_agree():
+    """A damaged answer whose checksum holds by chance does not count."""
+    one = noisy_poll("energy_active_import_total")
+    for value in ("1234.56", "1235.56", "1235.57"):
+        assert not one.is_done
+        one.take(alone("energy_active_import_total", value, "kWh"))
+    assert one.is_done
+    assert {"energy_active_import_total": Decimal("1235.57")} == one.values
+
+
+def test_answers_that_never_agree_are_damage():
+    """Nothing is guessed."""
+    one = noisy_poll("energy_active_import_total")
+    for value in range(1, 9):
+        if not one.is_done:
+            one.take(alone("energy_active_import_total", f"{value * 1000}.00", "kWh"))
+    assert SlotReason.BAD_CHECKSUM == one.reason
+    assert {} == one.values

@@ -10,13 +10,12 @@ from edge.clock import ManualClock
 from edge.config.settings import Bus
 from edge.errors import LinkError, StoreError
 from edge.health.model import Answer, Health
-from edge.poll.jobs import ReadRun
-from edge.poll.meter_poll import MeterPoll
+from edge.poll.buffer import CommitRule
+from edge.poll.jobs import ReadOrder, ReadRun
 from edge.poll.plan import PolledMeter
 from edge.poll.port import BusPort
 from edge.poll.rounds import Rounds
-from edge.poll.worker import BusWorker, CommitRule
-from edge.protocols.drivers import driver
+from edge.poll.worker import BusWorker
 from edge.protocols.exchange import Timing
 from edge.reading.plan import Plan, PlanTask, Schedule
 from edge.reading.record import SlotState
@@ -69,11 +68,27 @@ class Way:
 class Site:
     """A bus with meters, on virtual time."""
 
-    def __init__(self, journal, *meters, faults=None, items=ITEMS, marks=None, commit=None, valid_from=None, **bus):
+    def __init__(
+        self,
+        journal,
+        *meters,
+        faults=None,
+        years=None,
+        items=ITEMS,
+        marks=None,
+        commit=None,
+        valid_from=None,
+        protocol="dlt645-2007",
+        **bus,
+    ):
         self.clock = ManualClock(now=T0)
         self.sink, self.health, self.learned = ListSink(journal), Health(self.clock), []
         self.sims = {
-            address: SimMeter(address, faults=tuple(parse_fault(one) for one in (faults or {}).get(address, ())))
+            address: SimMeter(
+                address,
+                (years or {}).get(address, "2007"),
+                faults=tuple(parse_fault(one) for one in (faults or {}).get(address, ())),
+            )
             for address in meters
         }
         self.port_is_there = True
@@ -89,9 +104,9 @@ class Site:
             health=self.health,
             port=BusPort(bus=bus, clock=self.clock, health=self.health, open_link=self.open_link),
             rounds=Rounds(plan, dict(marks or {})),
-            meters={address: PolledMeter(address, "A", "dlt645-2007") for address in meters},
+            meters={address: PolledMeter(address, "A", protocol) for address in meters},
             commit=commit or CommitRule(),
-            learn=lambda address, refused: self.learned.append((address, refused)),
+            learn=lambda address, learned: self.learned.append((address, learned)),
         )
         self.worker.start()
 
@@ -153,10 +168,63 @@ def test_a_dead_meter_is_missing_and_its_neighbours_are_read(make_site):
 
 
 def test_a_known_dead_meter_costs_one_try(make_site):
-    """After a silent round a meter is asked once, not twice, in the next."""
+    """After its tries a silent meter is probed once a step of 20, 40, 80 s ..., though a slot comes every minute."""
     site = make_site(A, faults={A: ["dead"]})
-    site.run_until(140)
-    assert [2, 1] == [record.tries for record in site.by_meter()[A]]
+    site.run_until(200)
+    assert [2, 0, 0] == [record.tries for record in site.by_meter()[A]]
+    assert {SlotReason.SILENCE} == {record.reason for record in site.by_meter()[A]}
+    assert 2 + 3 == site.health.snapshot()["counters"]["exchanges.A.silence"]
+
+
+def test_a_meter_that_comes_to_life_is_read_in_its_slot(make_site):
+    """A probe in the first half of the slot's time finds it: the slot was missing, and is filled by a live reading."""
+    site = make_site(A, B, faults={A: ["dead"]})
+    site.run_until(45)
+    site.sims[A].faults = ()
+    site.run_until(20)
+    missed, read = site.by_meter()[A]
+    assert (SlotState.MISSING_OPEN, SlotReason.SILENCE) == (missed.state, missed.reason)
+    assert (SlotState.READ, missed.slot_at, set(ITEMS)) == (read.state, read.slot_at, set(read.values))
+
+
+def test_a_meter_that_is_back_keeps_its_slots(make_site):
+    """Life ends the rest: from then on every slot is asked live."""
+    site = make_site(A, faults={A: ["dead"]})
+    site.run_until(60 * 10)
+    site.sims[A].faults = ()
+    site.run_until(60 * 12)
+    states = [record.state for record in site.by_meter()[A]]
+    assert [SlotState.READ] * 5 == states[-5:]
+
+
+def test_a_dead_bus_is_one_alarm_and_wakes_up_whole(make_site, caplog):
+    """Not one line a meter; when one answers again, the others are asked at once."""
+    site = make_site(A, B, C, faults={one: ["dead"] for one in (A, B, C)})
+    site.run_until(60 * 20)
+    assert ["E-BUS-222"] == [line[line.index("E-") : line.index("]")] for line in caplog.messages if "E-" in line]
+    for sim in site.sims.values():
+        sim.faults = ()
+    site.run_until(60 * 11)
+    assert {SlotState.READ} == {records[-1].state for records in site.by_meter().values()}
+    assert Answer.YES is site.health.answer("bus A answers")
+
+
+def test_which_year_a_meter_speaks_is_found_once(make_site):
+    """One meter of each year on a bus that does not say: both are read, and the year is handed on."""
+    site = make_site(A, B, protocol="dlt645", items=("energy_active_import_total",), years={B: "1997"})
+    site.run_until(40)
+    assert {SlotState.READ} == {records[0].state for records in site.by_meter().values()}
+    assert {A: "dlt645-2007", B: "dlt645-1997"} == {one: known.protocol for one, known in site.learned}
+    asked = [event for event in site.worker.port.trace.events() if event.direction == "tx"]
+    site.run_until(60)
+    assert 2 == len([event for event in site.worker.port.trace.events() if event.direction == "tx"]) - len(asked)
+
+
+def test_a_dead_meter_of_unknown_year_is_silent(make_site):
+    """Neither year brings an answer: the slot is missing for silence."""
+    site = make_site(A, protocol="dlt645", faults={A: ["dead"]})
+    site.run_until(40)
+    assert [SlotReason.SILENCE] == [record.reason for record in site.by_meter()[A]]
 
 
 def test_refused_blocks_are_learned(make_site):
@@ -167,7 +235,7 @@ def test_refused_blocks_are_learned(make_site):
     assert set(ITEMS) == set(record.values)
     site.run_until(60)
     assert [6, 4] == [record.tries for record in site.by_meter()[A]]
-    assert [(A, frozenset({"0001FF00", "0201FF00"}))] == site.learned
+    assert {(A, "0001FF00"), (A, "0201FF00")} == {(one, di) for one, known in site.learned for di in known.refused}
 
 
 def test_records_are_committed_in_groups(make_site):
@@ -311,14 +379,27 @@ def test_a_port_that_goes_in_the_middle_of_a_meter_loses_no_slot(make_site):
     assert slot(1) == slots[0]
 
 
+def order(address, *keys, protocol="dlt645-2007"):
+    return ReadOrder(meter=address, keys=keys, protocol=protocol, timing=Timing())
+
+
+@pytest.mark.parametrize("year", ["2007", "1997"])
+def test_a_job_finds_out_the_year(make_site, year):
+    """Asked for either year, a read says which one the meter speaks."""
+    site, way = make_site(A, years={A: year}), Way()
+    site.worker.jobs.append(ReadRun(order(A, "energy_active_import_total", protocol="dlt645"), site.clock, way))
+    site.run_until(20)
+    result = way.documents[-1]["result"]
+    assert ("ok", f"dlt645-{year}") == (result["verdict"], result["protocol"])
+
+
 def test_a_job_reads_between_the_polls(make_site):
     """A person's read is answered with values, and the round still reads every meter."""
     site = make_site(A, B)
     way = Way()
     keys = ("voltage_l1", "voltage_l2", "voltage_l3")
     site.run_until(30)
-    poll = MeterPoll(B, keys, driver("dlt645-2007"), Timing(), 2)
-    site.worker.jobs.append(ReadRun(poll, site.clock, way))
+    site.worker.jobs.append(ReadRun(order(B, *keys), site.clock, way))
     site.run_until(30)
     result = way.documents[-1]["result"]
     assert "ok" == result["verdict"]
@@ -331,7 +412,7 @@ def test_a_job_whose_asker_left_ends(make_site):
     site = make_site(A)
     way = Way()
     way.is_closed = True
-    site.worker.jobs.append(ReadRun(MeterPoll(A, ("voltage_l1",), driver("dlt645-2007"), Timing(), 1), site.clock, way))
+    site.worker.jobs.append(ReadRun(order(A, "voltage_l1"), site.clock, way))
     site.run_until(2)
     assert [] == way.documents
     assert not site.worker.jobs
@@ -340,7 +421,7 @@ def test_a_job_whose_asker_left_ends(make_site):
 def test_stopping_commits_what_is_buffered(make_site):
     """Nothing that was read is left in memory at the end."""
     site = make_site(A, commit=CommitRule(polls=100, after_s=300))
-    while not site.worker._buffer:
+    while not site.worker._buffer._records:
         site.worker.step()
         site.clock.sleep(0.5)
     site.worker.stop()

@@ -8,6 +8,7 @@ import pytest
 from edge.protocols.dlt645.catalogue import Catalogue, Entry, catalogue
 from edge.protocols.dlt645.formats import parse_format
 from edge.protocols.dlt645.items import data_sizes, decode_data, encode_data
+from edge.protocols.dlt645.wire_plan import UNLISTED
 from edge.reading.outcome import Value
 from edge.reading.quantities import in_own_unit, quantities
 
@@ -44,8 +45,8 @@ def _sample(entry: Entry, index: int) -> Value:
 
 @pytest.mark.parametrize(("version", "count"), [("2007", 535), ("1997", 293)])
 def test_all_rows_are_here(version: str, count: int):
-    """No identifier of the collected tables was lost."""
-    assert count == len(set(catalogue(version).patterns()))
+    """No identifier of the collected tables was lost; the one that is in no table stands beside them."""
+    assert count == len(set(catalogue(version).patterns()) - UNLISTED)
 
 
 @pytest.mark.parametrize(("version", "pattern"), _ROWS)

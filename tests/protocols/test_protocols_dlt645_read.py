@@ -121,6 +121,13 @@ def test_the_right_answer_counts_whatever_came_before(before: bytes):
     assert isinstance(_verdict(before + _ANSWER), Answer)
 
 
+@pytest.mark.parametrize("rival", [_ME, "A" * 12])
+def test_an_answer_after_another_masters_question_is_not_taken(rival: str):
+    """Who asked the same meter, or everybody, in between may be meant by the answer: it is not ours."""
+    before = encode_frame(rival, 0x11, bytes.fromhex("00020000")[::-1])
+    assert isinstance(_verdict(before + _ANSWER), ForeignMaster)
+
+
 def test_complete_answer_behind_a_false_start():
     """An answer that a false start hides is found at the deadline."""
     exchange = _read()

@@ -3,7 +3,7 @@
 import pytest
 
 from edge.protocols.drivers import driver, protocol_names
-from edge.protocols.exchange import Request
+from edge.protocols.exchange import PlanTerms, Request
 from edge.reading.quantities import expand_item, quantities
 
 
@@ -25,14 +25,14 @@ def test_blocks_are_read_where_they_bring_two_keys():
 def test_refused_block_falls_back_to_single_reads():
     """A block that the meter refused once is not asked for again; neither is a refused identifier."""
     keys = ["voltage_l1", "voltage_l2", "frequency"]
-    requests, unknown = driver("dlt645-2007").requests_for(keys, frozenset({"0201FF00", "02800002"}))
+    requests, unknown = driver("dlt645-2007").requests_for(keys, PlanTerms(avoid=frozenset({"0201FF00", "02800002"})))
     assert (Request("02010100", ("voltage_l1",)), Request("02010200", ("voltage_l2",))) == requests
     assert ("frequency",) == unknown
 
 
 def test_refused_single_read_goes_by_its_block():
     """A meter that refuses the phase but not the block is read by the block."""
-    requests, unknown = driver("dlt645-2007").requests_for(["voltage_l1"], frozenset({"02010100"}))
+    requests, unknown = driver("dlt645-2007").requests_for(["voltage_l1"], PlanTerms(avoid=frozenset({"02010100"})))
     assert ((Request("0201FF00", ("voltage_l1",)),), ()) == (requests, unknown)
 
 

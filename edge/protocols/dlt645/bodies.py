@@ -9,13 +9,12 @@ and 10H from recall, so the data of those are not judged.
 from collections.abc import Callable
 
 from edge.protocols.dlt645.catalogue import catalogue
-from edge.protocols.dlt645.control import MORE, RELAY_ORDERS, REPLY, SPEEDS, Function, refusal_reasons
+from edge.protocols.dlt645.control import MORE, RELAY_ORDERS, REPLY, SECURE_LEVELS, SPEEDS, Function, refusal_reasons
 from edge.protocols.dlt645.facts import Fact, value_facts
 from edge.protocols.dlt645.formats import FieldError, check_date
 from edge.protocols.dlt645.items import data_sizes, decode_data
 
 _OFFSET = 0x33
-_SECURE_LEVELS = {0x98, 0x99}  # a write through the security module: its data are enciphered
 
 
 class Body:
@@ -202,7 +201,7 @@ def _write_request(body: Body) -> None:
         level = body.authority()
     at = body.at
     body.wire(body.left, data_name)
-    if level not in _SECURE_LEVELS and data_sizes(body.version, di) is not None:
+    if level not in SECURE_LEVELS and data_sizes(body.version, di) is not None:
         try:
             decode_data(body.version, di, body.data[at:])
         except FieldError as fault:

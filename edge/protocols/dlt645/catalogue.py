@@ -15,9 +15,11 @@ from typing import NamedTuple
 
 from edge.protocols.dlt645.formats import Field
 from edge.protocols.dlt645.records import record_layout, shape_for
+from edge.reading.vendor import VendorItem
 
 _RECORD = "record:"
 _IN_NAME = r"(?<![A-Za-z]){}(?![A-Za-z])"
+_DIGITS = {"2007": 8, "1997": 4}
 _PHASES = {1: "A", 2: "B", 3: "C"}
 _Spans = tuple[tuple[int, int], ...]
 
@@ -74,17 +76,21 @@ class _Row(NamedTuple):
 
 
 class Catalogue:
-    """All identifiers of one version."""
+    """All identifiers of one version, and those that the settings define: they win over the table."""
 
-    def __init__(self, version: str) -> None:
+    def __init__(self, version: str, extra: tuple[VendorItem, ...] = ()) -> None:
         self.version = version
-        self._rows = _rows_of(version)
+        own = [item for item in extra if len(item.identifier) == _DIGITS[version]]
+        self._rows = _rows_of(version) | {item.identifier: _vendor_row(item) for item in own}
         self._masks = sorted({_spans(row.di) for row in self._rows.values()}, key=_breadth)
         self._key_of: dict[str, str] = {}
         self._identifier_of: dict[str, str] = {}
         for key, di in _keys_of(version):
             self._identifier_of[key] = di.replace("nn", "01")
             self._key_of.setdefault(di, key)
+        for item in own:
+            self._identifier_of[item.key] = item.identifier
+            self._key_of.setdefault(item.identifier, item.key)
         self._find = lru_cache(maxsize=4096)(self._look_up)
 
     def find(self, di: str) -> Entry | None:
@@ -120,9 +126,9 @@ class Catalogue:
 
 
 @cache
-def catalogue(version: str) -> Catalogue:
-    """Return the catalogue of "1997" or "2007", read once."""
-    return Catalogue(version)
+def catalogue(version: str, extra: tuple[VendorItem, ...] = ()) -> Catalogue:
+    """Return the catalogue of "1997" or "2007", read once; `extra`: with the items that the settings define."""
+    return Catalogue(version, extra)
 
 
 def _lines(name: str) -> list[str]:
@@ -140,6 +146,24 @@ def _rows_of(version: str) -> dict[str, _Row]:
             raise ValueError(f"{row.di} stands twice in the table of {version}")
         rows[slot] = row
     return rows
+
+
+def _vendor_row(item: VendorItem) -> _Row:
+    return _Row(
+        di=item.identifier,
+        layout=item.layout,
+        unit=item.unit,
+        signed="signed" if item.signed else "",
+        access="r",
+        kind="vendor",
+        members="",
+        ranges="",
+        name_en=item.name or item.key,
+        name_zh=item.name_zh or item.name or item.key,
+        confidence="0",
+        sources="settings",
+        note="",
+    )
 
 
 def _keys_of(version: str) -> list[tuple[str, str]]:

@@ -15,6 +15,8 @@ ABNORMAL = 0x40
 MORE = 0x20
 FUNCTION = 0x1F
 
+NO_DATA = 0x02  # bit of the error byte, both versions: the meter has no such data
+
 READ = {"2007": 0x11, "1997": 0x01}
 READ_FOLLOW_UP = {"2007": 0x12, "1997": 0x02}
 READ_ADDRESS = 0x13
@@ -108,6 +110,9 @@ RELAY_ORDERS: dict[int, tuple[str, str]] = {
 
 # Speed characteristic byte: exactly one of these bits (DL/T 645-2007).
 SPEEDS: dict[int, int] = {0x02: 600, 0x04: 1200, 0x08: 2400, 0x10: 4800, 0x20: 9600, 0x40: 19200}
+
+# Password levels of the extensions: the data of such a write are enciphered by a security module.
+SECURE_LEVELS = frozenset({0x98, 0x99})
 
 
 def function_of(version: str, control: int) -> Function | None:

@@ -17,6 +17,7 @@ from itertools import accumulate
 from edge.protocols.dlt645.catalogue import Catalogue, Entry, catalogue
 from edge.protocols.dlt645.formats import Field, FieldError, decode_value, encode_value, parse_format
 from edge.reading.outcome import Item, Value
+from edge.reading.vendor import VendorItem
 
 _SUFFIX_NAMES = {
     "time": ("time", "时间"),
@@ -39,14 +40,17 @@ class Placed:
     item: Item
 
 
-def decode_data(version: str, di: str, data: bytes, lang: str = "en") -> tuple[Item, ...]:
+def decode_data(
+    version: str, di: str, data: bytes, lang: str = "en", extra: tuple[VendorItem, ...] = ()
+) -> tuple[Item, ...]:
     """Return the items that a read of `di` brought, in wire order (a date before its weekday).
 
     Bytes: `data` is what stands behind the identifier, offset removed, follow-up frames joined.
+    `extra`: items that the settings define.
     Raises FieldError: "length" where the bytes do not fit the identifier, "not_bcd", "impossible_date".
     """
     items: list[Item] = []
-    for slot in place_items(version, di, len(data), lang):
+    for slot in _slots(catalogue(version, extra), di, len(data), lang):
         try:
             value = decode_value(slot.field.fmt, data[slot.start : slot.stop], slot.field.signed)
         except FieldError as fault:
@@ -68,14 +72,15 @@ class ItemError(FieldError):
         self.items = items
 
 
-def encode_data(version: str, di: str, values: Sequence[Value | None]) -> bytes:
+def encode_data(version: str, di: str, values: Sequence[Value | None], extra: tuple[VendorItem, ...] = ()) -> bytes:
     """Return the data that a meter sends for `di`: one value for each item that `decode_data` would give.
 
     Of a block or table as many items are sent as there are values. An unknown identifier takes one hex text.
     Raises ValueError for values that do not fit.
     """
-    size = _size_for(catalogue(version), di, values)
-    slots = list(place_items(version, di, size))
+    book = catalogue(version, extra)
+    size = _size_for(book, di, values)
+    slots = list(_slots(book, di, size, "en"))
     if len(slots) != len(values):
         raise ValueError(f"{di} takes {len(slots)} values, {len(values)} given")
     data = bytearray(size)
@@ -84,9 +89,9 @@ def encode_data(version: str, di: str, values: Sequence[Value | None]) -> bytes:
     return bytes(data)
 
 
-def data_sizes(version: str, di: str) -> tuple[int, int] | None:
+def data_sizes(version: str, di: str, extra: tuple[VendorItem, ...] = ()) -> tuple[int, int] | None:
     """Return the least and the most data bytes of an identifier, None where any number is right."""
-    book = catalogue(version)
+    book = catalogue(version, extra)
     entry = book.find(di)
     if entry is None:
         return None

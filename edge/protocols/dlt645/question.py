@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 from edge.protocols.dlt645.catalogue import catalogue
 from edge.protocols.dlt645.control import READ, READ_ADDRESS
 from edge.reading.outcome import Item
+from edge.reading.vendor import VendorItem
 
 ANY = "A" * 12
 BROADCAST = "9" * 12
@@ -12,7 +13,10 @@ BROADCAST = "9" * 12
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Question:
-    """What is asked. `identifier` is empty for the read-address function; `argument` follows it (load records)."""
+    """What is asked. `identifier` is empty for the read-address function; `argument` follows it (load records).
+
+    `extra`: items that the settings define.
+    """
 
     version: str
     address: str
@@ -20,6 +24,7 @@ class Question:
     keys: tuple[str, ...] = ()
     argument: bytes = b""
     is_search: bool = False
+    extra: tuple[VendorItem, ...] = ()
 
     @property
     def function(self) -> int:
@@ -50,7 +55,7 @@ def as_asked(question: Question, items: tuple[Item, ...]) -> tuple[Item, ...]:
     An identifier asked for as `di:` keeps that key even where it is a quantity; the status words asked for as a whole
     are one text besides; a second quantity of the same identifier is given under its own key too.
     """
-    book = catalogue(question.version)
+    book = catalogue(question.version, question.extra)
     found = list(items)
     have = {item.key for item in items}
     for key in question.keys:

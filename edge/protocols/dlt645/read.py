@@ -1,20 +1,14 @@
 """Asking a meter: one question, its follow-up frames, and the verdict on whatever came back.
 
-What counts, in this order: a sound answer to our question; a refusal; an answer whose content cannot be right;
-two answers over each other; an answer to an earlier question; somebody else's answer; somebody else's request; a
-damaged frame; bytes that are no frame; nothing. Our own echo is no evidence of anything.
+What counts, in this order: a sound answer to our question; a refusal; an answer whose content cannot be right; then
+whatever else came (`evidence.py`).
 
 An answer is ours if address, function, identifier and (2007, follow-up) sequence number are those we asked for. A
 wildcard request takes any address that fits, and AAH echoed back; no address is ever learned from an echo of AAH.
-
-Two meters at once: two different sound answers; or a damaged answer with more bytes than its own header announces, or
-with two headers from the asked address. Noise flips bits, but adds no bytes.
 """
 
-import re
-from collections.abc import Callable
-
-from edge.protocols.dlt645.control import FUNCTION, READ_FOLLOW_UP, REPLY, refusal_reasons
+from edge.protocols.dlt645.control import READ_FOLLOW_UP
+from edge.protocols.dlt645.evidence import Evidence, refused
 from edge.protocols.dlt645.formats import FieldError
 from edge.protocols.dlt645.frame import (
     MAX_FRAME,
@@ -30,36 +24,12 @@ from edge.protocols.dlt645.frame import (
 from edge.protocols.dlt645.items import data_sizes, decode_data
 from edge.protocols.dlt645.question import Question, as_asked
 from edge.protocols.exchange import Progress, Timing
-from edge.reading.outcome import (
-    Answer,
-    BadChecksum,
-    Collision,
-    ForeignMaster,
-    Garbage,
-    Item,
-    Late,
-    Malformed,
-    Outcome,
-    Refused,
-    Silence,
-    WrongAddress,
-)
+from edge.reading.outcome import Answer, Collision, ForeignMaster, Item, Malformed, Outcome
 
 _MOST_READ_DATA = 200  # DL/T 645-2007: data bytes of a read answer
 _MOST_PARTS = 255  # the sequence number has one byte
 _MOST_BYTES = 64 * 1024
 _MOST_REPEATS = 2  # of a follow-up request whose answer had another sequence number
-
-
-class _Seen:
-    """What came in since the last request that is not our answer."""
-
-    def __init__(self) -> None:
-        self.raw = bytearray()
-        self.late = False
-        self.stranger = ""
-        self.foreign = False
-        self.bad = False
 
 
 class ReadExchange:
@@ -74,17 +44,15 @@ class ReadExchange:
     ) -> None:
         self._question = question
         self._timing = timing
-        self._late_from = late_from
         self._reader = FrameReader()
         self._raw = bytearray()
-        self._seen = _Seen()
+        self._seen = Evidence(question, late_from)
         self._parts: list[bytes] = []
         self._meter = question.address
         self._sequence = 0
         self._repeats = 0
         self._answer: Frame | None = None
         self._outcome: Outcome | None = None
-        self._sent = b""
 
     @property
     def timing(self) -> Timing:
@@ -95,7 +63,7 @@ class ReadExchange:
     def longest_reply(self) -> int:
         """The most bytes of one answer frame, with a preamble of four."""
         asked = self._question
-        sizes = data_sizes(asked.version, asked.identifier) if asked.identifier else (0, 6)
+        sizes = data_sizes(asked.version, asked.identifier, asked.extra) if asked.identifier else (0, 6)
         most = _MOST_READ_DATA if sizes is None else sizes[1] + len(asked.wire_identifier)
         return PREAMBLE + OVERHEAD + min(most, _MOST_READ_DATA)
 
@@ -113,7 +81,7 @@ class ReadExchange:
             tail = bytes((self._sequence,)) if asked.version == "2007" else b""
             control, data = READ_FOLLOW_UP[asked.version], asked.wire_identifier + tail
         request = encode_frame(self._meter, control, data, self._timing.wake)
-        self._sent = request[self._timing.wake :]
+        self._seen.sent = request[self._timing.wake :]
         return request
 
     def receive(self, data: bytes) -> Progress:
@@ -155,25 +123,21 @@ class ReadExchange:
 
     def _take(self, frame: Frame) -> None:
         """Sort one sound frame: our answer, or evidence of something else."""
-        asked, seen = self._question, self._seen
-        if frame.raw == self._sent:
+        if not self._seen.admits(frame):
             return
-        if not frame.is_response:
-            seen.foreign = True
-        elif not asked.takes(frame.address):
-            if frame.address in self._late_from:
-                seen.late = True
-            seen.stranger = seen.stranger or frame.address
-        elif not self._is_to_this_question(frame):
-            seen.late = True
+        if not self._is_to_this_question(frame):
+            self._seen.late = True
         elif self._answer is None:
             self._answer = frame
         elif self._answer.raw != frame.raw:
             self._finish(Collision(raw=bytes(self._raw)))
 
+    @property
+    def _function(self) -> int:
+        return READ_FOLLOW_UP[self._question.version] if self._sequence else self._question.function
+
     def _is_to_this_question(self, frame: Frame) -> bool:
-        function = READ_FOLLOW_UP[self._question.version] if self._sequence else self._question.function
-        if frame.function != function:
+        if frame.function != self._function:
             return False
         # A refusal names no identifier; content too short for one is judged later.
         size = len(self._question.wire_identifier)
@@ -185,6 +149,8 @@ class ReadExchange:
         frame = self._answer
         if frame is None:
             return Progress.WAIT
+        if self._seen.rival:
+            return self._finish(ForeignMaster(raw=bytes(self._raw)))  # it may be the answer to the other's question
         if self._question.is_search and self._question.is_wildcard:
             return Progress.WAIT  # a second meter may still answer; the deadline decides
         return self._accept(frame)
@@ -193,7 +159,7 @@ class ReadExchange:
         """Take a frame that answers the present question."""
         asked = self._question
         if frame.is_abnormal:
-            return self._finish(self._refused(frame))
+            return self._finish(refused(asked.version, frame, bytes(self._raw)))
         data = frame.data[len(asked.wire_identifier) :]
         if len(frame.data) < len(asked.wire_identifier):
             return self._finish(self._malformed(f"{len(frame.data)} data bytes, no identifier"))
@@ -223,14 +189,14 @@ class ReadExchange:
 
     def _next_question(self) -> Progress:
         self._answer = None
-        self._seen = _Seen()
+        self._seen = self._seen.again()
         return Progress.SEND
 
     def _decoded(self, frame: Frame) -> Outcome:
         asked = self._question
         data = b"".join(self._parts)
         try:
-            items = decode_data(asked.version, asked.identifier, data) if asked.identifier else _address_items(data)
+            items = self._items(data)
         except FieldError as fault:
             return self._malformed(fault.text)
         address = frame.address
@@ -240,52 +206,17 @@ class ReadExchange:
                 return self._malformed("the meter answers without its address")
         return Answer(raw=bytes(self._raw), address=address, items=as_asked(asked, items))
 
-    def _refused(self, frame: Frame) -> Refused:
-        err = frame.data[:1]
-        reasons = refusal_reasons(self._question.version, err[0]) if err else ()
-        return Refused(raw=bytes(self._raw), code=frame.data.hex().upper(), reasons=reasons)
+    def _items(self, data: bytes) -> tuple[Item, ...]:
+        asked = self._question
+        if not asked.identifier:
+            return _address_items(data)
+        return decode_data(asked.version, asked.identifier, data, extra=asked.extra)
 
     def _malformed(self, reason: str) -> Malformed:
         return Malformed(raw=bytes(self._raw), reason=reason)
 
     def _verdict(self) -> Outcome:
-        """Return what the evidence says, now that no more is to come."""
-        seen, raw = self._seen, bytes(self._raw)
-        damaged = seen.bad or self._holds_asked_address()
-        checks: tuple[tuple[bool, Callable[[], Outcome]], ...] = (
-            (damaged and self._is_overlaid(), lambda: Collision(raw=raw)),
-            (seen.late, lambda: Late(raw=raw)),
-            (bool(seen.stranger), lambda: WrongAddress(raw=raw, address=seen.stranger)),
-            (seen.foreign, lambda: ForeignMaster(raw=raw)),
-            (bool(self._parts) and not self._without_echo(), lambda: self._malformed("the answer broke off")),
-            (damaged, lambda: BadChecksum(raw=raw)),
-            (bool(self._without_echo()), lambda: Garbage(raw=raw)),
-        )
-        return next((make() for holds, make in checks if holds), Silence(raw=raw))
-
-    def _without_echo(self) -> bytes:
-        """Return the bytes since the last request, without our own request and without FEH before or after it."""
-        raw = bytes(self._seen.raw)
-        before, found, after = raw.partition(self._sent)
-        return (before.rstrip(b"\xfe") + after if found else raw).lstrip(b"\xfe")
-
-    def _holds_asked_address(self) -> bool:
-        """Return whether the asked address stands in the bytes: then speed and parity are right, damaged or not."""
-        if self._question.is_wildcard:
-            return False
-        return bytes.fromhex(self._question.address)[::-1] in self._without_echo()
-
-    def _is_overlaid(self) -> bool:
-        raw = self._without_echo()
-        answer = REPLY | (READ_FOLLOW_UP[self._question.version] if self._sequence else self._question.function)
-        heads = [
-            match
-            for match in re.finditer(rb"(?=\x68(.{6})\x68(.)(.))", raw, re.DOTALL)
-            if match[2][0] & (REPLY | FUNCTION) == answer and self._question.takes(decode_address(match[1]))
-        ]
-        if len(heads) > 1:
-            return True
-        return bool(heads) and len(raw) > OVERHEAD + heads[0][3][0]
+        return self._seen.verdict(bytes(self._raw), self._function, broke_off=bool(self._parts))
 
     def _finish(self, outcome: Outcome) -> Progress:
         self._outcome = outcome

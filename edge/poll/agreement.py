@@ -1,0 +1,34 @@
+"""Do two answers, taken a moment apart, say the same? Energies stand still or creep, other quantities waver. Pure."""
+
+from decimal import Decimal
+
+from edge.reading.outcome import Answer, Value
+
+_WAVER = Decimal("0.05")
+_DIGITS = 3  # of the last place: what an energy may gain, and what a small value may waver
+
+
+def do_agree(one: Answer, other: Answer) -> bool:
+    """Return True if both answers have the same items with the same values, as far as values stand still."""
+    if [item.key for item in one.items] != [item.key for item in other.items]:
+        return False
+    pairs = zip(one.items, other.items, strict=True)
+    return all(_fits(first.key, first.value, second.value) for first, second in pairs)
+
+
+def _fits(key: str, first: Value | None, second: Value | None) -> bool:
+    if key.startswith("energy_") and isinstance(first, Decimal) and isinstance(second, Decimal):
+        return 0 <= second - first <= _DIGITS * _last_place(second)
+    return key == "clock" or is_near(first, second)
+
+
+def is_near(first: Value | None, second: Value | None) -> bool:
+    """Return True for equal values, and for numbers that differ by no more than quantities waver within a second."""
+    if not (isinstance(first, Decimal) and isinstance(second, Decimal)):
+        return first == second
+    return abs(first - second) <= max(_WAVER * max(abs(first), abs(second)), _DIGITS * _last_place(second))
+
+
+def _last_place(value: Decimal) -> Decimal:
+    exponent = value.as_tuple().exponent
+    return Decimal(1).scaleb(exponent if isinstance(exponent, int) else 0)

@@ -1,0 +1,130 @@
+"""What the poller of a bus knows of one meter while it runs: its manners, its noise, and what it refuses.
+
+`learned` is the part that the register keeps. A single item counts as refused for good only after several polls in a
+row (a meter that starts up refuses what it has); a block at once, since single reads take its place.
+"""
+
+from collections import Counter, deque
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from datetime import date
+from types import MappingProxyType
+
+from edge.bus.link import LineSettings
+from edge.config.settings import Bus
+from edge.poll.learned import Learned
+from edge.poll.manners import LongWay, Manners
+from edge.poll.meter_poll import MeterPoll
+from edge.poll.plan import PolledMeter
+from edge.protocols.drivers import driver
+from edge.protocols.exchange import PlanTerms, Timing
+from edge.reading.outcome import Outcome
+from edge.reading.vendor import VendorItem
+from edge.reading.verdict import Verdict
+
+_REMEMBERED = 64  # exchanges that tell how noisy the meter's line is
+_NOISY = 2  # damaged ones among them
+_POLLS_REFUSED = 3
+_USUAL_ANSWER_S = 0.03
+_NOT_PROVEN = 30
+
+
+@dataclass(slots=True)
+class MeterState:
+    """One meter of a bus. `protocol`: as the settings and the register say; "dlt645" until the year is known."""
+
+    address: str
+    protocol: str
+    bus: Bus
+    manners: Manners
+    items: tuple[VendorItem, ...] = ()
+    _damage: deque[bool] = field(default_factory=lambda: deque(maxlen=_REMEMBERED))
+    _refusals: Counter[str] = field(default_factory=Counter)
+
+    @classmethod
+    def of(cls, meter: PolledMeter, bus: Bus, items: tuple[VendorItem, ...] = ()) -> "MeterState":
+        """Return the state at the start: what the register knows. `items`: those that the settings define."""
+        long_way = LongWay(quiet_ms=bus.gap_ms, reply_s=bus.reply_ms / 1000)
+        return cls(meter.address, meter.known_protocol, bus, Manners(meter.learned, long_way), items)
+
+    @property
+    def learned(self) -> Learned:
+        """What is known by now."""
+        return self.manners.learned
+
+    @property
+    def is_noisy(self) -> bool:
+        """True if answers were damaged lately: then a value counts only when two answers agree."""
+        return sum(self._damage) >= _NOISY
+
+    @property
+    def line(self) -> LineSettings:
+        """How the port is set for this meter."""
+        return LineSettings(baud=self.learned.baud or self.bus.baud, parity=self.bus.parity)
+
+    def poll(self, keys: Sequence[str], today: date, *, is_silent: bool, late_from: frozenset[str]) -> MeterPoll:
+        """Return a poll of these items, made the way that suits the meter."""
+        return MeterPoll(
+            address=self.address,
+            keys=tuple(keys),
+            driver=driver(self.protocol, self.items),
+            timing=Timing(reply_s=self.bus.reply_ms / 1000),
+            tries=1 if is_silent else self.bus.tries + self.is_noisy,
+            terms=self._terms(today),
+            manners=self.manners,
+            late_from=late_from,
+            needs_two=self.is_noisy,
+            is_silent=is_silent,
+            proven=set(self.learned.proven),
+        )
+
+    def saw(self, outcome: Outcome) -> None:
+        """Note the outcome of an exchange."""
+        if outcome.verdict is not Verdict.SILENCE:
+            self._damage.append(outcome.verdict in (Verdict.BAD_CHECKSUM, Verdict.GARBAGE))
+
+    def spoke(self, protocol: str) -> None:
+        """Note which year the meter speaks."""
+        self.protocol = protocol
+        self.manners.learned = replace(self.learned, protocol=protocol)
+
+    def take(self, poll: MeterPoll, today: date) -> None:
+        """Take what a poll found out."""
+        if not poll.read:
+            return
+        refused = {one: day for one, day in self.learned.refused.items() if one in self._terms(today).avoid}
+        refused |= dict.fromkeys(poll.refused | self._refused_again(poll), today)
+        self.manners.learned = replace(
+            self.learned,
+            refused=MappingProxyType(refused),
+            proven=frozenset(poll.proven - poll.refused),
+            tariffs=poll.tariffs if poll.tariffs is not None else self.learned.tariffs,
+        )
+
+    def refuses(self, identifiers: frozenset[str], today: date) -> None:
+        """Note identifiers that its memory refuses."""
+        refused = {**self.learned.refused, **dict.fromkeys(identifiers, today)}
+        self.manners.learned = replace(self.learned, refused=MappingProxyType(refused))
+
+    def worth_keeping(self) -> Learned:
+        """Return what the register should hold: the response time only once it is proven."""
+        if self.learned.answers >= _NOT_PROVEN:
+            return self.learned
+        return replace(self.learned, answers=0, slowest_ms=None)
+
+    def _refused_again(self, poll: MeterPoll) -> set[str]:
+        asked = poll.refused_alone
+        for identifier in list(self._refusals):
+            if identifier not in asked:
+                del self._refusals[identifier]
+        self._refusals.update(asked)
+        return {one for one in asked if self._refusals[one] >= _POLLS_REFUSED}
+
+    def _terms(self, today: date) -> PlanTerms:
+        return PlanTerms(
+            avoid=self.learned.avoid(today),
+            with_unlisted=True,
+            tariffs=self.learned.tariffs,
+            byte_s=self.line.byte_time_s,
+            turn_s=self.bus.gap_ms / 1000 + _USUAL_ANSWER_S,
+        )

@@ -1,0 +1,45 @@
+"""Which year a meter speaks: an answer decides, a refusal is a guess."""
+
+import pytest
+
+from edge.poll.version import VersionSearch
+from edge.protocols.exchange import Timing
+from edge.reading.outcome import Answer, BadChecksum, Malformed, Refused, Silence
+
+METER = "202311000001"
+ANSWER = Answer(address=METER, items=())
+REFUSED = Refused(code="02")
+
+
+@pytest.mark.parametrize(
+    ("outcomes", "found"),
+    [
+        ([ANSWER], "dlt645-2007"),
+        ([Silence(), ANSWER], "dlt645-1997"),
+        ([REFUSED, ANSWER], "dlt645-1997"),
+        ([REFUSED, Silence()], "dlt645-2007"),
+        ([Silence(), REFUSED], "dlt645-1997"),
+        ([Malformed(reason="length"), REFUSED], "dlt645-2007"),
+        ([Silence(), Silence()], ""),
+        ([BadChecksum(), Silence()], ""),
+    ],
+)
+def test_the_year_is_what_brings_an_answer(outcomes, found):
+    """2007 is asked first; nothing more is asked once a year is sure."""
+    search = VersionSearch(METER, Timing())
+    for outcome in outcomes:
+        assert not search.is_done
+        search.next_exchange()
+        search.take(outcome)
+    assert search.is_done
+    assert found == search.found
+
+
+def test_what_was_heard_is_told_when_nothing_answered():
+    """Damage says more than silence."""
+    search = VersionSearch(METER, Timing())
+    search.take(Silence())
+    search.take(BadChecksum())
+    assert {"voltage_l1": "bad_checksum"} == {
+        key: reason.value for key, reason in search.as_poll(["voltage_l1"]).faults.items()
+    }
