@@ -15,7 +15,7 @@ from edge.config.settings import Bus
 from edge.poll.learned import Learned
 from edge.poll.manners import LongWay, Manners
 from edge.poll.meter_poll import MeterPoll
-from edge.poll.plan import PolledMeter, line_of
+from edge.poll.plan import PolledMeter
 from edge.protocols.drivers import driver
 from edge.protocols.exchange import PlanTerms, Timing
 from edge.reading.outcome import Outcome
@@ -60,7 +60,7 @@ class MeterState:
     @property
     def line(self) -> LineSettings:
         """How the port is set for this meter."""
-        return line_of(self.bus, self.learned)
+        return LineSettings(baud=self.learned.baud or self.bus.baud, parity=self.bus.parity)
 
     def poll(self, keys: Sequence[str], today: date, *, is_silent: bool, late_from: frozenset[str]) -> MeterPoll:
         """Return a poll of these items, made the way that suits the meter."""
@@ -102,8 +102,8 @@ class MeterState:
         )
 
     def refuses(self, identifiers: frozenset[str], today: date) -> None:
-        """Note identifiers that the meter refuses for good."""
-        refused = dict(self.learned.refused) | dict.fromkeys(identifiers - self.learned.avoid(today), today)
+        """Note identifiers that its memory refuses."""
+        refused = {**self.learned.refused, **dict.fromkeys(identifiers, today)}
         self.manners.learned = replace(self.learned, refused=MappingProxyType(refused))
 
     def worth_keeping(self) -> Learned:

@@ -7,7 +7,8 @@ A course is a generator: it yields what to ask, takes the outcome, and returns w
 3. A freeze counts only if its time is the same before and after its values were read: a new one moves all others on.
 4. "Not kept" needs a sound answer: a record left out between others, an answer without records, a refusal. A slot of
    the last hour, with no later record, may not be recorded yet: it stays open.
-5. Anything else that comes back (silence, damage, a stranger) decides nothing; what was settled before it, counts.
+5. On a noisy line (`needs_two`) an answer counts only if a second one is the same: a checksum lets some damage by.
+6. Anything else that comes back (silence, damage, a stranger) decides nothing; what was settled before it, counts.
 """
 
 from collections.abc import Generator, Iterable, Mapping
@@ -35,7 +36,7 @@ from edge.protocols.dlt645.memory import (
     load_place,
     load_values,
 )
-from edge.reading.outcome import Answer, Outcome, Refused, Value
+from edge.reading.outcome import Answer, BadChecksum, Outcome, Refused, Value
 from edge.reading.record import Source
 
 NEAR_MIDNIGHT = timedelta(minutes=15)
@@ -61,7 +62,7 @@ class Known:
 class Missed:
     """What was missed: keys at moments of the meter's local time, ascending; `blocks` records may be asked for.
 
-    `is_rare`: a daily or monthly task; then there is one moment. `now` is the local time.
+    `is_rare`: a daily or monthly task; then there is one moment. `now` is the local time. `needs_two`: rule 5.
     """
 
     keys: tuple[str, ...]
@@ -69,6 +70,7 @@ class Missed:
     is_rare: bool
     blocks: int
     now: datetime
+    needs_two: bool = False
 
 
 @dataclass(slots=True, kw_only=True)
@@ -126,6 +128,16 @@ def load_classes(keys: Iterable[str]) -> frozenset[int]:
     return frozenset(place.number for key in keys if (place := load_place(key)))
 
 
+def _agreed(ask: Ask, missed: Missed) -> Course[Outcome]:
+    """Return the outcome; where two have to agree and do not, one that decides nothing."""
+    first = yield ask
+    if not missed.needs_two or not isinstance(first, Answer):
+        return first
+    second = yield ask
+    is_same = isinstance(second, Answer) and second.items == first.items
+    return second if is_same or not isinstance(second, Answer | Refused) else BadChecksum(raw=second.raw)
+
+
 def _midnight_near(moment: datetime) -> datetime | None:
     midnight = datetime.combine((moment + NEAR_MIDNIGHT).date(), time())
     return midnight if abs(moment - midnight) <= NEAR_MIDNIGHT else None
@@ -178,7 +190,7 @@ def _ask_records(missed: Missed, known: Known) -> Course[_Records | None]:
     begin, todo = missed.moments[0].replace(second=0, microsecond=0), load_classes(missed.keys)
     while cover := load_identifiers(todo, missed.blocks, frozenset(known.refused)):
         identifier, classes = next(iter(cover.items()))
-        outcome = yield load_ask(identifier, begin, missed.blocks)
+        outcome = yield from _agreed(load_ask(identifier, begin, missed.blocks), missed)
         if isinstance(outcome, Refused):
             is_refused = yield from _is_refused_for_good(identifier, known)
             if is_refused is None:
@@ -229,7 +241,7 @@ def _add_freeze(recalled: Recalled, freeze: Freeze, tolerance: timedelta, missed
     number, at = found
     if number is None or at is None:
         return True
-    return (yield from _add_values(recalled, freeze, number, at, wanted))
+    return (yield from _add_values(recalled, freeze, (number, at), wanted, missed))
 
 
 _NOT_KEPT = (None, None)
@@ -263,18 +275,19 @@ def _find_freeze(
 
 
 def _add_values(
-    recalled: Recalled, freeze: Freeze, number: int, at: datetime, wanted: Mapping[str, FrozenPlace]
+    recalled: Recalled, freeze: Freeze, found: tuple[int, datetime], wanted: Mapping[str, FrozenPlace], missed: Missed
 ) -> Course[bool]:
     """Read the values, then the time again (rule 3); return False if anything decides nothing."""
+    number, at = found
     values: dict[str, Value | None] = {}
     units: dict[str, str] = {}
     for what in sorted({place.what for place in wanted.values()}):
-        outcome = yield value_ask(freeze, what, number)
+        outcome = yield from _agreed(value_ask(freeze, what, number), missed)
         if isinstance(outcome, Answer):
             here = {key: place for key, place in wanted.items() if place.what == what}
-            found, found_units = frozen_values(outcome.items, here)
-            values |= found
-            units |= found_units
+            more, more_units = frozen_values(outcome.items, here)
+            values |= more
+            units |= more_units
         elif not isinstance(outcome, Refused):
             return False
     outcome = yield time_ask(freeze, number)

@@ -3,9 +3,11 @@
 Rules:
 1. The oldest open slot of the bus goes first; slots in a row of one meter are asked for in one request. Nothing is
    asked that could still be on the wire when the next live slot comes.
-2. A meter that was silent at its last poll is not asked. After anything that decides nothing, the meter rests, twice as
-   long each time up to an hour: an answer that comes late cannot meet the next question.
-3. A slot is asked for five minutes after its time at the earliest: before, the meter may not have recorded it yet.
+2. A meter that was silent at its last poll, or whose year is not known yet, is not asked. After anything that decides
+   nothing, the meter rests, twice as long each time up to an hour: an answer that comes late cannot meet the next
+   question.
+3. A slot is asked for five minutes after its time at the earliest (before, the meter may not have recorded it yet),
+   and when the time of its second chances is over.
 4. What the memory does not hold ends as missing for good, `not_kept`; a protocol without memory ends all its slots so.
 5. Only the oldest slots are in memory, a few at a time; the store holds the others.
 """
@@ -16,19 +18,21 @@ from datetime import datetime, timedelta
 from typing import Protocol
 from zoneinfo import ZoneInfo
 
+from edge.bus.link import LineSettings
 from edge.clock import Clock
 from edge.config.settings import Bus
 from edge.poll.jobs import Asker
-from edge.poll.learned import NOTHING
-from edge.poll.plan import EITHER_YEAR, PolledMeter, line_of
+from edge.poll.meter_state import MeterState
+from edge.poll.plan import EITHER_YEAR
 from edge.poll.recall import Course, CourseResult, Known, Missed, Recalled, load_classes, recall
+from edge.poll.rounds import live_window
 from edge.protocols.dlt645.memory import MOST_BLOCKS, Ask, load_ask, load_identifiers
 from edge.protocols.drivers import driver, has_memory
 from edge.protocols.exchange import Timing
-from edge.reading.outcome import Outcome, Silence
+from edge.reading.outcome import Outcome
 from edge.reading.plan import Plan, PlanTask
 from edge.reading.record import PollRecord, SlotState, Source, Stamp
-from edge.reading.verdict import SlotReason
+from edge.reading.verdict import SlotReason, Verdict
 
 _RIPE_AFTER = timedelta(minutes=5)
 _LOOK_EVERY_S = 30.0
@@ -75,7 +79,7 @@ class _Running:
 class Refill:
     """Fills the missed slots of one bus.
 
-    `learn` is told all identifiers that a meter refuses (address, identifiers), and sees that `meters` knows them.
+    `state_of` gives what the worker knows of a meter; `learned` is told that this has changed.
     `unanswered`: the meter that was silent just now: its answer may still come.
     """
 
@@ -83,21 +87,24 @@ class Refill:
     clock: Clock
     slots: OpenSlots
     plan: Plan
-    meters: Mapping[str, PolledMeter]
-    learn: Callable[[str, frozenset[str]], None]
-    unanswered: frozenset[str] = frozenset()
+    state_of: Callable[[str], MeterState]
+    is_silent: Callable[[str], bool]
+    learned: Callable[[str], None]
+    unanswered: str = ""
     _running: _Running | None = None
     _ask: Ask | None = None
     _oldest: dict[Pair, datetime] = field(default_factory=dict)
     _look_at_s: float = 0.0
     _given: dict[Pair, datetime] = field(default_factory=dict)
     _known: dict[str, Known] = field(default_factory=dict)
+    _filled: dict[Pair, datetime] = field(default_factory=dict)
     _rests: dict[str, tuple[float, float]] = field(default_factory=dict)
 
-    def use_plan(self, plan: Plan, meters: Mapping[str, PolledMeter]) -> None:
-        """Go on with another plan and other meters."""
-        self.plan, self.meters = plan, meters
-        for gone in self._known.keys() - meters.keys():
+    def use_plan(self, plan: Plan) -> None:
+        """Go on with another plan."""
+        self.plan = plan
+        kept = {address for task in plan.tasks for address in task.meters}
+        for gone in self._known.keys() - kept:
             del self._known[gone]
             self._rests.pop(gone, None)
         self.start_anew()
@@ -109,26 +116,40 @@ class Refill:
         self._given.clear()
         self._look_at_s = 0.0
 
-    def step(self, asker: Asker, spare_s: float, silent: Collection[str] = ()) -> list[PollRecord] | None:
+    def note_filled(self, record: PollRecord) -> None:
+        """Leave a slot out that was read after all and is on its way to the store."""
+        self._filled[record.task, record.meter] = record.slot_at
+        self._look((record.task, record.meter))
+
+    def step(self, asker: Asker, spare_s: float) -> list[PollRecord] | None:
         """Do at most one exchange that ends within `spare_s`; return the records of slots that are settled.
 
-        None: there is nothing to do now, or no time for it. `silent`: meters that are not worth asking.
+        None: there is nothing to do now, or no time for it.
         Raises StoreError; LinkError if the port cannot be opened.
         """
+        self.unanswered = ""
         running = self._running
         if running is not None and self.clock.monotonic() - running.began_s > _STALE_S:
             running = self._running = None
         if running is None or self._ask is None:
-            pair = self._next_pair(silent)
+            pair = self._next_pair()
             return None if pair is None else self._begin(pair, spare_s)
-        if running.address in silent or self._time_of(self._ask) > spare_s:
+        if not self._may_ask(running.address) or self._time_of(self._ask) > spare_s:
             return None
-        meter = self.meters[running.address]
-        exchange = driver(meter.known_protocol).read(running.address, self._ask.request, self._timing)
-        outcome = asker.exchange(exchange, line_of(self.bus, meter.learned))
-        self.unanswered = frozenset({running.address}) if isinstance(outcome, Silence) else frozenset()
         running.tries += 1
-        return self._go_on(running, outcome)
+        return self._go_on(running, self._exchange(asker, running.address, self._ask))
+
+    def _exchange(self, asker: Asker, address: str, ask: Ask) -> Outcome:
+        state = self.state_of(address)
+        exchange = driver(state.protocol, state.items).read(address, ask.request, self._timing)
+        outcome = asker.exchange(exchange, state.line)
+        state.saw(outcome)
+        if outcome.verdict is Verdict.SILENCE:
+            self.unanswered = address
+        return outcome
+
+    def _may_ask(self, address: str) -> bool:
+        return not self.is_silent(address) and self.state_of(address).protocol != EITHER_YEAR
 
     def _go_on(self, running: _Running, outcome: Outcome | None) -> list[PollRecord]:
         """Tell the course what came back, None at its begin; return what is settled if it has ended."""
@@ -141,56 +162,58 @@ class Refill:
 
     # Which slots.
 
-    def _next_pair(self, silent: Collection[str]) -> Pair | None:
+    def _next_pair(self) -> Pair | None:
         """Return the task and meter with the oldest slot that may be asked for now."""
-        now_s = self.clock.monotonic()
+        now_s, now = self.clock.monotonic(), self.clock.utc_now()
         if now_s >= self._look_at_s:
             self._look_at_s = now_s + _LOOK_EVERY_S
             self._oldest = {}
             for task in self.plan.tasks:
                 for address in task.meters:
                     self._look((task.name, address))
-        ripe = self.clock.utc_now() - _RIPE_AFTER
         ready = [
             (slot_at, pair)
             for pair, slot_at in self._oldest.items()
-            if slot_at <= ripe and pair[1] not in silent and self._may_ask(pair[1], now_s)
+            if slot_at + _ripe_after(self._task(pair)) <= now
+            and self._rests.get(pair[1], (0.0, 0.0))[0] <= now_s
+            and self._may_ask(pair[1])
         ]
         return min(ready)[1] if ready else None
 
-    def _may_ask(self, address: str, now_s: float) -> bool:
-        """Return whether the meter does not rest, and which year it speaks is known."""
-        is_known = self.meters[address].known_protocol != EITHER_YEAR
-        return is_known and self._rests.get(address, (0.0, 0.0))[0] <= now_s
+    def _task(self, pair: Pair) -> PlanTask:
+        return next(task for task in self.plan.tasks if task.name == pair[0])
 
     def _look(self, pair: Pair) -> None:
         self._oldest.pop(pair, None)
-        for slot in self.slots.open_slots_of(*pair, self._given.get(pair), 1):
-            self._oldest[pair] = slot.slot_at
+        for slot_at in self._open(pair, 2)[:1]:
+            self._oldest[pair] = slot_at
+
+    def _open(self, pair: Pair, limit: int) -> list[datetime]:
+        found = self.slots.open_slots_of(*pair, self._given.get(pair), limit)
+        return [slot.slot_at for slot in found if slot.slot_at != self._filled.get(pair)]
 
     def _begin(self, pair: Pair, spare_s: float) -> list[PollRecord] | None:
         """Begin a course; return what is settled without asking, None if there is no time for its first request."""
-        task = next(one for one in self.plan.tasks if one.name == pair[0])
-        meter = self.meters[pair[1]]
-        ripe = self.clock.utc_now() - _RIPE_AFTER
-        found = self.slots.open_slots_of(*pair, self._given.get(pair), _MOST_SLOTS)
-        slots = [slot.slot_at for slot in found if slot.slot_at <= ripe]
+        task, address = self._task(pair), pair[1]
+        ripe = self.clock.utc_now() - _ripe_after(task)
+        slots = [slot_at for slot_at in self._open(pair, _MOST_SLOTS) if slot_at <= ripe]
         zone = ZoneInfo(self.plan.timezone)
         moments = {slot: slot.astimezone(zone).replace(tzinfo=None) for slot in slots}
         if not slots:
             self._look(pair)
             return []
-        if not has_memory(meter.known_protocol):
-            return self._settle(task, meter.address, {slot: Recalled(moment=moments[slot]) for slot in slots}, 0)
+        if not has_memory(self.state_of(address).protocol):
+            return self._settle(task, address, {slot: Recalled(moment=moments[slot]) for slot in slots}, 0)
         if _is_twofold(slots[0], zone):
-            return self._settle(task, meter.address, {slots[0]: Recalled(moment=moments[slots[0]])}, 0)
-        missed = self._missed(task, meter, [moments[slot] for slot in slots if not _is_twofold(slot, zone)], spare_s)
-        return None if missed is None else self._start(task, meter.address, missed, moments)
+            return self._settle(task, address, {slots[0]: Recalled(moment=moments[slots[0]])}, 0)
+        missed = self._missed(task, address, [moments[slot] for slot in slots if not _is_twofold(slot, zone)], spare_s)
+        return None if missed is None else self._start(task, address, missed, moments)
 
-    def _missed(self, task: PlanTask, meter: PolledMeter, moments: Sequence[datetime], spare_s: float) -> Missed | None:
+    def _missed(self, task: PlanTask, address: str, moments: Sequence[datetime], spare_s: float) -> Missed | None:
         """Return as many slots in a row as one request may ask for in the time there is."""
-        known = self._known.setdefault(meter.address, Known())
-        known.refused = set(self._refused_by(meter.address))
+        state = self.state_of(address)
+        known = self._known.setdefault(address, Known())
+        known.refused = set(state.learned.avoid(self.clock.utc_now().date()))
         interval = known.interval or min(timedelta(seconds=task.schedule.every_s or 3600), _LONGEST_INTERVAL)
         most = self._most_blocks(load_classes(task.items), known, spare_s)
         if most == 0:
@@ -206,6 +229,7 @@ class Refill:
             is_rare=task.schedule.every_s is None,
             blocks=1 if task.schedule.every_s is None else (row[-1] - row[0]) // interval + 1,
             now=self.clock.utc_now().astimezone(ZoneInfo(self.plan.timezone)).replace(tzinfo=None),
+            needs_two=state.is_noisy,
         )
 
     def _most_blocks(self, classes: Collection[int], known: Known, spare_s: float) -> int:
@@ -230,9 +254,11 @@ class Refill:
     def _end(self, running: _Running, result: CourseResult) -> list[PollRecord]:
         self._running = self._ask = None
         address = running.address
-        refused = frozenset(self._known[address].refused)
-        if refused - self._refused_by(address):
-            self.learn(address, refused)
+        today, state = self.clock.utc_now().date(), self.state_of(address)
+        refused = frozenset(self._known[address].refused) - state.learned.avoid(today)
+        if refused:
+            state.refuses(refused, today)
+            self.learned(address)
         if not result.is_sound:
             self._rest(address)
         elif result.settled:
@@ -241,9 +267,6 @@ class Refill:
             self._rests[address] = (self.clock.monotonic() + _RIPE_AFTER.total_seconds(), 0.0)
         settled = {running.slots[recalled.moment]: recalled for recalled in result.settled}
         return self._settle(running.task, address, settled, running.tries)
-
-    def _refused_by(self, address: str) -> frozenset[str]:
-        return self.meters[address].learned.avoid(self.clock.utc_now().date())
 
     def _rest(self, address: str) -> None:
         """Leave the meter alone, twice as long as the last time."""
@@ -291,7 +314,7 @@ class Refill:
 
     def _time_of(self, ask: Ask) -> float:
         """Return the longest time that a request and its answer may take."""
-        byte_s = line_of(self.bus, NOTHING).byte_time_s  # a meter that was raised to another speed is faster
+        byte_s = LineSettings(baud=self.bus.baud, parity=self.bus.parity).byte_time_s
         return self.bus.gap_ms / 1000 + ask.wire_bytes * byte_s + ask.frames * self._timing.reply_s
 
 
@@ -301,6 +324,11 @@ def _flags(recalled: Recalled) -> tuple[str, ...]:
         return ()
     also = ("also_from=freeze",) if {Source.LOAD_RECORD, Source.FREEZE} <= set(recalled.sources) else ()
     return (f"meter_time={recalled.at:%y%m%d%H%M}", *also)
+
+
+def _ripe_after(task: PlanTask) -> timedelta:
+    """Return how old a slot must be (rule 3)."""
+    return max(_RIPE_AFTER, live_window(task.schedule) / 2)
 
 
 def _is_twofold(slot: datetime, zone: ZoneInfo) -> bool:

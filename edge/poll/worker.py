@@ -1,8 +1,8 @@
 """The worker of one bus: plain blocking steps, one exchange or one commit each, driven by `app.py` or a test.
 
 Order of a step: a job of the control socket (one exchange of it, turn about with the polls); slots that nobody asked
-for in time; what is due; meters that were missed and deserve a second chance; missed slots, from the meters' memories
-(`refill.py`); a commit.
+for in time; what is due; meters that were missed and deserve a second chance; slots that were missed, from the meters'
+memories (`refill.py`); a commit.
 A meter that kept silent rests (`backoff.py`): its slots end as silence at once, until a probe finds it alive.
 While the port is lost, slots that run out end as `port_gone`.
 Records reach the store in groups: every `commit_polls` polls, or `commit_s` after the first, or when a round ends.
@@ -46,8 +46,8 @@ _UNASKED_PER_STEP = 2048
 _FRAME_KEPT = 600
 _JUMP_S = 120.0
 _CLEAR_S = 2.0  # nothing that can wait is begun so shortly before a slot
+_SPARE_S = 60.0  # time for what can wait, where no task is ever due
 _LATE_S = 10.0  # a question that old is answered no more
-_SPARE_S = 60.0  # where no task is ever due
 
 
 class BusJob(Protocol):
@@ -85,8 +85,8 @@ class BusWorker:
     _backoff: Backoff = field(default_factory=Backoff)
     _chances: SecondChances = field(default_factory=SecondChances)
     _report: BusReport = field(init=False)
-    _silent_at: dict[str, float] = field(default_factory=dict)
     _refill: Refill | None = None
+    _silent_at: dict[str, float] = field(default_factory=dict)
     _had_job: bool = False
     _is_anew: bool = False
     _ahead_s: float | None = None
@@ -107,8 +107,9 @@ class BusWorker:
                 clock=self.clock,
                 slots=self.slots,
                 plan=self.rounds.plan,
-                meters=self.meters,
-                learn=self._refuses,
+                state_of=self._state,
+                is_silent=self._backoff.is_silent,
+                learned=self._tell_register,
             )
 
     def step(self) -> float:
@@ -286,7 +287,10 @@ class BusWorker:
             return
         if poll.reason is not None and poll.exchanges:
             self._chances.add(one, address, self.clock.monotonic())
-        self._keep(self._record(one, address, poll), is_new=chance is None)
+        record = self._record(one, address, poll)
+        self._keep(record, is_new=chance is None)
+        if chance is not None and self._refill is not None:
+            self._refill.note_filled(record)
         if chance is None and not one.waiting:
             self._end_round()
 
@@ -369,7 +373,7 @@ class BusWorker:
             if self.health.fails(f"bus {self.bus.name}", error):
                 log.warning("%s", error)
 
-    # Missed slots.
+    # Slots that were missed.
 
     def _step_refill(self) -> bool:
         """Ask for a missed slot if there is time for it before the next live one; False if nothing was done."""
@@ -378,20 +382,16 @@ class BusWorker:
         due = self.rounds.next_due()
         spare_s = _SPARE_S if due is None else (due - self.clock.utc_now()).total_seconds()
         try:
-            records = self._refill.step(self, spare_s, self._backoff.silent)
+            records = self._refill.step(self, spare_s)
         except StoreError as exc:
             if self.health.fails("store", exc):
                 log.error("%s", exc)  # noqa: TRY400 - tried again at the next turn
             return False
+        if self._refill.unanswered:
+            self._silent_at[self._refill.unanswered] = self.clock.monotonic()
         for record in records or ():
             self._keep(record, is_new=False)
-        self._silent_at.update(dict.fromkeys(self._refill.unanswered, self.clock.monotonic()))
         return records is not None
-
-    def _refuses(self, address: str, identifiers: frozenset[str]) -> None:
-        """Remember what a meter's memory refuses."""
-        self._state(address).refuses(identifiers, self._today())
-        self._tell_register(address)
 
     # Committing.
 
@@ -448,7 +448,7 @@ class BusWorker:
             self._take_meters(meters)
             self.rounds.replace_plan(plan)
             if self._refill is not None:
-                self._refill.use_plan(plan, self.meters)
+                self._refill.use_plan(plan)
 
     def _take_meters(self, meters: Mapping[str, PolledMeter]) -> None:
         """Take other meters; what was learned in this run is newer than what the register held."""

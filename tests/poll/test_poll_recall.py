@@ -39,9 +39,11 @@ def energies(identifier, *hundredths):
     return answer(identifier, encode_data("2007", identifier, [Decimal(one).scaleb(-2) for one in hundredths]))
 
 
-def missed(*times, keys=(IMPORT,), is_rare=False, now=NOW, blocks=None):
+def missed(*times, keys=(IMPORT,), is_rare=False, now=NOW, blocks=None, needs_two=False):
     moments = tuple(local(f"2026-03-01 {time}") for time in times)
-    return Missed(keys=keys, moments=moments, is_rare=is_rare, blocks=blocks or len(times), now=now)
+    return Missed(
+        keys=keys, moments=moments, is_rare=is_rare, blocks=blocks or len(times), now=now, needs_two=needs_two
+    )
 
 
 def run(course, script):
@@ -244,3 +246,16 @@ def test_silence_in_the_middle_keeps_what_was_settled_before():
     ]
     result = run(recall(missed("22:45", "23:00", now=local("2026-03-01 23:59")), Known()), script)
     assert (["2245"], False) == ([time for time, _ in texts(result)], result.is_sound)
+
+
+def test_two_answers_that_differ_decide_nothing():
+    """On a noisy line a value of a freeze and of a record has to come twice, the same."""
+    one, other = load("06040001", ("0015", 101)), load("06040001", ("0015", 201))
+    script = [("06040001", one), ("06040001", other)]
+    assert not run(recall(missed("00:15", needs_two=True), Known()), script).is_sound
+    script = [
+        ("05060005", stamp("05060005", "2603010000")),
+        ("05060105", energies("05060105", 100)),
+        ("05060105", energies("05060105", 300)),
+    ]
+    assert not run(recall(missed("00:05", is_rare=True, needs_two=True), Known()), script).is_sound
