@@ -121,6 +121,10 @@ class Bus(_Table):
     reply_ms: int = Field(600, ge=50, le=60000, description="longest wait for an answer's first byte")
     tries: int = Field(2, ge=1, le=5, description="how often a meter is asked inside its slot")
     protocol: Protocol = Field("dlt645-2007", description="default for the meters on this bus")
+    time_sync: bool = Field(
+        default=False,
+        description="give this gateway's time to the meters, at most once a day, where they are off by under 5 minutes",
+    )
 
 
 class Monthly(_Table):
