@@ -27,7 +27,7 @@ class RecordingMeter(SimMeter):
         self.off_wire, self.off_supply, self.asked = [], [], []
         self._parts = []
 
-    def reply(self, request: Frame, at: datetime, at_monotonic: float) -> Reply | None:
+    def reply(self, request: Frame, at: datetime, at_monotonic: float, quiet_s: float = 1.0) -> Reply | None:
         if any(begin <= at < end for begin, end in self.off_wire + self.off_supply):
             return None
         identifier = request.data[:4][::-1].hex().upper()
@@ -36,7 +36,7 @@ class RecordingMeter(SimMeter):
             return self._reply_with(REFUSED | READ, b"\x02")
         if is_mine and request.function in (READ, FOLLOW_UP) and identifier.startswith("06"):
             return self._load_reply(request, identifier, at)
-        return super().reply(request, at, at_monotonic)
+        return super().reply(request, at, at_monotonic, quiet_s)
 
     def has_record(self, local: datetime) -> bool:
         """Return whether there ever was a record of a local time."""
