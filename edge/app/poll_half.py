@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from functools import partial
 
+from edge.app import bus_jobs
 from edge.app.daemon import STORE_FILE, Half
 from edge.app.plan_keeper import PlanKeeper
 from edge.app.threads import Worker
@@ -16,11 +17,13 @@ from edge.control.jobs import Job, ReadJob, RegisterJob, ScanJob
 from edge.control.server import Reply
 from edge.errors import ControlError, StoreError
 from edge.health.model import Health
-from edge.poll.jobs import ReadRun, ScanRun
+from edge.poll.jobs import ReadRun
 from edge.poll.meter_poll import MeterPoll
 from edge.poll.plan import plan_of_bus
 from edge.poll.port import BusPort
 from edge.poll.rounds import Rounds
+from edge.poll.scan import scan_run
+from edge.poll.scan_state import Candidate
 from edge.poll.worker import BusWorker, CommitRule
 from edge.protocols.drivers import driver
 from edge.reading.quantities import expand_item
@@ -176,9 +179,14 @@ class PollHalf:
 
     def _start_scan(self, job: ScanJob, reply: Reply, nudge: Callable[[str], None]) -> None:
         bus = self._bus(job.bus)
-        worker = self._workers[bus.name]
-        worker.jobs.append(ScanRun.over(driver(job.protocol or bus.protocol), worker.timing, reply, job.addresses))
+        order = bus_jobs.scan_order(job, self._known_on(bus))
+        run = scan_run(driver(job.protocol or bus.protocol), bus.reply_ms, reply, order)
+        self._workers[bus.name].jobs.append(run)
         nudge(f"bus {bus.name}")
+
+    def _known_on(self, bus: Bus) -> tuple[Candidate, ...]:
+        meters = self.keeper.meters.values()
+        return tuple(Candidate(meter.address, protocol=meter.protocol) for meter in meters if meter.bus == bus.name)
 
     def _change_register(self, job: RegisterJob, reply: Reply) -> None:
         change = change_of(job.change)

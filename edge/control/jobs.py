@@ -32,11 +32,17 @@ class ReadJob:
 
 @dataclass(frozen=True, slots=True)
 class ScanJob:
-    """Ask who is on a bus: the addresses given, or everybody by wildcards when none are given."""
+    """Ask who is on a bus: the addresses given, else the known meters, and everybody unless `only_known`.
+
+    `state`: that of a scan which was stopped, as it was sent with its progress; whoever runs the scan checks it.
+    """
 
     bus: str
     addresses: tuple[str, ...] = ()
     protocol: str = ""
+    is_quick: bool = False
+    only_known: bool = False
+    state: Mapping[str, object] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +105,24 @@ def _scan_job(document: dict[str, object]) -> ScanJob:
     for address in addresses:
         if not _PATTERN.fullmatch(address):
             raise ControlError("E-CTL-105", address=address[:40])
-    return ScanJob(_text(document, "bus"), addresses, _protocol(document))
+    state = document.get("state")
+    if state is not None and not isinstance(state, dict):
+        raise ControlError("E-CTL-103", field="state")
+    return ScanJob(
+        _text(document, "bus"),
+        addresses,
+        _protocol(document),
+        is_quick=_flag(document, "quick"),
+        only_known=_flag(document, "known"),
+        state=state,
+    )
+
+
+def _flag(document: dict[str, object], field: str) -> bool:
+    value = document.get(field, False)
+    if not isinstance(value, bool):
+        raise ControlError("E-CTL-103", field=field)
+    return value
 
 
 def _protocol(document: dict[str, object]) -> str:

@@ -243,6 +243,30 @@ CODES: Codes = {
             "改为按地址范围扫描，或先用一块已知电表排查干扰：edge read",
         ),
     ),
+    "E-BUS-214": (
+        (
+            "something answers for the address {address}, which no meter has",
+            "an adapter or a server answers for every address, or a meter does not look at the address",
+            "take it off the bus and scan again; a single meter of known address can still be read: edge read",
+        ),
+        (
+            "不存在的地址 {address} 也有应答",
+            "转换器或服务器对所有地址代答，或有电表不核对地址",
+            "将其从总线上断开后重新扫描；已知地址的单块电表仍可读取：edge read",
+        ),
+    ),
+    "E-BUS-215": (
+        (
+            "several meters answer to everybody's address {pattern}, none to a shortened one",
+            "these meters do not obey shortened addresses: they cannot be told apart without their numbers",
+            "scan by their numbers: edge scan --list FILE, or --range FIRST-LAST",
+        ),
+        (
+            "通配地址 {pattern} 有多块电表应答，缩位地址却无应答",
+            "这些电表不支持缩位寻址，不知道表号就无法区分",
+            "按表号扫描：edge scan --list 文件，或 --range 起始-结束",
+        ),
+    ),
     "E-BUS-212": (
         (
             "{meter}: its protocol has no identifier for any item of its task",

@@ -4,6 +4,8 @@
 2. Bytes that lie over each other are ANDed, as on a real wire, where a 0 wins.
 3. `echo`: the master hears its own request, as with many half-duplex adapters.
 4. `fast`: everything goes a hundred times faster, except an answer that is meant to come after the deadline.
+5. A master whose port is set otherwise than the wire is not understood: its bytes last as long as its own speed says,
+   and every meter drops them for their parity or their nonsense (DL/T 645-2007: no answer).
 """
 
 from collections.abc import Sequence
@@ -61,16 +63,23 @@ class SimWire:
         if at > self._heard_until + _QUIET_S:
             self._reader = FrameReader()
         start = max(at, self._heard_until)
-        end = self._heard_until = start + len(data) * self.byte_time_s
+        byte_s = self.byte_time_s if line is None or line == self.line else line.byte_time_s
+        end = self._heard_until = start + len(data) * byte_s
+        if line is not None and line != self.line:
+            self._reader = FrameReader()
+            return self._heard_echo(data, start, byte_s)
         self._reader.receive(data)
         sent: list[_OnWire] = []
         while (event := self._reader.next_event()) is not NeedData.NEED_DATA:
             if isinstance(event, Frame):
                 sent += self._replies(event, end)
-        heard = _overlay(sent)
-        if self._echo:
-            heard += [Arrival(start + (i + 1) * self.byte_time_s, data[i : i + 1]) for i in range(len(data))]
+        heard = _overlay(sent) + self._heard_echo(data, start, byte_s)
         return sorted(heard, key=lambda arrival: arrival.at)
+
+    def _heard_echo(self, data: bytes, start: float, byte_s: float) -> list[Arrival]:
+        if not self._echo:
+            return []
+        return [Arrival(start + (i + 1) * byte_s, data[i : i + 1]) for i in range(len(data))]
 
     def _replies(self, request: Frame, end: float) -> list[_OnWire]:
         wall = self._clock.utc_now() + timedelta(seconds=end - self._clock.monotonic())

@@ -1,0 +1,15 @@
+"""From a job of the control socket that concerns one bus to the run that does it."""
+
+from edge.control.jobs import ScanJob
+from edge.errors import ControlError
+from edge.poll.scan import ScanOrder
+from edge.poll.scan_state import Candidate, state_of
+
+
+def scan_order(job: ScanJob, known: tuple[Candidate, ...]) -> ScanOrder:
+    """Return what a scan job orders. Raises ControlError for a state that is none."""
+    try:
+        kept = None if job.state is None else state_of(job.state)
+    except ValueError as exc:
+        raise ControlError("E-CTL-103", field="state") from exc
+    return ScanOrder(addresses=job.addresses, known=known, only_known=job.only_known, is_quick=job.is_quick, kept=kept)
