@@ -1,7 +1,10 @@
 """From a job of the control socket that concerns one bus to the run that does it."""
 
-from edge.control.jobs import ScanJob
+from edge.config.settings import Bus
+from edge.control.jobs import DetectJob, ScanJob
 from edge.errors import ControlError
+from edge.poll.detect import Combination, DetectRun
+from edge.poll.jobs import Way
 from edge.poll.scan import ScanOrder
 from edge.poll.scan_state import Candidate, state_of
 
@@ -13,3 +16,9 @@ def scan_order(job: ScanJob, known: tuple[Candidate, ...]) -> ScanOrder:
     except ValueError as exc:
         raise ControlError("E-CTL-103", field="state") from exc
     return ScanOrder(addresses=job.addresses, known=known, only_known=job.only_known, is_quick=job.is_quick, kept=kept)
+
+
+def detect_run(job: DetectJob, bus: Bus, way: Way) -> DetectRun:
+    """Return the run of a detect job."""
+    current = Combination(bus.baud, bus.parity, bus.protocol)
+    return DetectRun.over(way, current=current, reply_ms=bus.reply_ms, meter=job.meter, is_all=job.is_all)

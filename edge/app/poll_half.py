@@ -13,7 +13,7 @@ from edge.app.threads import Worker
 from edge.bus.open import open_link
 from edge.clock import Clock
 from edge.config.settings import Bus, Settings
-from edge.control.jobs import Job, ReadJob, RegisterJob, ScanJob
+from edge.control.jobs import DetectJob, Job, ReadJob, RegisterJob, ScanJob
 from edge.control.server import Reply
 from edge.errors import ControlError, StoreError
 from edge.health.model import Health
@@ -24,7 +24,7 @@ from edge.poll.port import BusPort
 from edge.poll.rounds import Rounds
 from edge.poll.scan import scan_run
 from edge.poll.scan_state import Candidate
-from edge.poll.worker import BusWorker, CommitRule
+from edge.poll.worker import BusJob, BusWorker, CommitRule
 from edge.protocols.drivers import driver
 from edge.reading.quantities import expand_item
 from edge.store.database import open_database
@@ -107,6 +107,9 @@ class PollHalf:
                 self._start_read(job, reply, nudge)
             case ScanJob():
                 self._start_scan(job, reply, nudge)
+            case DetectJob():
+                bus = self._bus(job.bus)
+                self._queue(bus, bus_jobs.detect_run(job, bus, reply), nudge)
             case RegisterJob():
                 self._change_register(job, reply)
             case _:
@@ -181,6 +184,9 @@ class PollHalf:
         bus = self._bus(job.bus)
         order = bus_jobs.scan_order(job, self._known_on(bus))
         run = scan_run(driver(job.protocol or bus.protocol), bus.reply_ms, reply, order)
+        self._queue(bus, run, nudge)
+
+    def _queue(self, bus: Bus, run: BusJob, nudge: Callable[[str], None]) -> None:
         self._workers[bus.name].jobs.append(run)
         nudge(f"bus {bus.name}")
 

@@ -21,6 +21,7 @@ _VERBS = {
     "centre": "centre",
     "config": "config",
     "demo": "demo",
+    "detect": "detect",
     "explain": "explain",
     "keys": "keys",
     "meters": "meters",

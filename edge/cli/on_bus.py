@@ -80,24 +80,31 @@ class BusChoice:
 
 
 def bus_argument(verb: _Verb) -> _Verb:
-    """Add BUS and the options of a port, handed over as one `choice`."""
+    """Add BUS and the options of a port with its line, handed over as one `choice`."""
+    line = (
+        click.option("--baud", type=click.Choice([str(baud) for baud in BAUDS]), help="[default: the bus's, 2400]"),
+        click.option("--parity", type=click.Choice(["even", "odd", "none"]), help="[default: the bus's, even]"),
+        click.option("--protocol", type=click.Choice(["dlt645-2007", "dlt645-1997"]), help="[default: the bus's]"),
+    )
+    return _with_choice(verb, line)
 
+
+def port_argument(verb: _Verb) -> _Verb:
+    """Add BUS and --port, handed over as one `choice`: for what finds out the line by itself."""
+    return _with_choice(verb, ())
+
+
+def _with_choice(verb: _Verb, line: tuple[Callable[[Any], Any], ...]) -> _Verb:
     @wraps(verb)
     def with_choice(
-        bus_name: str | None,
-        port: str | None,
-        baud: str | None,
-        parity: str | None,
-        protocol: str | None,
-        config_path: Path | None,
-        **rest: Any,
+        bus_name: str | None, port: str | None, config_path: Path | None, baud: str | None = None, **rest: Any
     ) -> Any:
         choice = BusChoice(
             name=bus_name,
             port=port,
             baud=int(baud) if baud else None,
-            parity=parity,
-            protocol=protocol,
+            parity=rest.pop("parity", None),
+            protocol=rest.pop("protocol", None),
             config_path=config_path,
             settings=None if port else direct.load_settings_if_any(config_path),
         )
@@ -106,11 +113,7 @@ def bus_argument(verb: _Verb) -> _Verb:
     options = (
         click.argument("bus_name", metavar="[BUS]", required=False),
         click.option("--port", help="/dev/..., socket://host:port or rfc2217://host:port; needs no settings file"),
-        click.option(
-            "--baud", type=click.Choice([str(baud) for baud in BAUDS]), help="speed [default: the bus's, 2400]"
-        ),
-        click.option("--parity", type=click.Choice(["even", "odd", "none"]), help="[default: the bus's, even]"),
-        click.option("--protocol", type=click.Choice(["dlt645-2007", "dlt645-1997"]), help="[default: the bus's]"),
+        *line,
         config_option,
     )
     made: Any = with_choice

@@ -58,6 +58,7 @@ def _faults_help() -> str:
 @click.option("--protocol", type=click.Choice(list(_VERSIONS)), default="dlt645-2007", show_default=True)
 @click.option("--baud", type=click.IntRange(300, 115200), default=2400, show_default=True, help="speed of the wires")
 @click.option("--fast", is_flag=True, help="a hundred times faster than the wire")
+@click.option("--strict", is_flag=True, help="a pty opened at another speed than the wire's is not understood")
 @click.option("--echo", is_flag=True, help="the master hears its own requests")
 @click.option("--reply-ms", type=click.IntRange(0, 5000), default=30, show_default=True, help="delay of every answer")
 @click.option("--seed", type=int, default=1, show_default=True, help="the same seed gives the same values at a time")
@@ -73,6 +74,7 @@ def sim(
     protocol: str,
     baud: int,
     fast: bool,
+    strict: bool,
     echo: bool,
     reply_ms: int,
     seed: int,
@@ -92,7 +94,7 @@ def sim(
         raise UsageError("E-BUS-110", detail=str(exc)) from exc
     with ExitStack() as stack:
         made = [
-            _make_bus(stack, name, ports, meters[n * count : (n + 1) * count], spec)
+            _make_bus(stack, name, ports, meters[n * count : (n + 1) * count], spec, strict)
             for n, (name, ports) in enumerate(wanted.items())
         ]
         if answers is not None:
@@ -118,20 +120,22 @@ def _wanted_ports(pty_link: str | None, tcp_port: str | None, buses: Sequence[st
     return wanted or {"A": ["pty"]}
 
 
-def _make_bus(stack: ExitStack, name: str, ports: Sequence[str], meters: tuple[MeterSpec, ...], spec: WireSpec) -> _Bus:
+def _make_bus(
+    stack: ExitStack, name: str, ports: Sequence[str], meters: tuple[MeterSpec, ...], spec: WireSpec, strict: bool
+) -> _Bus:
     wire = build_wire(meters, spec, SystemClock())
     servers = []
     for port in ports:
-        server = _open_server(wire, port)
+        server = _open_server(wire, port, strict)
         stack.callback(server.close)
         servers.append(server)
     return _Bus(name, meters, wire, tuple(servers))
 
 
-def _open_server(wire: SimWire, port: str) -> Server:
+def _open_server(wire: SimWire, port: str, strict: bool) -> Server:
     kind, _, place = port.partition(":")
     if kind == "pty":
-        return PtyServer(wire, Path(place).absolute() if place else None)
+        return PtyServer(wire, Path(place).absolute() if place else None, is_strict=strict)
     host, _, number = place.rpartition(":")
     if not (number or "0").isdecimal() or int(number or 0) > 65535:  # noqa: PLR2004 - the highest port number
         raise UsageError("E-BUS-110", detail=f'"{place}" is no TCP port')

@@ -10,17 +10,20 @@ import os
 import pty
 import selectors
 import socket
+import termios
 import tty
 from collections.abc import Callable, Sequence
 from itertools import count
 from pathlib import Path
 
+from edge.bus.link import LineSettings
 from edge.bus.memory_link import Arrival, Wire
 from edge.clock import Clock
 from edge.errors import LinkError
 
 _CHUNK = 4096
 _TOGETHER_S = 0.005
+_SPEEDS = {getattr(termios, f"B{baud}"): baud for baud in (300, 600, 1200, 2400, 4800, 9600, 19200, 38400)}
 
 Answer = Callable[[bytes], None]
 
@@ -52,10 +55,14 @@ class Stop:
 
 
 class PtyServer:
-    """A wire behind a pseudo-terminal. `link`: a stable name, a symbolic link that is made and taken away again."""
+    """A wire behind a pseudo-terminal. `link`: a stable name, a symbolic link that is made and taken away again.
 
-    def __init__(self, wire: Wire, link: Path | None = None) -> None:
+    `is_strict`: the wire is told the speed at which the master opened it; a pty keeps no parity.
+    """
+
+    def __init__(self, wire: Wire, link: Path | None = None, *, is_strict: bool = False) -> None:
         self.wire = wire
+        self._is_strict = is_strict
         self._link = link
         self._master, self._slave = pty.openpty()
         tty.setraw(self._slave)
@@ -81,7 +88,13 @@ class PtyServer:
         os.close(self._slave)
 
     def _take(self, loop: "Loop") -> None:
-        loop.transmit(self.wire, os.read(self._master, _CHUNK), self._send)
+        loop.transmit(self.wire, os.read(self._master, _CHUNK), self._send, self._line())
+
+    def _line(self) -> LineSettings | None:
+        """Return how the master set the port, None if nobody wants to know or the speed is none of the standard's."""
+        speed = termios.tcgetattr(self._slave)[5]
+        baud = _SPEEDS.get(speed) if self._is_strict else None
+        return None if baud is None else LineSettings(baud=baud)
 
     def _send(self, data: bytes) -> None:
         try:
@@ -169,9 +182,9 @@ class Loop:
         """Stop listening."""
         self._selector.unregister(source)
 
-    def transmit(self, wire: Wire, data: bytes, answer: Answer) -> None:
-        """Give bytes to a wire; what comes back goes to `answer` when it is due."""
-        for at, chunk in _together(list(wire.transmit(data, self._clock.monotonic()))):
+    def transmit(self, wire: Wire, data: bytes, answer: Answer, line: LineSettings | None = None) -> None:
+        """Give bytes to a wire; what comes back goes to `answer` when it is due. `line`: of the master's port."""
+        for at, chunk in _together(list(wire.transmit(data, self._clock.monotonic(), line))):
             heapq.heappush(self._due, (at, next(self._number), chunk, answer))
 
     def step(self) -> None:
