@@ -13,7 +13,7 @@ from edge.app.threads import Worker
 from edge.bus.open import open_link
 from edge.clock import Clock
 from edge.config.settings import Bus, Settings
-from edge.control.jobs import DetectJob, Job, ReadJob, RegisterJob, ScanJob
+from edge.control.jobs import DetectJob, Job, ReadJob, RegisterJob, ScanJob, TraceJob
 from edge.control.server import Reply
 from edge.errors import ControlError, StoreError
 from edge.health.model import Health
@@ -24,6 +24,7 @@ from edge.poll.port import BusPort
 from edge.poll.rounds import Rounds
 from edge.poll.scan import scan_run
 from edge.poll.scan_state import Candidate
+from edge.poll.trace_job import TraceFollower
 from edge.poll.worker import BusJob, BusWorker, CommitRule
 from edge.protocols.drivers import driver
 from edge.reading.quantities import expand_item
@@ -70,6 +71,7 @@ class PollHalf:
         self._workers: dict[str, BusWorker] = {}
         self._learned: queue.SimpleQueue[tuple[str, frozenset[str]]] = queue.SimpleQueue()
         self._is_plan_due = False
+        self._followers: list[TraceFollower] = []
 
     def make_workers(self, journals: Sequence[Journal]) -> None:
         """Put the plan in force and make the workers; each has a connection of its own to the store."""
@@ -110,6 +112,10 @@ class PollHalf:
             case DetectJob():
                 bus = self._bus(job.bus)
                 self._queue(bus, bus_jobs.detect_run(job, bus, reply), nudge)
+            case TraceJob():
+                bus = self._bus(job.bus)
+                ring = self._workers[bus.name].port.trace
+                self._followers.append(bus_jobs.follow_trace(job, bus, ring, self.clock, reply))
             case RegisterJob():
                 self._change_register(job, reply)
             case _:
@@ -117,6 +123,7 @@ class PollHalf:
 
     def tend(self) -> None:
         """Do what only the main thread may: the register, the plan, and the slots that are open for too long."""
+        self._followers = [one for one in self._followers if one.beat()]
         while not self._learned.empty():
             self.keeper.learn(*self._learned.get())
         if self.keeper.is_clock_behind() and self.clock.trust().is_good:

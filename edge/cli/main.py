@@ -18,6 +18,7 @@ from edge.errors import EdgeError
 
 _NOT_ALLOWED = 9
 _VERBS = {
+    "bus": "bus",
     "centre": "centre",
     "config": "config",
     "demo": "demo",
@@ -31,6 +32,7 @@ _VERBS = {
     "scan": "scan",
     "sim": "sim",
     "status": "status",
+    "trace": "trace",
 }
 
 

@@ -87,6 +87,22 @@ CODES: Codes = {
             "以文本写全 12 位；数量过多时分批扫描",
         ),
     ),
+    "E-CLI-113": (
+        (
+            "{file} is no trace: {detail}",
+            "the file is of another kind or version, or it was cut off",
+            "name a file that edge trace --save wrote",
+        ),
+        ("{file} 不是报文记录：{detail}", "文件类型或版本不符，或不完整", "指定由 edge trace --save 写出的文件"),
+    ),
+    "E-CLI-114": (
+        (
+            "{file} cannot be written: {detail}",
+            "the folder is not there, is closed to this user, or the disk is full",
+            "name a file in a folder of your own",
+        ),
+        ("无法写入 {file}：{detail}", "目录不存在、无权限，或磁盘已满", "指定自己目录中的文件"),
+    ),
     "E-CLI-301": (
         (
             "no frame to explain",
