@@ -7,7 +7,7 @@ With a `ManualClock` a whole day of polling runs in seconds and every instant is
 from collections import deque
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from edge.bus.link import LineSettings
 from edge.clock import Clock
@@ -32,12 +32,27 @@ class Wire(Protocol):
         """
 
 
+@runtime_checkable
+class TalkingWire(Protocol):
+    """A wire on which somebody else may talk, without having been asked by us."""
+
+    def speaks_at(self) -> float | None:
+        """Return the instant until which `unasked` brings nothing new; None: it never will."""
+
+    def unasked(self, until: float) -> Iterable[Arrival]:
+        """Return what comes to be heard because of what others begin up to the instant `until`, each once, by time.
+
+        Bytes may arrive later than `until`: those of a frame that began before it.
+        """
+
+
 class MemoryLink:
     """A link to a `Wire` in the same process."""
 
     def __init__(self, clock: Clock, wire: Wire, *, port: str = "memory") -> None:
         self._clock = clock
         self._wire = wire
+        self._talking = wire if isinstance(wire, TalkingWire) else None
         self._port = port
         self._line = LineSettings()
         self._coming: deque[Arrival] = deque()
@@ -58,6 +73,7 @@ class MemoryLink:
         self._check()
         now = self._clock.monotonic()
         wait_s = max(0.0, timeout_s)
+        self._hear_others(now + wait_s)
         horizon = max(now, self._coming[0].at if self._coming else now)
         if not self._coming or horizon > now + wait_s:
             self._clock.sleep(wait_s)
@@ -82,6 +98,7 @@ class MemoryLink:
     def drop_input(self) -> None:
         """Forget what has arrived; what is still on the way will come."""
         self._check()
+        self._hear_others(self._clock.monotonic())
         while self._coming and self._coming[0].at <= self._clock.monotonic():
             self._coming.popleft()
 
@@ -92,6 +109,14 @@ class MemoryLink:
     def close(self) -> None:
         """Give the port back."""
         self._is_gone = True
+
+    def _hear_others(self, until: float) -> None:
+        """Let others on the wire talk up to an instant, but no further than to the next byte that is to be read."""
+        talking = self._talking
+        while talking is not None and (at := talking.speaks_at()) is not None:
+            if at > until or (self._coming and at > self._coming[0].at):
+                return
+            self.hear(talking.unasked(at))
 
     def _check(self) -> None:
         if self._is_gone:

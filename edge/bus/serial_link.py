@@ -7,6 +7,8 @@ Seen with pyserial 3.5 on Linux, and why this file is as it is:
 3. Exclusive opening is a flock, which holds against other runs of this program, root included; on a real port
    TIOCEXCL keeps other programs out too. Not on a pty: there it would outlive us while the far end holds the pty.
 4. `flush` comes back at once; whoever needs the end of a transmission computes it.
+5. pyserial sends parity and does not check it: a damaged byte would pass as it is. Told to (INPCK), the kernel checks
+   it, and gives 00H for a byte whose parity is wrong: then the checksum of the frame does not hold.
 Modem lines are set where the port has any. The RS-485 mode of the kernel is not touched: adapters turn by themselves.
 """
 
@@ -62,6 +64,8 @@ class SerialLink:
             self._check_open()
             try:
                 self._port.apply_settings(self._settings_of(line))
+                if line.parity != "none" and not self._is_pty:
+                    check_parity(self._port.fileno())
             except ValueError as exc:
                 raise LinkError("E-BUS-105", port=self._name, baud=line.baud, parity=line.parity) from exc
             except termios.error as exc:
@@ -122,6 +126,13 @@ class SerialLink:
         except OSError:
             self._port.close()
             raise
+
+
+def check_parity(descriptor: int) -> None:
+    """Let the kernel check the parity of what is received on an open terminal. Raises termios.error, OSError."""
+    attributes = termios.tcgetattr(descriptor)
+    attributes[0] = attributes[0] & ~(termios.IGNPAR | termios.PARMRK) | termios.INPCK
+    termios.tcsetattr(descriptor, termios.TCSANOW, attributes)
 
 
 def is_pty(port: str) -> bool:

@@ -15,7 +15,7 @@ from edge.cli.common import json_option, say, tell
 from edge.clock import SystemClock
 from edge.errors import UsageError
 from edge.protocols.dlt645.control import Version
-from edge.sim.faults import KNOBS, Fault, UnknownFaultError
+from edge.sim.faults import KNOBS, Fault, UnknownFaultError, knob_of
 from edge.sim.meter import Answered
 from edge.sim.scenario import MeterSpec, WireSpec, build_wire, plan_meters
 from edge.sim.serve import PtyServer, Server, Stop, TcpServer, run_servers
@@ -153,7 +153,7 @@ def _show(buses: Sequence[_Bus], spec: WireSpec, protocol: str, *, as_json: bool
 
 
 def _fault_text(fault: Fault) -> str:
-    knob = KNOBS[fault.name]
+    knob = knob_of(fault)
     return f"{fault} ({say(knob.en, knob.zh)})"
 
 

@@ -4,6 +4,7 @@ A silent meter rests, longer each time, up to a bound; any sign of life ends tha
 and never its neighbours' time. What is due while it rests is missing with the reason that was found last.
 """
 
+from collections.abc import Collection
 from dataclasses import dataclass, field
 
 _FIRST_S = 20.0
@@ -27,6 +28,11 @@ class Backoff:
     def is_silent(self, address: str) -> bool:
         """Return True if the meter did not answer the last time: one probe is enough."""
         return address in self._resting
+
+    @property
+    def silent(self) -> Collection[str]:
+        """The meters that did not answer the last time."""
+        return self._resting.keys()
 
     def is_resting(self, address: str, now_s: float) -> bool:
         """Return True if it is too early to ask again."""

@@ -4,7 +4,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, time
 
-from edge.config.settings import Settings, Task, parse_duration
+from edge.bus.link import LineSettings
+from edge.config.settings import Bus, Settings, Task, parse_duration
 from edge.poll.learned import NOTHING, Learned
 from edge.reading.plan import Plan, PlanTask, Schedule
 from edge.reading.quantities import expand_item
@@ -29,6 +30,11 @@ class PolledMeter:
     def known_protocol(self) -> str:
         """The protocol, with the year if that was found out."""
         return self.learned.protocol if self.protocol == EITHER_YEAR and self.learned.protocol else self.protocol
+
+
+def line_of(bus: Bus, learned: Learned) -> LineSettings:
+    """Return how the port is set for a meter: as its bus, but at the speed that the meter was raised to."""
+    return LineSettings(baud=learned.baud or bus.baud, parity=bus.parity)
 
 
 def schedule_of(task: Task) -> Schedule:

@@ -1,16 +1,18 @@
 """The knobs: what can be wrong with a simulated meter, by name; `edge sim --fault ADDRESS=NAME[:VALUE][@SHARE]`.
 
 A fault turns the answer that the meter was about to send into another one, or into none. SHARE (0..1) is the part of
-the answers that it hits, by the meter's own seeded dice.
+the answers that it hits, by the meter's own seeded dice. The names of `traits.py` are taken as well; these are what
+the meter is like, and hit no answer.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from random import Random
 
 from edge.protocols.dlt645.control import ABNORMAL, REPLY
 from edge.protocols.dlt645.frame import Frame
 from edge.sim.reply import Reply
+from edge.sim.traits import TRAITS, Trait, Traits
 
 _Act = Callable[[Reply, Frame, str, Random], Reply | None]
 DUPLICATE = "duplicate"
@@ -38,7 +40,7 @@ class Fault:
 
     def apply(self, reply: Reply, request: Frame, random: Random) -> Reply | None:
         """Return what is sent instead, None for silence."""
-        if random.random() >= self.share:
+        if self.name in TRAITS or random.random() >= self.share:
             return reply
         return KNOBS[self.name].act(reply, request, self.value, random)
 
@@ -52,21 +54,46 @@ class UnknownFaultError(ValueError):
 
 
 def parse_fault(text: str) -> Fault:
-    """Return the fault of a text like "dead", "noise:0.02" or "bad-checksum@0.5". Raises UnknownFaultError."""
+    """Return the fault or trait of a text like "dead", "noise:0.02" or "bad-checksum@0.5". Raises UnknownFaultError."""
     body, _, share = text.partition("@")
     name, _, value = body.partition(":")
-    knob = KNOBS.get(name)
+    knob = KNOBS.get(name) or TRAITS.get(name)
     if knob is None:
-        raise UnknownFaultError(f'"{name}" is no fault; known: {", ".join(KNOBS)}')
+        raise UnknownFaultError(f'"{name}" is no fault; known: {", ".join((*KNOBS, *TRAITS))}')
     value = value or knob.default
+    takes = f'"{text}": {name} takes {knob.value or "no value"}'
     try:
         fault = Fault(name, value, float(share) if share else 1.0)
-        knob.act(_PROBE, _ASKED, value, Random(0))
+        _try(fault)
     except ValueError as exc:
-        raise UnknownFaultError(f'"{text}": {name} takes {knob.value or "no value"}') from exc
+        raise UnknownFaultError(takes) from exc
+    if name in TRAITS and (share or (value and not knob.value)):
+        raise UnknownFaultError(f"{takes}, and no share")
     if not 0 <= fault.share <= 1 or (value and not knob.value):
-        raise UnknownFaultError(f'"{text}": {name} takes {knob.value or "no value"}, and a share from 0 to 1')
+        raise UnknownFaultError(f"{takes}, and a share from 0 to 1")
     return fault
+
+
+def knob_of(fault: Fault) -> Knob | Trait:
+    """Return what stands behind a fault's name."""
+    return KNOBS.get(fault.name) or TRAITS[fault.name]
+
+
+def traits_of(faults: Iterable[Fault]) -> Traits:
+    """Return what a meter with these faults is like."""
+    traits = Traits()
+    for fault in faults:
+        if fault.name in TRAITS:
+            traits = TRAITS[fault.name].turn(traits, fault.value)
+    return traits
+
+
+def _try(fault: Fault) -> None:
+    """Raise ValueError if the knob cannot take the value."""
+    if fault.name in TRAITS:
+        TRAITS[fault.name].turn(Traits(), fault.value)
+    else:
+        KNOBS[fault.name].act(_PROBE, _ASKED, fault.value, Random(0))
 
 
 def _dead(_reply: Reply, _request: Frame, _value: str, _random: Random) -> None:
@@ -95,6 +122,14 @@ def _junk(reply: Reply, _request: Frame, value: str, random: Random) -> Reply:
 
 def _slow(reply: Reply, _request: Frame, value: str, _random: Random) -> Reply:
     return replace(reply, delay_s=reply.delay_s + _positive(value) / 1000)
+
+
+def _spread(reply: Reply, _request: Frame, value: str, random: Random) -> Reply:
+    return replace(reply, delay_s=reply.delay_s + random.random() * _positive(value) / 1000)
+
+
+def _lost(reply: Reply, _request: Frame, value: str, random: Random) -> Reply | None:
+    return None if random.random() < float(value) else reply
 
 
 def _gap(reply: Reply, _request: Frame, value: str, _random: Random) -> Reply:
@@ -161,6 +196,8 @@ KNOBS: dict[str, Knob] = {
     "garbage": Knob(_garbage, "bits per byte", "2", "its answers are unrecognisable", "应答无法识别"),
     "junk": Knob(_junk, "bytes", "6", "random bytes before and after its answers", "应答前后有随机字节"),
     "slow": Knob(_slow, "ms", "200", "answers so much later, still in time", "应答延迟，但未超时"),
+    "spread": Knob(_spread, "ms", "100", "answers up to so much later", "应答延迟不定"),
+    "lost": Knob(_lost, "share of answers", "0.1", "some of its answers are lost", "部分应答丢失"),
     "gap": Knob(_gap, "ms", "20", "pauses between the bytes of its answers", "应答字节之间有停顿"),
     "late": Knob(_late, "ms", "900", "answers after the deadline", "超过期限后才应答"),
     "wrong-address": Knob(_wrong_address, "address", "000000999999", "answers under another address", "以另一地址应答"),

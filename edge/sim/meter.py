@@ -8,15 +8,17 @@ Source: DL/T 645-2007 (frames, functions, error byte); 1997 from published libra
 
 from collections import deque
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from random import Random
 
-from edge.protocols.dlt645.control import ABNORMAL, MORE, READ, READ_ADDRESS, READ_FOLLOW_UP, REPLY, Version
+from edge.bus.link import LineSettings
+from edge.protocols.dlt645.control import ABNORMAL, MORE, READ, READ_ADDRESS, READ_FOLLOW_UP, REPLY, SPEEDS, Version
 from edge.protocols.dlt645.frame import Frame, encode_address
 from edge.protocols.dlt645.items import decode_data, encode_data
-from edge.sim.faults import Fault
+from edge.sim.faults import Fault, traits_of
 from edge.sim.reply import Reply
+from edge.sim.spans import Span, spans_from
 from edge.sim.truth import Nameplate, Truth, Values
 
 ANY = "A" * 12
@@ -35,6 +37,7 @@ _WRITE_HEAD = {"2007": 12, "1997": 6}  # identifier, password, and in 2007 the o
 _LARGEST_SYNC = timedelta(minutes=5)
 _BEIJING = timedelta(hours=8)
 _REMEMBERED = 100_000
+_SLACK_S = 1e-6  # sums of byte times are not exact
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,13 +97,31 @@ class SimMeter:
         self._reply_delay_s = reply_delay_ms / 1000
         self._preamble = preamble
         self._frame_data = frame_data
-        self._password = password
+        self.traits = traits_of(faults)
+        self.line = LineSettings()
+        self.unplugged: list[Span] = []
+        self.without_power: list[Span] = []
+        self.without_records: list[Span] = []
+        self.without_voltage: list[Span] = []
+        self._begin: datetime | None = None
+        self._baud = self.traits.baud
+        self._password = password or self.traits.password
         self._utc_offset = utc_offset
         self._random = Random(f"{seed}/{address}/faults")
         self._rest: _Rest | None = None
         self._last: tuple[int, bytes] | None = None
         self._synchronised_on: object = None
         self._answering: Answered | None = None
+
+    def attach(self, line: LineSettings, begin: datetime) -> None:
+        """Put the meter on a wire: it talks as the wire does unless it was told otherwise; its stretches begin."""
+        self.line = replace(line, baud=self._baud or line.baud, parity=self.traits.parity or line.parity)
+        if self._begin is None:
+            self._begin = begin
+            self.unplugged += spans_from(begin, self.traits.unplugged)
+            self.without_power += spans_from(begin, self.traits.without_power)
+            self.without_records += spans_from(begin, self.traits.without_records)
+            self.without_voltage += spans_from(begin, self.traits.without_voltage)
 
     def truth(self, di: str, at: datetime) -> Values | None:
         """Return the values of an identifier at an instant (aware), as a read would bring them; None if unknown."""
@@ -112,8 +133,13 @@ class SimMeter:
         """Return what the meter's own clock shows at an instant, without a zone."""
         return (at.astimezone(UTC) + self._utc_offset + self.clock_error).replace(tzinfo=None)
 
-    def reply(self, request: Frame, at: datetime, at_monotonic: float) -> Reply | None:
-        """Return the answer to a frame on the wire, faults included; None if the meter keeps silent."""
+    def reply(self, request: Frame, at: datetime, at_monotonic: float, quiet_s: float = float("inf")) -> Reply | None:
+        """Return the answer to a frame on the wire, faults included; None if the meter keeps silent.
+
+        `quiet_s`: for how long the wire was quiet before the request.
+        """
+        if self._is_away(at) or not self._hears(request.preamble, quiet_s):
+            return None
         if request.is_response or not self._is_asked(request):
             return None
         self._answering = None
@@ -133,6 +159,15 @@ class SimMeter:
         if reply is not None and (reply.control, reply.data) == answer:
             self._remember()
         return reply
+
+    def _is_away(self, at: datetime) -> bool:
+        return any(at in span for span in (*self.unplugged, *self.without_power))
+
+    def _hears(self, preamble: int, quiet_s: float) -> bool:
+        """Return whether a request wakes the meter, and comes late enough for it."""
+        traits = self.traits
+        wants = traits.wake if quiet_s >= traits.wake_after_s else 0
+        return preamble >= wants and quiet_s >= traits.quiet_s - _SLACK_S
 
     def _remember(self) -> None:
         if self._answering is None:
@@ -171,6 +206,8 @@ class SimMeter:
             answer = self._last[0] & ~0x1F | _RE_READ_1997, self._last[1]
         elif function == _WRITE[version]:
             answer = self._write(request.data)
+        elif version == "2007" and function == _CHANGE_SPEED[version]:
+            answer = self._change_speed(request.data)
         else:
             answer = self._refuse(function, NO_SPEED_CHANGE if function == _CHANGE_SPEED[version] else NOT_AUTHORISED)
         self._last = answer
@@ -218,6 +255,15 @@ class SimMeter:
             return self._refuse(function, 1)
         self._truths[di] = tuple(item.value for item in items)
         return REPLY | function, b""
+
+    def _change_speed(self, data: bytes) -> tuple[int, bytes]:
+        """Return the confirmation; from then on the meter talks at the new speed."""
+        baud = SPEEDS.get(data[0]) if len(data) == 1 else None
+        if baud is None or not self.traits.changes_speed:
+            return self._refuse(_CHANGE_SPEED["2007"], NO_SPEED_CHANGE)
+        self._baud = baud
+        self.line = replace(self.line, baud=baud)
+        return REPLY | _CHANGE_SPEED["2007"], data
 
     def _refuse(self, function: int, err: int) -> tuple[int, bytes]:
         return REPLY | ABNORMAL | function, bytes((err,))

@@ -80,9 +80,9 @@ def test_identifier_without_a_definition_stays_raw():
 
 
 def test_item_in_the_place_of_the_standards():
-    """A definition wins over the table; the standard's quantity is read by it too, alone and in its block."""
+    """A definition wins over the table; the standard's quantity is read by it too, never by a block."""
     volts = VendorItem(key="vendor_volts", identifier="02010100", layout="XXXX.XX", unit="V")
-    found = _items(_read(("vendor_volts", "voltage_l1"), "012322", volts, identifier="0201FF00"))
+    found = _items(_read(("vendor_volts", "voltage_l1"), "012322", volts, identifier="02010100"))
     assert {("voltage_l1", Decimal("2223.01")), ("vendor_volts", Decimal("2223.01"))} == {
         (key, value) for key, _, value, _ in found
     }

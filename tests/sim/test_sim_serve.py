@@ -1,6 +1,7 @@
 """The simulator on real ports: ptys and TCP, opened and opened again, and the command around it."""
 
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -14,11 +15,13 @@ from edge.bus.open import open_link
 from edge.bus.runner import run_exchange
 from edge.clock import SystemClock
 from edge.errors import LinkError
+from edge.protocols.dlt645.frame import encode_frame
 from edge.protocols.drivers import driver
 from edge.protocols.exchange import Request, Timing
 from edge.reading.verdict import Verdict
 from edge.sim.faults import UnknownFaultError
 from edge.sim.scenario import WireSpec, build_wire, meter_seed, plan_meters
+from edge.sim.second_master import SecondMaster
 from edge.sim.serve import PtyServer, Stop, TcpServer, run_servers
 
 FIRST = "202600000001"
@@ -117,6 +120,46 @@ def test_tcp_client_may_come_and_go():
     assert outcomes[-1] is Verdict.OK
 
 
+def test_pty_knows_the_speed_of_the_master():
+    """A master at another speed is not understood over a pty; at the meters' speed it is, on the same open port."""
+    server = PtyServer(_wire(fast=True, faults=()))
+    with _served(server):
+        link = open_link(server.port, CLOCK)
+        verdicts = [_read(link, FIRST, baud=baud).verdict for baud in (2400, 9600)]
+        link.close()
+    assert [Verdict.SILENCE, Verdict.OK] == verdicts
+
+
+def test_pty_begins_with_the_speed_of_its_wire():
+    """A master that leaves the speed as it is talks at the wire's."""
+    server = PtyServer(_wire(fast=True, faults=()))
+    with _served(server):
+        end = os.open(server.device, os.O_RDWR | os.O_NOCTTY)
+        os.write(end, encode_frame(FIRST, 0x11, bytes.fromhex("00000100")))
+        heard = os.read(end, 1)
+        os.close(end)
+    assert b"\xfe" == heard
+
+
+def test_second_master_is_heard_by_everybody():
+    """What a second master says on a wire, and is answered, leaves every port of the wire without a request of ours."""
+    wire = _wire(fast=True, faults=())
+    wire.second_master = SecondMaster([(FIRST, "2007")], begin=CLOCK.monotonic() + 0.2, every_s=60)
+    pty, tcp = PtyServer(wire), TcpServer(wire)
+    with _served(pty, tcp):
+        heard = []
+        links = [open_link(port.port, CLOCK) for port in (pty, tcp)]
+        for link in links:
+            link.use(LineSettings(baud=9600))
+            data = b""
+            while len(data) < 20 + 24 and (more := link.read(100, 5.0)):
+                data += more
+            heard.append(data)
+            link.close()
+    assert [encode_frame(FIRST, 0x11, bytes.fromhex("00000100"))] * 2 == [data[:20] for data in heard]
+    assert [b"\xfe\xfe\xfe\xfe\x68"] * 2 == [data[20:25] for data in heard]
+
+
 def test_taken_tcp_port():
     """A port that somebody else has cannot be offered, and the error says which."""
     first = TcpServer(_wire(fast=True))
@@ -175,7 +218,7 @@ def test_command_offers_its_buses_and_ends_clean(tmp_path, number, code):
         verdicts = []
         for bus in (bus_a, bus_b):
             link = open_link(bus["ports"][0], CLOCK)
-            verdicts += [_read(link, meter["address"]).verdict for meter in bus["meters"]]
+            verdicts += [_read(link, meter["address"], baud=bus["baud"]).verdict for meter in bus["meters"]]
             link.close()
         assert [Verdict.OK, Verdict.OK, Verdict.SILENCE, Verdict.OK] == verdicts
         process.send_signal(number)

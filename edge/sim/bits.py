@@ -1,0 +1,138 @@
+"""What a receiver makes of bytes on a wire, bit by bit: several senders at once, or one at another speed.
+
+On the wire a byte is a start bit (0), eight data bits with the lowest first, a parity bit if there is one, and stop
+bits (1). Where senders talk at once a 0 wins. The receiver takes a falling edge for a start bit, looks at the middle of
+each bit by its own speed, and gives the byte on whether parity is right or not, as serial ports do that are not told to
+check it. Where the stop bit is 0 it waits for the next falling edge.
+
+A sender that talks alone, at the receiver's own speed, is heard as it was sent: no bit is looked at.
+"""
+
+from bisect import bisect_right
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from edge.bus.link import LineSettings
+from edge.bus.memory_link import Arrival
+
+_SAME = 1 / 16  # of a bit: edges this close are one
+
+
+@dataclass(frozen=True, slots=True)
+class Stream:
+    """Bytes of one sender, one after the other, from the instant `start` on.
+
+    `pace`: how many times faster than the line's speed they go; `pause_s`: idle time between two bytes.
+    """
+
+    start: float
+    data: bytes
+    line: LineSettings
+    pace: float = 1.0
+    pause_s: float = 0.0
+
+    @property
+    def byte_s(self) -> float:
+        """How long a byte lasts."""
+        return self.line.byte_time_s / self.pace
+
+    @property
+    def end(self) -> float:
+        """When the last byte is over."""
+        return self.start + len(self.data) * (self.byte_s + self.pause_s) - self.pause_s
+
+
+def hear(streams: Iterable[Stream], line: LineSettings, pace: float = 1.0) -> list[Arrival]:
+    """Return what a receiver set to `line` hears of all streams, a byte each, by the instant at which it is whole."""
+    heard: list[Arrival] = []
+    for together in _groups(streams, line.byte_time_s / pace):
+        alone = together[0]
+        if len(together) == 1 and is_same_line(alone.line, line):
+            heard += _as_sent(alone)
+        else:
+            heard += _sampled(together, line, pace)
+    return heard
+
+
+def is_same_line(one: LineSettings, other: LineSettings) -> bool:
+    """Return whether bytes sent with one setting are understood with the other; stop bits do not matter."""
+    return (one.baud, one.parity, one.data_bits) == (other.baud, other.parity, other.data_bits)
+
+
+def _groups(streams: Iterable[Stream], byte_s: float) -> list[list[Stream]]:
+    """Return the streams by start, those together that overlap, or follow within the byte that may be misread."""
+    groups: list[list[Stream]] = []
+    until = float("-inf")
+    for stream in sorted((each for each in streams if each.data), key=lambda each: each.start):
+        if groups and stream.start < until + byte_s:
+            groups[-1].append(stream)
+        else:
+            groups.append([stream])
+        until = max(until, stream.end)
+    return groups
+
+
+def _as_sent(stream: Stream) -> list[Arrival]:
+    step = stream.byte_s + stream.pause_s
+    first = stream.start + stream.byte_s
+    return [Arrival(first + at * step, stream.data[at : at + 1]) for at in range(len(stream.data))]
+
+
+def _sampled(streams: Sequence[Stream], line: LineSettings, pace: float) -> list[Arrival]:
+    """Return the bytes that a receiver finds by looking at the wire in the middle of each bit."""
+    byte_s = line.byte_time_s / pace
+    bits = round(line.byte_time_s * line.baud)
+    bit_s = byte_s / bits
+    starts, ends = _lows(streams)
+    heard: list[Arrival] = []
+    at = 0
+    while at < len(starts):
+        edge = starts[at]
+        levels = [_is_high(starts, ends, edge + (bit + 0.5) * bit_s) for bit in range(bits)]
+        if levels[0]:
+            at += 1  # shorter than half a bit: no start bit
+            continue
+        byte = sum(levels[1 + bit] << bit for bit in range(line.data_bits))
+        heard.append(Arrival(edge + byte_s, bytes((byte,))))
+        at = bisect_right(starts, edge + (bits - 0.5) * bit_s)
+    return heard
+
+
+def _is_high(starts: list[float], ends: list[float], at: float) -> bool:
+    place = bisect_right(starts, at) - 1
+    return place < 0 or at >= ends[place]
+
+
+def _lows(streams: Sequence[Stream]) -> tuple[list[float], list[float]]:
+    """Return when the wire is at 0: begins and ends, by time, none touching the next."""
+    lows = sorted(low for stream in streams for low in _lows_of(stream))
+    starts: list[float] = []
+    ends: list[float] = []
+    slack = min(stream.byte_s for stream in streams) / 11 * _SAME
+    for start, end in lows:
+        if starts and start <= ends[-1] + slack:
+            ends[-1] = max(ends[-1], end)
+        else:
+            starts.append(start)
+            ends.append(end)
+    return starts, ends
+
+
+def _lows_of(stream: Stream) -> Iterable[tuple[float, float]]:
+    """Yield the 0 bits of a stream: from when to when."""
+    bit_s = 1 / stream.line.baud / stream.pace
+    step = stream.byte_s + stream.pause_s
+    for number, byte in enumerate(stream.data):
+        begin = stream.start + number * step
+        for place, bit in enumerate(_bits_of(byte, stream.line)):
+            if not bit:
+                yield begin + place * bit_s, begin + (place + 1) * bit_s
+
+
+def _bits_of(byte: int, line: LineSettings) -> list[int]:
+    """Return start bit, data bits and parity of a byte; its stop bits are as an idle wire."""
+    bits = [0, *(byte >> place & 1 for place in range(line.data_bits))]
+    ones = sum(bits)
+    if line.parity != "none":
+        bits.append(ones & 1 if line.parity == "even" else ~ones & 1)
+    return bits
