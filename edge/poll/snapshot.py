@@ -5,7 +5,7 @@ Rules:
    so a restart never repeats one, for a second freeze would push the first one back. No record of it is needed.
 2. Whoever joins a slot later (after a restart, a second chance) is asked for the frozen registers; their time decides.
 3. The time is read after the values: if it is the moment of the order then, no other freeze came in between. It may
-   be off by the meter's clock, a few minutes, less than half the period; and it is not that of an earlier slot.
+   be off by the meter's clock, a few minutes, less than half the period: the freeze of an earlier slot cannot pass.
 4. A meter whose time is another one did not take the freeze: missing, `not_frozen`.
 """
 
@@ -46,7 +46,6 @@ class Snapshots:
     timezone: str
     began_at: datetime
     _ordered: dict[str, tuple[datetime, datetime]] = field(default_factory=dict)
-    _times: dict[tuple[str, str], tuple[datetime, Value]] = field(default_factory=dict)
 
     def due(self, rounds: Iterable[Round], now: datetime) -> Round | None:
         """Return the round whose freeze is to be ordered now; None if there is none (rule 1)."""
@@ -57,7 +56,7 @@ class Snapshots:
         return None
 
     def note_ordered(self, one: Round, at: datetime) -> None:
-        """Note that the freeze of a round goes out, whatever becomes of it."""
+        """Note that the freeze of a round goes out, whatever becomes of it; and again, when it has gone out."""
         self._ordered[one.task.name] = (one.slot_at, at)
 
     def keys(self, task: PlanTask) -> tuple[str, ...]:
@@ -76,7 +75,6 @@ class Snapshots:
             return _missing(record, poll.faults.get(_TIME_KEY, SlotReason.NOT_FROZEN))
         if not self._is_of(record, task, stamp.value):
             return _missing(record, SlotReason.NOT_FROZEN)
-        self._times[task.name, record.meter] = (record.slot_at, stamp.value or "")
         values, units, faults = _own(task, poll)
         if not values:
             return _missing(record, next(iter(faults.values()), SlotReason.UNKNOWN_ITEM))
@@ -85,9 +83,6 @@ class Snapshots:
 
     def _is_of(self, record: PollRecord, task: PlanTask, stamp: Value | None) -> bool:
         """Return whether the time of a freeze is that of the record's slot (rule 3)."""
-        slot_at, before = self._times.get((task.name, record.meter), (record.slot_at, ""))
-        if slot_at != record.slot_at and before == stamp:
-            return False
         try:
             found = datetime.strptime(str(stamp), "%y%m%d%H%M")  # noqa: DTZ007 - a meter's own
         except ValueError:

@@ -336,6 +336,7 @@ class BusWorker:
         states = [self._state(address) for address in one.task.meters if address in self.meters]
         for order, line in freeze_orders(states, self.timing):
             self.exchange(order, line)
+            self._snapshots.note_ordered(one, self.clock.utc_now())
         self._busy_until_s = self.clock.monotonic() + _FREEZE_S
 
     def _note_life(self, address: str, poll: MeterPoll) -> None:

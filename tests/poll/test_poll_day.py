@@ -8,6 +8,7 @@ from datetime import UTC, datetime, time, timedelta
 
 import pytest
 
+from edge.bus.link import LineSettings
 from edge.bus.memory_link import MemoryLink
 from edge.clock import ManualClock
 from edge.config.settings import Bus
@@ -71,7 +72,7 @@ class Site:
         self.sims[POWERLESS].off_supply.append(OFF[POWERLESS])
         self.sims[DEAD].faults = (parse_fault("dead"),)
         self.sims[DEAD].off_wire.append((NOON, NOON + 2 * DAY))
-        self.wire = SimWire(tuple(self.sims.values()), self.clock)
+        self.wire = SimWire(tuple(self.sims.values()), self.clock, line=LineSettings(baud=9600))
 
     def run(self, until):
         """Run a worker of its own from now to an instant, as one life of the daemon."""
