@@ -123,6 +123,10 @@ class Bus(_Table):
     protocol: Protocol = Field(
         "dlt645-2007", description="default for the meters on this bus; dlt645: found out for each meter"
     )
+    time_sync: bool = Field(
+        default=False,
+        description="give this gateway's time to the meters, at most once a day, where they are off by under 5 minutes",
+    )
 
 
 class Monthly(_Table):

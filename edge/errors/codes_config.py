@@ -349,7 +349,7 @@ CODES: Codes = {
             "read it by its quantity or by di:, or write replaces_standard = true if these meters differ",
         ),
         (
-            "{value} 是标准已有的数据标识：{name_zh}",
+            "{value} 是标准已有的数据标识：{name}",
             "无需定义",
             "请用其量名或 di: 读取；若这些电表含义不同，请写 replaces_standard = true",
         ),

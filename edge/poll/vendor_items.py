@@ -52,7 +52,7 @@ def has_own_identifiers(raw: Raw) -> Iterator[Complaint]:
             continue
         known = catalogue(version).find(str(di).upper())
         if known is not None:
-            values = {"value": written(di), "name": known.name_en, "name_zh": known.name_zh}
+            values = {"value": written(di), "name": f"{known.name_en} / {known.name_zh}"}
             yield Complaint("E-CFG-072", ("item", index, "di"), values)
 
 
