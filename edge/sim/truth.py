@@ -14,16 +14,17 @@ from math import isqrt
 from edge.protocols.dlt645.catalogue import Entry, catalogue
 from edge.protocols.dlt645.formats import parse_format
 from edge.reading.outcome import Value
-from edge.sim.load import ORIGIN, Load
+from edge.sim.load import Load
 
 Values = tuple[Value | None, ...]
 
 _PHASE_ENERGY = {0x15: 0, 0x29: 1, 0x3D: 2}  # first identifier byte of each phase's energies
 _ENERGY_KINDS = 10
-_MEGA = 1_000_000
+_FROZEN_ENERGIES, _FROZEN_VARIABLES = 8, 0x10  # of a freeze's items: 01..08 are energies, 09 and 0A demands
 _DEMAND_OF = {1: 100, 2: 0, 3: 32, 4: 0, 5: 30, 6: 0, 7: 0, 8: 2, 9: 105, 10: 0}  # percent of the active power
-_DAILY, _TIMED = 0x06, 0x00
-_KEPT = {_DAILY: 62, _TIMED: 12}
+_TOTALS = ("02030000", "02040000", "02050000", "02060000")
+TOTALS_BLOCK = "02FF0000"  # in no table of the standard; some meters answer it
+TOTALS_FORMATS = ("XX.XXXX", "XX.XXXX", "XX.XXXX", "X.XXX")  # all signed
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,6 +36,7 @@ class Nameplate:
     tariffs: int = 4
     constant: int = 6400
     model: str = "SIM-3"
+    load_every_min: int = 15
 
 
 class Truth:
@@ -42,7 +44,18 @@ class Truth:
 
     def __init__(self, plate: Nameplate, seed: int) -> None:
         self._plate = plate
+        self._zeros: list[tuple[datetime, tuple[int, ...]]] = []
+        self._demand_since: list[datetime] = []
         self.load = Load(seed, tariffs=plate.tariffs, peak_w=9000 if plate.phases == 3 else 4000)  # noqa: PLR2004
+
+    def clear(self, local: datetime) -> None:
+        """Let all registers begin at 0 from an instant on."""
+        self._zeros.append((local, self.load.energy(local)))
+        self.clear_demand(local)
+
+    def clear_demand(self, local: datetime) -> None:
+        """Let the maximum demands begin anew."""
+        self._demand_since.append(local)
 
     def values(self, version: str, di: str, local: datetime) -> Values | None:
         """Return the values that a read of `di` brings, as `encode_data` takes them; None for an item it has not.
@@ -63,6 +76,25 @@ class Truth:
             found += values
         return tuple(found) or None
 
+    def totals(self, local: datetime) -> Values:
+        """Return active, reactive and apparent power and the power factor, of all phases together."""
+        found = (self._of(di, local) for di in _TOTALS)
+        return tuple(value for values in found if values for value in values)
+
+    def at_freeze(self, di: str, at: datetime) -> Values | None:
+        """Return what a freeze 05kkiinn of the instant `at` holds, the time apart: as many values as its row takes."""
+        entry = catalogue("2007").find(di)
+        item = int(di[4:6], 16)
+        if entry is None:
+            return None
+        if item == _FROZEN_VARIABLES:
+            parts = [self._of(f"02{quantity:02X}{phase:02X}00", at) for quantity in (3, 4) for phase in range(4)]
+            return tuple(value for values in parts if values for value in values)
+        if item <= _FROZEN_ENERGIES:
+            return tuple(_scaled(each, 2) for each in self._registers(item, at))[: entry.repeat[1]] or None
+        demands = [self._demand((item - _FROZEN_ENERGIES, tariff, 0), at) for tariff in range(self._plate.tariffs + 1)]
+        return tuple(value for values in demands if values for value in values) or None
+
     def _single(self, version: str, entry: Entry, local: datetime) -> Values | None:
         if version == "2007":
             return self._of(entry.di, local)
@@ -76,7 +108,6 @@ class Truth:
             0x00: self._energy,
             0x01: self._demand,
             0x02: self._variable,
-            0x05: self._freeze,
         }
         if kind in rules:
             return rules[kind](rest, local)
@@ -95,7 +126,7 @@ class Truth:
 
     def _registers(self, kind: int, local: datetime) -> tuple[int, ...]:
         """Return total and tariffs of an energy kind, in hundredths; empty for a kind that the meter has not."""
-        forward = self.load.energy(local)
+        forward = self._forward(local)
         q1, q4 = tuple(e * 3 // 10 for e in forward), tuple(e // 50 for e in forward)
         none = (0,) * len(forward)
         kinds = {
@@ -114,14 +145,24 @@ class Truth:
         tariffs = kinds.get(kind, ())
         return (sum(tariffs) % 10**8, *tariffs) if tariffs else ()
 
+    def _forward(self, local: datetime) -> tuple[int, ...]:
+        """Return the forward energy of each tariff since the last clear before the instant."""
+        shown = self.load.energy(local)
+        base = next((base for at, base in reversed(self._zeros) if at <= local), None)
+        return shown if base is None else tuple(now - then for now, then in zip(shown, base, strict=True))
+
     def _demand(self, place: Sequence[int], local: datetime) -> Values | None:
-        """Return a maximum demand and when it was: the highest hour, on the first day of its month."""
+        """Return a maximum demand and when it was: the highest hour, on the first day of its month or since a clear."""
         kind, tariff, settlement = place
         if kind not in _DEMAND_OF or tariff > self._plate.tariffs:
             return None
-        month = _settled(local, settlement + 1)
+        begin = _settled(local, settlement + 1)
         watts, hour = self.load.peak(tariff)
-        at = month + timedelta(hours=hour)
+        at = begin + timedelta(hours=hour)
+        since = next((each for each in reversed(self._demand_since) if each <= local), at)
+        if not settlement and at < since:
+            at = since.replace(hour=hour, minute=0, second=0, microsecond=0)
+            at += timedelta(days=at < since)
         if at >= local or not watts * _DEMAND_OF[kind]:
             return Decimal("0.0000"), "0" * 10
         return _scaled(watts * _DEMAND_OF[kind] // 10, 4), f"{at:%y%m%d%H%M}"
@@ -161,19 +202,6 @@ class Truth:
         }
         return (_scaled(*known[last]),) if last in known else None
 
-    def _freeze(self, place: Sequence[int], local: datetime) -> Values | None:
-        """Return a freeze of midnight: place is (which freeze, what, how many back)."""
-        which, item, back = place
-        if which not in _KEPT or not 1 <= back <= _KEPT[which]:
-            return None
-        at = local.replace(hour=0, minute=0, second=0, microsecond=0) - timedelta(days=back - 1)
-        if at < ORIGIN:
-            return None
-        if item == 0:
-            return (f"{at:%y%m%d%H%M}",)
-        registers = self._registers(item, at) if item <= 8 else ()  # noqa: PLR2004 - 01..08 are the energies
-        return tuple(_scaled(each, 2) for each in registers) or None
-
     def _parameters(self, local: datetime) -> dict[str, Values]:
         plate = self._plate
         weekday = str(local.isoweekday() % 7)
@@ -197,6 +225,8 @@ class Truth:
             "0400040C": ("2026-01-01",),
             "0400040D": ("DL/T645-2007",),
         }
+        known["04000901"], known["04000902"] = ("3F",), ("FF",)
+        known.update({f"04000A{kind:02X}": (Decimal(plate.load_every_min),) for kind in range(2, 8)})
         known.update({f"040005{word:02X}": ("0000",) for word in range(1, 8)})
         return known
 

@@ -134,7 +134,7 @@ def test_clock_shows_local_time():
     assert _read(meter, "04000102") == ["173015"]
 
 
-@pytest.mark.parametrize("di", ["00990000", "06000002", "00010500", "FFFFFFFF"])
+@pytest.mark.parametrize("di", ["00990000", "06070002", "00010500", "02FF0000", "FFFFFFFF"])
 def test_unknown_item_is_refused(di):
     """What the meter has not it refuses with ERR bit 1; a fifth tariff of four too."""
     frame = _ask(SimMeter(ADDRESS), 0x11, _di(di))
