@@ -173,7 +173,7 @@ def test_after_a_restart_no_second_order_goes_out(make_site):
 def test_a_slot_that_came_before_the_start_is_not_frozen_late(make_site):
     """The box was off at the slot: nothing is ordered, and the freeze of long ago is not taken for it."""
     site = make_site(meter := RecordingMeter(A))
-    meter.frozen = [T0 - timedelta(minutes=10)]
+    meter.memory.freeze("99999999", meter.local_time(T0 - timedelta(minutes=10)))
     site.clock.sleep(310)
     site.begin()
     site.run_to(FIRST + timedelta(minutes=1))
@@ -184,7 +184,7 @@ def test_a_slot_that_came_before_the_start_is_not_frozen_late(make_site):
 def test_a_meter_that_was_away_is_read_as_of_the_freeze_later_in_the_slot(make_site):
     """It heard the order, but did not answer for a minute: its second chance brings what it froze, not what is now."""
     site = make_site(meter := RecordingMeter(A), RecordingMeter(B))
-    meter.off_wire.append((FIRST + timedelta(seconds=0.4), FIRST + timedelta(seconds=61)))
+    meter.unplug(FIRST + timedelta(seconds=0.4), FIRST + timedelta(seconds=61))
     site.run_to(FIRST + timedelta(minutes=5))
     first, second = site.of(A)
     assert (SlotReason.SILENCE, SlotState.READ) == (first.reason, second.state)
@@ -196,7 +196,7 @@ def test_a_meter_that_was_away_is_read_as_of_the_freeze_later_in_the_slot(make_s
 def test_the_meters_clock_may_be_off_by_five_minutes(make_site, minutes, is_read):
     """More cannot be told from a freeze that was not taken."""
     site = make_site(meter := RecordingMeter(A))
-    meter.clock_error = timedelta(minutes=minutes)
+    meter.state.clock_error = timedelta(minutes=minutes)
     site.run_to(FIRST + timedelta(minutes=1))
     assert [None if is_read else SlotReason.NOT_FROZEN] == [one.reason for one in site.of(A)]
 
@@ -205,15 +205,15 @@ def test_somebody_elses_freeze_in_between_is_seen(make_site):
     """The latest freeze is no longer ours: its values do not go under the slot."""
     site = make_site(meter := RecordingMeter(A))
     site.run_to(FIRST + timedelta(seconds=0.4))
-    meter.frozen.insert(0, FIRST + timedelta(minutes=7))
+    meter.memory.freeze("99999999", meter.local_time(FIRST + timedelta(minutes=7)))
     site.run_to(FIRST + timedelta(minutes=1))
     assert [SlotReason.NOT_FROZEN] == [one.reason for one in site.of(A)]
 
 
 def test_items_that_are_not_frozen_are_faults(make_site):
-    """Voltage is in no freeze; demand and power this meter refuses; energy is read."""
+    """Voltage is in no freeze; powers this meter refuses; energy is read."""
     items = (IMPORT, "voltage_l1", "power_active_total")
-    site = make_site(RecordingMeter(A), items=items)
+    site = make_site(RecordingMeter(A, refused=("050110",)), items=items)
     site.run_to(FIRST + timedelta(minutes=1))
     (one,) = site.of(A)
     assert [IMPORT] == list(one.values)
