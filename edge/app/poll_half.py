@@ -105,6 +105,7 @@ class PollHalf:
                 commit=CommitRule(polls=store.commit_polls, after_s=store.commit_s),
                 learn=lambda address, learned: self._learned.put((address, learned)),
                 slots=journal,
+                snapshots=frozenset(task.name for task in self.settings.task if task.snapshot),
             )
             worker.start()
             self._workers[bus.name] = worker

@@ -150,6 +150,10 @@ class Task(_Table):
     )
     meters: tuple[str, ...] = Field(("*",), min_length=1, description='addresses, tags, or "*"', strict=False)
     priority: int = Field(1, ge=0, le=9, description="lower goes first when the bus is short of time")
+    snapshot: bool = Field(
+        default=False,
+        description="all meters freeze at the slot's instant and are asked for what they froze; every at least 5m",
+    )
 
     @field_validator("every")
     @classmethod

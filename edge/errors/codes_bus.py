@@ -363,6 +363,18 @@ CODES: Codes = {
             "重新插好适配器；抄读会自动继续",
         ),
     ),
+    "E-BUS-231": (
+        (
+            "{meter}: did not take the freeze of snapshot {task}",
+            "it does not know the freeze now, was without power, or its clock is more than a few minutes off",
+            "read its time and its last freeze: edge read {meter} clock di:05010001",
+        ),
+        (
+            "{meter}：未执行任务 {task} 的瞬时冻结",
+            "该表不支持瞬时冻结、当时停电，或时钟偏差超过几分钟",
+            "读取其时钟和最近一次冻结时间：edge read {meter} clock di:05010001",
+        ),
+    ),
     "E-BUS-221": (
         (
             "bus {bus}: another master asks the meters of this bus too",

@@ -378,6 +378,26 @@ CODES: Codes = {
         ),
         ("格式 {value} 没有符号", "只有数字（X、N）才有符号", "请去掉 signed，或写出数字格式"),
     ),
+    "E-CFG-076": (
+        (
+            "{value} is not in a snapshot",
+            "meters freeze energies, maximum demands and powers; they do not freeze {key}",
+            "read it in a task of its own",
+        ),
+        ("{value} 不在瞬时冻结中", "电表冻结电能、最大需量和功率，不冻结 {key}", "请放到另一个任务中抄读"),
+    ),
+    "E-CFG-077": (
+        (
+            "a snapshot every {value} is too often",
+            "meters stamp a freeze with the minute, and their clocks differ: two in a row could not be told apart",
+            'every = "5m" or longer',
+        ),
+        (
+            "瞬时冻结周期 {value} 过短",
+            "电表以分钟记录冻结时间，且各表时钟有差异，无法区分相邻两次",
+            '请设为 every = "5m" 或更长',
+        ),
+    ),
     "E-CFG-063": (
         ("{missing} not given", "this is no terminal, so nobody can be asked", "add {missing} to the command"),
         ("未给出 {missing}", "当前不是终端，无法询问", "请在命令中加上 {missing}"),

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from edge.errors import EdgeError
 from edge.health.model import Answer, Health
 from edge.poll.meter_poll import MeterPoll
+from edge.reading.record import PollRecord
 from edge.reading.verdict import SlotReason, Verdict
 
 log = logging.getLogger(__name__)
@@ -25,6 +26,7 @@ class BusReport:
     health: Health
     _faults: dict[str, tuple[SlotReason, EdgeError | None]] = field(default_factory=dict)
     _alive: set[str] = field(default_factory=set)
+    _freezing: dict[str, set[str]] = field(default_factory=dict)
 
     @property
     def is_dead(self) -> bool:
@@ -57,6 +59,17 @@ class BusReport:
         elif address not in self._faults:
             self._faults[address] = (reason, None)
 
+    def froze(self, record: PollRecord) -> None:
+        """Keep the condition that a meter takes the freezes of a snapshot; `record`: that of its slot."""
+        claim = f"meter {record.meter} freezes for {record.task}"
+        self._freezing.setdefault(record.meter, set()).add(claim)
+        if record.reason is SlotReason.NOT_FROZEN:
+            error = EdgeError("E-BUS-231", meter=record.meter, task=record.task)
+            if self.health.fails(claim, error):
+                log.warning("bus %s: %s", self.bus, error)
+        elif record.reason is None:
+            self.health.holds(claim)
+
     def end_round(self, meters: int) -> None:
         """Say what is wrong, now that all of a round's meters were asked; `meters`: how many the bus has."""
         faults, self._faults = self._faults, {}
@@ -72,7 +85,8 @@ class BusReport:
         """Let go of a meter that is no longer on this bus."""
         self._alive.discard(address)
         self._faults.pop(address, None)
-        self.health.forget(f"meter {address}")
+        for claim in (f"meter {address}", *self._freezing.pop(address, ())):
+            self.health.forget(claim)
 
     def _say_dead(self, unheard: list[str], reason: SlotReason) -> None:
         error = EdgeError("E-BUS-222", bus=self.bus, count=len(unheard), reason=reason.value)

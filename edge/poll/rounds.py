@@ -215,6 +215,11 @@ class Rounds:
         return taken
 
     @property
+    def begun(self) -> tuple[Round, ...]:
+        """The rounds whose meters are being asked."""
+        return tuple(self._rounds)
+
+    @property
     def has_waiting(self) -> bool:
         """True while meters wait to be asked."""
         return any(one.waiting for one in self._rounds)

@@ -1,8 +1,8 @@
 """The worker of one bus: plain blocking steps, one exchange or one commit each, driven by `app.py` or a test.
 
-Order of a step: a job of the control socket (one exchange of it, turn about with the polls); slots that nobody asked
-for in time; what is due; meters that were missed and deserve a second chance; slots that were missed, from the meters'
-memories (`refill.py`); a commit.
+Order of a step: the freeze of a snapshot (`snapshot.py`), between any two exchanges; a job of the control socket (one
+exchange of it, turn about with the polls); slots that nobody asked for in time; what is due; meters that were missed
+and deserve a second chance; slots that were missed, from the meters' memories (`refill.py`); a commit.
 A meter that kept silent rests (`backoff.py`): its slots end as silence at once, until a probe finds it alive.
 While the port is lost, slots that run out end as `port_gone`.
 Records reach the store in groups: every `commit_polls` polls, or `commit_s` after the first, or when a round ends.
@@ -31,6 +31,7 @@ from edge.poll.port import BusPort
 from edge.poll.refill import OpenSlots, Refill
 from edge.poll.reporting import BusReport
 from edge.poll.rounds import Round, Rounds, Unasked
+from edge.poll.snapshot import Snapshots, freeze_orders
 from edge.poll.version import VersionSearch
 from edge.protocols.exchange import Exchange, Timing
 from edge.reading.outcome import Outcome
@@ -46,6 +47,7 @@ _UNASKED_PER_STEP = 2048
 _FRAME_KEPT = 600
 _JUMP_S = 120.0
 _CLEAR_S = 2.0  # nothing that can wait is begun so shortly before a slot
+_FREEZE_S = 0.5  # time for the meters to freeze
 _SPARE_S = 60.0  # time for what can wait, where no task is ever due
 _LATE_S = 10.0  # a question that old is answered no more
 
@@ -62,6 +64,7 @@ class BusWorker:
     """Polls the meters of one bus. `learn` is told what was learned about a meter (address, facts).
 
     `items`: those that the settings define. `slots`: where missed slots are kept; without it none is filled.
+    `snapshots`: the names of the tasks that freeze first.
     """
 
     bus: Bus
@@ -75,6 +78,7 @@ class BusWorker:
     learn: Callable[[str, Learned], None]
     items: tuple[VendorItem, ...] = ()
     slots: OpenSlots | None = None
+    snapshots: frozenset[str] = frozenset()
     jobs: deque[BusJob] = field(default_factory=deque)
     polls_done: int = 0
     _buffer: RecordBuffer = field(init=False)
@@ -86,13 +90,18 @@ class BusWorker:
     _chances: SecondChances = field(default_factory=SecondChances)
     _report: BusReport = field(init=False)
     _refill: Refill | None = None
+    _snapshots: Snapshots = field(init=False)
     _silent_at: dict[str, float] = field(default_factory=dict)
+    _busy_until_s: float = 0.0
     _had_job: bool = False
     _is_anew: bool = False
     _ahead_s: float | None = None
     _new_plans: deque[tuple[Plan, Mapping[str, PolledMeter]]] = field(default_factory=deque)
 
     def __post_init__(self) -> None:
+        self._snapshots = Snapshots(
+            tasks=self.snapshots, timezone=self.rounds.plan.timezone, began_at=self.clock.utc_now()
+        )
         self._report = BusReport(self.bus.name, self.health)
         self._buffer = RecordBuffer(
             bus=self.bus.name, sink=self.sink, clock=self.clock, health=self.health, rule=self.commit
@@ -118,10 +127,15 @@ class BusWorker:
         Time: one exchange at most (its timing and follow-up frames), or one commit.
         """
         self._take_new_plans()
+        self._make_due()
+        frozen = self._snapshots.due(self.rounds.begun, self.clock.utc_now())
+        if frozen is not None and self.port.is_ready():
+            self._freeze(frozen)
+        if self.clock.monotonic() < self._busy_until_s:
+            return self._busy_until_s
         if self._is_jobs_turn():
             self._step_job()
             return self.clock.monotonic()
-        self._make_due()
         if self._buffer.is_full:
             self._buffer.commit_if_due(is_idle=True)
             return self._buffer.retry_at
@@ -213,7 +227,7 @@ class BusWorker:
             self._poll = VersionSearch(address, self.timing)
             return
         self._poll = state.poll(
-            one.task.items,
+            self._snapshots.keys(one.task),
             self._today(),
             is_silent=self._backoff.is_silent(address),
             late_from=self._late_from(),
@@ -287,7 +301,11 @@ class BusWorker:
             return
         if poll.reason is not None and poll.exchanges:
             self._chances.add(one, address, self.clock.monotonic())
-        record = self._record(one, address, poll)
+        record = self._snapshots.judged(self._record(one, address, poll), one.task, poll)
+        if one.task.name in self.snapshots:
+            self._report.froze(record)
+        if record.reason is not None and chance is not None:
+            return
         self._keep(record, is_new=chance is None)
         if chance is not None and self._refill is not None:
             self._refill.note_filled(record)
@@ -311,6 +329,15 @@ class BusWorker:
             tries=poll.exchanges,
             raw=tuple(outcome.raw[:_FRAME_KEPT] for outcome in poll.failures if outcome.raw),
         )
+
+    def _freeze(self, one: Round) -> None:
+        """Order the freeze of a snapshot."""
+        self._snapshots.note_ordered(one, self.clock.utc_now())
+        states = [self._state(address) for address in one.task.meters if address in self.meters]
+        for order, line in freeze_orders(states, self.timing):
+            self.exchange(order, line)
+            self._snapshots.note_ordered(one, self.clock.utc_now())
+        self._busy_until_s = self.clock.monotonic() + _FREEZE_S
 
     def _note_life(self, address: str, poll: MeterPoll) -> None:
         """Let a silent meter rest, and end the rest of one that lives; on a dead bus one that lives wakes all."""

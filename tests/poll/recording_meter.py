@@ -1,86 +1,52 @@
-"""A simulated meter that also keeps load records, and can be taken off the wire or off its supply."""
+"""A simulated meter that tells what it was asked of its memory, and may refuse parts of it or hear no freeze."""
 
-import re
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 
-from edge.protocols.dlt645.catalogue import catalogue
 from edge.protocols.dlt645.frame import Frame
-from edge.protocols.dlt645.load_records import LoadRecord, encode_load_records, section_fields
+from edge.sim.faults import parse_fault
 from edge.sim.meter import SimMeter
 from edge.sim.reply import Reply
+from edge.sim.spans import Span
 
-READ, FOLLOW_UP, OK, REFUSED, MORE = 0x11, 0x12, 0x80, 0xC0, 0x20
-ROOM = 190
-DAY = timedelta(days=1)
+FREEZE, READ, REFUSED = 0x16, 0x11, 0xD1
 
 
 class RecordingMeter(SimMeter):
-    """`interval` between records, `classes` recorded, `kept` how long. Stretches are pairs of aware instants.
+    """`interval`: minutes between load records. `refused`: first hex digits of identifiers that it refuses.
 
-    `off_wire`: stretches without answers; `off_supply`: also without records. `refused`: first hex digits of
-    identifiers that it refuses. `asked`: identifier and argument of each load request.
+    `asked`: identifier and argument of each load request. `frozen`: instants of the freezes for all that it took, the
+    latest first; `is_deaf`: it takes none.
     """
 
-    def __init__(self, address, *, interval=15, classes=(1, 2, 3, 4, 5, 6), kept=30 * DAY, refused=(), **more):
-        super().__init__(address, **more)
-        self.interval, self.classes, self.kept, self.refused = timedelta(minutes=interval), classes, kept, refused
-        self.off_wire, self.off_supply, self.asked = [], [], []
-        self._parts = []
+    def __init__(self, address, *, interval=15, refused=(), faults=(), **more):
+        super().__init__(address, faults=(parse_fault(f"load-every:{interval}"), *faults), **more)
+        self.interval, self.refused, self.asked, self.frozen, self.is_deaf = interval, tuple(refused), [], [], False
 
-    def reply(self, request: Frame, at: datetime, at_monotonic: float, quiet_s: float = 1.0) -> Reply | None:
-        if any(begin <= at < end for begin, end in self.off_wire + self.off_supply):
+    def reply(self, request: Frame, at: datetime, at_monotonic: float, quiet_s: float = float("inf")) -> Reply | None:
+        if request.function == FREEZE and not request.is_response and self.hears_freeze(at):
+            self.frozen.insert(0, at)
+        elif request.function == FREEZE:
             return None
         identifier = request.data[:4][::-1].hex().upper()
-        is_mine = request.address == self.address and not request.is_response
-        if is_mine and request.function == READ and identifier.startswith(tuple(self.refused)):
-            return self._reply_with(REFUSED | READ, b"\x02")
-        if is_mine and request.function in (READ, FOLLOW_UP) and identifier.startswith("06"):
-            return self._load_reply(request, identifier, at)
+        if request.address == self.address and request.function == READ and not self.outages.is_silent(at):
+            if identifier.startswith("06"):
+                self.asked.append((identifier, request.data[4:]))
+            if identifier.startswith(self.refused or ("-",)):
+                return Reply(address=self.address, control=REFUSED, data=b"\x02")
         return super().reply(request, at, at_monotonic, quiet_s)
 
-    def has_record(self, local: datetime) -> bool:
-        """Return whether there ever was a record of a local time."""
-        at = (local - self._utc_offset).replace(tzinfo=UTC)
-        is_due = not (local - local.replace(hour=0, minute=0)) % self.interval
-        return is_due and not any(begin <= at < end for begin, end in self.off_supply)
+    def hears_freeze(self, at: datetime) -> bool:
+        return not self.is_deaf and not self.outages.is_silent(at)
 
-    def record(self, local: datetime, classes) -> LoadRecord:
-        at = (local - self._utc_offset).replace(tzinfo=UTC)
-        sections = tuple(
-            tuple(self.truth(catalogue("2007").identifier_of(field.suffix), at)[0] for field in section_fields(number))
-            if number in classes
-            else ()
-            for number in range(1, 7)
-        )
-        return LoadRecord(time=f"{local:%y%m%d%H%M}", sections=sections)
+    def unplug(self, begin: datetime, end: datetime) -> None:
+        """Take it off the wire: it goes on recording."""
+        self.outages.unplugged.append(Span(begin, end))
 
-    def _load_reply(self, request, identifier, at):
-        if request.function == FOLLOW_UP:
-            number = request.data[4]
-            more = MORE if number < len(self._parts) - 1 else 0
-            return self._reply_with(OK | FOLLOW_UP | more, request.data[:4] + self._parts[number] + request.data[4:5])
-        self.asked.append((identifier, request.data[4:]))
-        data = encode_load_records(self._records(identifier, request.data[4:], self.local_time(at)))
-        self._parts = [data[start : start + ROOM] for start in range(0, len(data), ROOM)] or [b""]
-        more = MORE if len(self._parts) > 1 else 0
-        return self._reply_with(OK | READ | more, request.data[:4] + self._parts[0])
+    def cut_power(self, begin: datetime, end: datetime) -> None:
+        """Take its supply away: it neither answers nor records."""
+        self.outages.power.append(Span(begin, end))
 
-    def _records(self, identifier, argument, now):
-        asked = int(identifier[2:4], 16)
-        classes = [number for number in self.classes if asked in (0, number)]
-        moment = now.replace(hour=0, minute=0, second=0, microsecond=0)
-        count, begin = 1, now - self.interval
-        if argument:
-            count = int(argument[:1].hex())
-            begin = datetime.fromisoformat("20{}{}{}T{}{}".format(*re.findall("..", argument[:0:-1].hex())))
-            moment = begin.replace(hour=0, minute=0)
-        found = []
-        begin = max(begin, now - self.kept)
-        while moment <= now and len(found) < count:
-            if moment >= begin and self.has_record(moment):
-                found.append(self.record(moment, classes))
-            moment += self.interval
-        return found
-
-    def _reply_with(self, control, data):
-        return Reply(address=self.address, control=control, data=data, preamble=4, delay_s=0.03)
+    def has_record(self, slot_at: datetime) -> bool:
+        """Return whether it wrote a load record at an instant."""
+        is_due = slot_at.astimezone(UTC).minute % self.interval == 0
+        return is_due and self.outages.is_recording(slot_at)

@@ -47,8 +47,8 @@ class Slots:
 class Bench:
     """Meters on a bus, and a refill of slots (task, meter, UTC instant)."""
 
-    def __init__(self, slots, *meters, tasks=None, protocol="dlt645-2007", timezone="Asia/Shanghai"):
-        self.clock = ManualClock(now=NOW)
+    def __init__(self, slots, *meters, tasks=None, protocol="dlt645-2007", timezone="Asia/Shanghai", now=NOW):
+        self.clock = ManualClock(now=now)
         self.bus = Bus(name="A", port="memory")
         self.sims = {meter.address: meter for meter in meters}
         self.silent, self.learned, self.exchanges = set(), [], []
@@ -164,7 +164,7 @@ def test_a_young_slot_waits():
 def test_a_meter_that_does_not_answer_rests_longer_each_time():
     """Asked again one minute after its deadline, then two, then four, at the next tick; then its slots come."""
     bench = Bench(quarters(2), meter := RecordingMeter(A))
-    meter.off_wire.append((NOW, NOW + timedelta(minutes=6)))
+    meter.unplug(NOW, NOW + timedelta(minutes=6))
     asked_at, records = [], []
     for second in range(0, 900, 10):
         records += bench.run()
@@ -179,7 +179,7 @@ def test_what_is_not_kept_is_over():
     """Off its supply for an hour: those slots are missing for good, the others are filled, none is left out."""
     off = NOW - timedelta(hours=23)
     bench = Bench(quarters(12), meter := RecordingMeter(A))
-    meter.off_supply.append((off, off + timedelta(hours=1)))
+    meter.cut_power(off, off + timedelta(hours=1))
     records = bench.run()
     lost = [one for one in records if one.state is SlotState.MISSING_FINAL]
     assert 12 == len(records)
@@ -240,10 +240,10 @@ def test_a_protocol_without_memory_ends_its_slots():
 
 def test_an_hour_that_the_clocks_show_twice_is_not_guessed():
     """When clocks go back, the meter's time does not tell which of the two it means."""
-    first = datetime(2025, 10, 26, 0, 30, tzinfo=UTC)  # 02:30 in Berlin, as one hour later
+    first = datetime(2026, 10, 25, 0, 30, tzinfo=UTC)  # 02:30 in Berlin, as one hour later
     slots = [("load", A, first), ("load", A, first + timedelta(hours=2))]
-    bench = Bench(slots, RecordingMeter(A, utc_offset=timedelta(hours=1)), timezone="Europe/Berlin")
-    bench.sims[A].kept = timedelta(days=365)
+    meter = RecordingMeter(A, utc_offset=timedelta(hours=1))
+    bench = Bench(slots, meter, timezone="Europe/Berlin", now=first + timedelta(days=1))
     assert [SlotReason.NOT_KEPT, None] == [one.reason for one in bench.run()]
 
 

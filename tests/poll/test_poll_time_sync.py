@@ -55,7 +55,7 @@ class Line:
 
 def meter(address, offset_s=0, version="2007", faults=()):
     sim = SimMeter(address, version, faults=tuple(map(parse_fault, faults)))
-    sim.clock_error = timedelta(seconds=offset_s)
+    sim.state.clock_error = timedelta(seconds=offset_s)
     return sim
 
 
@@ -87,7 +87,7 @@ def test_a_meter_that_is_off_is_set_and_read_again(version):
     first = document["meters"][0]
     assert first["offset_before_s"] in (89, 90)
     assert first["offset_after_s"] in (-1, 0, 1)
-    assert abs(line.sims[0].clock_error) < timedelta(seconds=1)
+    assert abs(line.sims[0].state.clock_error) < timedelta(seconds=1)
 
 
 def test_meters_that_are_right_are_left_alone():
@@ -141,7 +141,7 @@ def test_a_meter_that_obeyed_today_already_stays_as_it_is():
     """The broadcast went out and the clock is as it was: unchanged is what the second reading shows."""
     line = Line([meter(A, 60)])
     assert {A: "synchronised"} == results(run(line))
-    line.sims[0].clock_error = timedelta(seconds=70)
+    line.sims[0].state.clock_error = timedelta(seconds=70)
     assert {A: "unchanged"} == results(run(line))
 
 

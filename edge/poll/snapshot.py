@@ -1,0 +1,176 @@
+"""Snapshots: all meters of a bus freeze their registers at one instant, then each is asked for what it froze. Pure.
+
+Rules:
+1. The order goes out once for a slot. It is given only for a slot that came after this worker began, and soon after it:
+   so a restart never repeats one, for a second freeze would push the first one back. No record of it is needed.
+2. Whoever joins a slot later (after a restart, a second chance) is asked for the frozen registers; their time decides.
+3. The time is read after the values: if it is the moment of the order then, no other freeze came in between. It may
+   be off by the meter's clock, a few minutes, less than half the period: the freeze of an earlier slot cannot pass.
+4. A meter whose time is another one did not take the freeze: missing, `not_frozen`.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from edge.bus.link import LineSettings
+from edge.config.checks import Check, entries
+from edge.config.complaint import Complaint, written
+from edge.config.settings import parse_duration
+from edge.poll.meter_poll import MeterPoll
+from edge.poll.meter_state import MeterState
+from edge.poll.rounds import Round
+from edge.protocols.dlt645.frozen import Freeze, frozen_place, frozen_values, time_ask, value_ask
+from edge.protocols.exchange import Exchange, Timing
+from edge.protocols.own_orders import freeze_now
+from edge.reading.outcome import Item, Value
+from edge.reading.plan import PlanTask, Schedule
+from edge.reading.quantities import expand_item
+from edge.reading.record import PollRecord, SlotState, Source
+from edge.reading.verdict import SlotReason
+
+_LATEST = timedelta(seconds=60)  # after its slot no freeze is ordered any more
+_MOST_OFF = timedelta(minutes=5)
+_MINUTE = timedelta(minutes=1)
+_SHORTEST_S = 300.0  # stamps have whole minutes, and clocks differ
+_TIME_KEY = time_ask(Freeze.NOW, 1).request.keys[0]
+
+
+@dataclass(slots=True, kw_only=True)
+class Snapshots:
+    """The snapshot tasks of one bus by their names; `began_at`: slots before it are not this worker's to freeze."""
+
+    tasks: frozenset[str]
+    timezone: str
+    began_at: datetime
+    _ordered: dict[str, tuple[datetime, datetime]] = field(default_factory=dict)
+
+    def due(self, rounds: Iterable[Round], now: datetime) -> Round | None:
+        """Return the round whose freeze is to be ordered now; None if there is none (rule 1)."""
+        for one in rounds:
+            is_ours = one.task.name in self.tasks and one.slot_at > self.began_at
+            if is_ours and now <= one.slot_at + _LATEST and self._slot_ordered(one.task.name) < one.slot_at:
+                return one
+        return None
+
+    def note_ordered(self, one: Round, at: datetime) -> None:
+        """Note that the freeze of a round goes out, whatever becomes of it; and again, when it has gone out."""
+        self._ordered[one.task.name] = (one.slot_at, at)
+
+    def keys(self, task: PlanTask) -> tuple[str, ...]:
+        """Return what the meters are asked for: the frozen registers and then their time; else the task's items."""
+        if task.name not in self.tasks:
+            return task.items
+        whats = sorted({place.what for key in task.items if (place := frozen_place(key, Freeze.NOW))})
+        return (*(value_ask(Freeze.NOW, what, 1).request.keys[0] for what in whats), _TIME_KEY)
+
+    def judged(self, record: PollRecord, task: PlanTask, poll: MeterPoll) -> PollRecord:
+        """Return the record of a poll of frozen registers as that of the task: its own keys, or why it is missing."""
+        if task.name not in self.tasks or record.reason is not None:
+            return record
+        stamp = poll.read.get(_TIME_KEY)
+        if stamp is None:
+            return _missing(record, poll.faults.get(_TIME_KEY, SlotReason.NOT_FROZEN))
+        if not self._is_of(record, task, stamp.value):
+            return _missing(record, SlotReason.NOT_FROZEN)
+        values, units, faults = _own(task, poll)
+        if not values:
+            return _missing(record, next(iter(faults.values()), SlotReason.UNKNOWN_ITEM))
+        flags = (f"meter_time={stamp.value}", *self._frozen_at(record))
+        return replace(record, source=Source.FREEZE, values=values, units=units, faults=faults, flags=flags)
+
+    def _is_of(self, record: PollRecord, task: PlanTask, stamp: Value | None) -> bool:
+        """Return whether the time of a freeze is that of the record's slot (rule 3)."""
+        try:
+            found = datetime.strptime(str(stamp), "%y%m%d%H%M")  # noqa: DTZ007 - a meter's own
+        except ValueError:
+            return False
+        ordered, at = self._ordered.get(task.name, (record.slot_at, record.slot_at))
+        moment = (at if ordered == record.slot_at else record.slot_at).astimezone(ZoneInfo(self.timezone))
+        return abs(found - moment.replace(tzinfo=None, second=0, microsecond=0)) <= _tolerance(task.schedule)
+
+    def _frozen_at(self, record: PollRecord) -> tuple[str, ...]:
+        slot_at, at = self._ordered.get(record.task, (None, record.slot_at))
+        return (f"frozen_at={at.isoformat(timespec='milliseconds')}",) if slot_at == record.slot_at else ()
+
+    def _slot_ordered(self, task: str) -> datetime:
+        return self._ordered.get(task, (self.began_at, self.began_at))[0]
+
+
+def freeze_orders(states: Sequence[MeterState], timing: Timing) -> Iterator[tuple[Exchange, LineSettings]]:
+    """Yield the orders that let these meters freeze, one for each speed they are set to: each meter hears one."""
+    for line in dict.fromkeys(state.line for state in states):
+        protocols = sorted({state.protocol for state in states if state.line == line})
+        orders = (freeze_now(protocol, timing) for protocol in protocols)
+        if (order := next((each for each in orders if each is not None), None)) is not None:
+            yield order, line
+
+
+def has_frozen_items(raw: Mapping[str, Any]) -> Iterator[Complaint]:
+    """Complain of an item of a snapshot that no meter freezes, and of a period shorter than stamps can tell apart."""
+    for index, entry in entries(raw, "task"):
+        if entry.get("snapshot") is not True:
+            continue
+        items = entry.get("items")
+        for place, item in enumerate(items if isinstance(items, list) else ()):
+            missing = [key for key in _keys_of(item) if frozen_place(key, Freeze.NOW) is None]
+            if missing:
+                values = {"value": written(item), "key": missing[0]}
+                yield Complaint("E-CFG-076", ("task", index, "items", place), values)
+        if _seconds(entry.get("every")) < _SHORTEST_S:
+            yield Complaint("E-CFG-077", ("task", index, "every"), {"value": written(entry["every"])})
+
+
+SNAPSHOT_CHECKS: tuple[Check, ...] = (has_frozen_items,)
+
+
+def _own(task: PlanTask, poll: MeterPoll) -> tuple[dict[str, Value | None], dict[str, str], dict[str, SlotReason]]:
+    """Return values, units and faults by the task's own keys."""
+    values: dict[str, Value | None] = {}
+    units: dict[str, str] = {}
+    faults: dict[str, SlotReason] = {}
+    for key in task.items:
+        place = frozen_place(key, Freeze.NOW)
+        if place is None:
+            faults[key] = SlotReason.UNKNOWN_ITEM
+            continue
+        asked = value_ask(Freeze.NOW, place.what, 1).request
+        if asked.keys[0] in poll.faults:
+            faults[key] = poll.faults[asked.keys[0]]
+            continue
+        items = [
+            Item(one.name, one.identifier, one.value, one.unit)
+            for one in poll.read.values()
+            if one.identifier == asked.identifier
+        ]
+        found, found_units = frozen_values(items, {key: place})
+        values |= found
+        units |= found_units
+    return values, units, faults
+
+
+def _missing(record: PollRecord, reason: SlotReason) -> PollRecord:
+    return replace(record, state=SlotState.MISSING_OPEN, reason=reason, values={}, units={}, faults={})
+
+
+def _tolerance(schedule: Schedule) -> timedelta:
+    """Return how far a meter's time may be off: whole minutes, less than half the period."""
+    if schedule.every_s is None:
+        return _MOST_OFF
+    return min(_MOST_OFF, (schedule.every_s - 60) // 120 * _MINUTE)
+
+
+def _keys_of(item: object) -> tuple[str, ...]:
+    try:
+        return expand_item(item) if isinstance(item, str) else ()
+    except KeyError:
+        return ()  # another check says so
+
+
+def _seconds(text: object) -> float:
+    try:
+        return parse_duration(text) if isinstance(text, str) else _SHORTEST_S
+    except ValueError:
+        return _SHORTEST_S

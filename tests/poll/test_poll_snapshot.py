@@ -1,0 +1,281 @@
+"""Snapshots: one order for all meters at the slot's instant, then what each of them froze; on virtual time."""
+
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from edge.bus.memory_link import MemoryLink
+from edge.clock import ManualClock
+from edge.config.load import load_toml_model
+from edge.config.settings import Bus, Settings
+from edge.errors import ConfigError
+from edge.health.model import Answer, Health
+from edge.poll.learned import Learned
+from edge.poll.meter_state import MeterState
+from edge.poll.plan import PolledMeter
+from edge.poll.port import BusPort
+from edge.poll.rounds import Rounds
+from edge.poll.snapshot import SNAPSHOT_CHECKS, freeze_orders
+from edge.poll.worker import BusWorker
+from edge.protocols.exchange import Timing
+from edge.reading.plan import Plan, PlanTask, Schedule
+from edge.reading.record import SlotState, Source
+from edge.reading.verdict import SlotReason
+from edge.sim.wire import SimWire
+from edge.store.database import open_database
+from edge.store.journal import Journal
+from tests.poll.recording_meter import RecordingMeter
+
+T0 = datetime(2026, 3, 1, 4, 10, tzinfo=UTC)  # 12:10 in Shanghai
+FIRST = T0 + timedelta(minutes=5)
+A, B, C = "202311000001", "202311000002", "202311000003"
+IMPORT, T1, EXPORT = "energy_active_import_total", "energy_active_import_t1", "energy_active_export_total"
+KEYS = (IMPORT, T1, EXPORT)
+
+
+class Sink:
+    """The real journal; it keeps what it took, and no record may be refused."""
+
+    def __init__(self, journal):
+        self.journal, self.records = journal, []
+
+    def append(self, records):
+        kept = self.journal.append(records)
+        assert 0 == kept.duplicates
+        self.records += records
+        return kept
+
+    def forget_after(self, limit):
+        return self.journal.forget_after(limit)
+
+
+class Site:
+    """A bus whose meters are read in snapshots of a quarter of an hour; `also`: further tasks."""
+
+    def __init__(self, journal, *meters, items=KEYS, also=(), **bus):
+        self.clock, self.sink = ManualClock(now=T0), Sink(journal)
+        self.sims = {meter.address: meter for meter in meters}
+        self.bus = Bus(name="A", port="memory", **bus)
+        addresses = tuple(self.sims)
+        task = PlanTask("same", Schedule(every_s=900), items, addresses)
+        self.plan = Plan(T0 - timedelta(seconds=1), "Asia/Shanghai", (task, *also))
+        self.orders = []
+        self.begin()
+
+    def begin(self):
+        """Begin a new life of the daemon."""
+        self.health = Health(self.clock)
+        self.worker = BusWorker(
+            bus=self.bus,
+            clock=self.clock,
+            sink=self.sink,
+            health=self.health,
+            port=BusPort(bus=self.bus, clock=self.clock, health=self.health, open_link=self.open_link),
+            rounds=Rounds(self.plan, self.sink.journal.settled_marks()),
+            meters={one: PolledMeter(one, "A", f"dlt645-{meter.version}") for one, meter in self.sims.items()},
+            learn=lambda _address, _learned: None,
+            snapshots=frozenset({"same"}),
+        )
+        self.worker.start()
+
+    def open_link(self):
+        return MemoryLink(
+            self.clock, Ear(SimWire(tuple(self.sims.values()), self.clock, line=self.worker.port.line), self)
+        )
+
+    def run_to(self, instant):
+        while self.clock.utc_now() < instant:
+            wake = self.worker.step()
+            self.clock.sleep(max(0.0, wake - self.clock.monotonic()))
+
+    def of(self, address):
+        self.worker.stop()
+        return [one for one in self.sink.records if one.meter == address and one.task == "same"]
+
+
+class Ear:
+    """A wire that notes when a freeze for all was ordered."""
+
+    def __init__(self, wire, site):
+        self.wire, self.site = wire, site
+
+    def transmit(self, data, at, line=None):
+        if bytes.fromhex("68 99 99 99 99 99 99 68 16 04 CC CC CC CC") in data:
+            self.site.orders.append(self.site.clock.utc_now())
+        return self.wire.transmit(data, at, line)
+
+
+@pytest.fixture
+def make_site(tmp_path):
+    """Make a site on a real store."""
+    with open_database(tmp_path / "edge.db", max_mib=16) as database:
+        yield lambda *meters, **more: Site(Journal(database), *meters, **more)
+
+
+def test_all_meters_are_read_as_of_one_instant(make_site):
+    """One order a slot, at the slot; each value is what the meter held then, marked with both clocks' times."""
+    site = make_site(RecordingMeter(A, seed=1), RecordingMeter(B, seed=2), RecordingMeter(C, seed=3))
+    site.run_to(FIRST + timedelta(minutes=16))
+    slots = [FIRST, FIRST + timedelta(minutes=15)]
+    assert slots == [at.replace(microsecond=0) for at in site.orders]
+    for address, meter in site.sims.items():
+        records = site.of(address)
+        assert slots == [one.slot_at for one in records]
+        for one, frozen in zip(records, reversed(meter.frozen), strict=True):
+            assert (SlotState.READ, Source.FREEZE) == (one.state, one.source)
+            expected = meter.truth("0001FF00", frozen)[:2] + meter.truth("00020000", frozen)
+            assert dict(zip(KEYS, expected, strict=True)) == one.values
+            local = one.slot_at + timedelta(hours=8)
+            assert f"meter_time={local:%y%m%d%H%M}" == one.flags[0]
+            assert f"frozen_at={frozen.isoformat(timespec='milliseconds')}" == one.flags[1]
+
+
+def test_a_meter_that_did_not_take_the_freeze_is_missing(make_site):
+    """Its last freeze is of an earlier slot: no value of that goes under this slot. The others are read."""
+    site = make_site(deaf := RecordingMeter(A), RecordingMeter(B))
+    site.run_to(FIRST + timedelta(minutes=1))
+    deaf.is_deaf = True
+    site.run_to(FIRST + timedelta(minutes=20))
+    assert [None, SlotReason.NOT_FROZEN] == [one.reason for one in site.of(A)]
+    assert [{}, SlotState.MISSING_OPEN] == [site.of(A)[1].values, site.of(A)[1].state]
+    assert [None, None] == [one.reason for one in site.of(B)]
+    claim = f"meter {A} freezes for same"
+    condition = site.health.snapshot()["conditions"][claim]
+    assert (Answer.NO.value, "E-BUS-231") == (condition["answer"], condition["code"])
+
+
+def test_a_meter_that_freezes_nothing_is_refused(make_site):
+    """A meter without instantaneous freezes says so itself."""
+    site = make_site(RecordingMeter(A, refused=("0501",)))
+    site.run_to(FIRST + timedelta(minutes=1))
+    assert [SlotReason.REFUSED] == [one.reason for one in site.of(A)]
+
+
+def test_after_a_restart_no_second_order_goes_out(make_site):
+    """Whoever was not asked yet is asked for the freeze of before; when it was ordered is no longer known."""
+    site = make_site(*(RecordingMeter(f"20231100001{number}", seed=number) for number in range(6)))
+    site.run_to(FIRST + timedelta(seconds=2))
+    site.worker.stop()
+    before = len(site.sink.records)
+    assert 0 < before < 6
+    site.begin()
+    site.run_to(FIRST + timedelta(minutes=1))
+    site.worker.stop()
+    assert 1 == len(site.orders)
+    assert 6 == len(site.sink.records)
+    for one in site.sink.records[before:]:
+        meter = site.sims[one.meter]
+        assert (SlotState.READ, meter.truth("00010000", meter.frozen[0])[0]) == (one.state, one.values[IMPORT])
+        assert ["meter_time=2603011215"] == list(one.flags)
+
+
+def test_a_slot_that_came_before_the_start_is_not_frozen_late(make_site):
+    """The box was off at the slot: nothing is ordered, and the freeze of long ago is not taken for it."""
+    site = make_site(meter := RecordingMeter(A))
+    meter.memory.freeze("99999999", meter.local_time(T0 - timedelta(minutes=10)))
+    site.clock.sleep(310)
+    site.begin()
+    site.run_to(FIRST + timedelta(minutes=1))
+    assert [] == site.orders
+    assert [SlotReason.NOT_FROZEN] == [one.reason for one in site.of(A)]
+
+
+def test_a_meter_that_was_away_is_read_as_of_the_freeze_later_in_the_slot(make_site):
+    """It heard the order, but did not answer for a minute: its second chance brings what it froze, not what is now."""
+    site = make_site(meter := RecordingMeter(A), RecordingMeter(B))
+    meter.unplug(FIRST + timedelta(seconds=0.4), FIRST + timedelta(seconds=61))
+    site.run_to(FIRST + timedelta(minutes=5))
+    first, second = site.of(A)
+    assert (SlotReason.SILENCE, SlotState.READ) == (first.reason, second.state)
+    assert second.stamp.at > FIRST + timedelta(seconds=60)
+    assert meter.truth("00010000", meter.frozen[0])[0] == second.values[IMPORT]
+
+
+@pytest.mark.parametrize(("minutes", "is_read"), [(-5, True), (5, True), (-6, False), (6, False)])
+def test_the_meters_clock_may_be_off_by_five_minutes(make_site, minutes, is_read):
+    """More cannot be told from a freeze that was not taken."""
+    site = make_site(meter := RecordingMeter(A))
+    meter.state.clock_error = timedelta(minutes=minutes)
+    site.run_to(FIRST + timedelta(minutes=1))
+    assert [None if is_read else SlotReason.NOT_FROZEN] == [one.reason for one in site.of(A)]
+
+
+def test_somebody_elses_freeze_in_between_is_seen(make_site):
+    """The latest freeze is no longer ours: its values do not go under the slot."""
+    site = make_site(meter := RecordingMeter(A))
+    site.run_to(FIRST + timedelta(seconds=0.4))
+    meter.memory.freeze("99999999", meter.local_time(FIRST + timedelta(minutes=7)))
+    site.run_to(FIRST + timedelta(minutes=1))
+    assert [SlotReason.NOT_FROZEN] == [one.reason for one in site.of(A)]
+
+
+def test_items_that_are_not_frozen_are_faults(make_site):
+    """Voltage is in no freeze; powers this meter refuses; energy is read."""
+    items = (IMPORT, "voltage_l1", "power_active_total")
+    site = make_site(RecordingMeter(A, refused=("050110",)), items=items)
+    site.run_to(FIRST + timedelta(minutes=1))
+    (one,) = site.of(A)
+    assert [IMPORT] == list(one.values)
+    assert {"voltage_l1": SlotReason.UNKNOWN_ITEM, "power_active_total": SlotReason.REFUSED} == one.faults
+
+
+def test_1997_meters_have_no_such_freeze(make_site):
+    """They are told apart from meters that failed to freeze."""
+    site = make_site(RecordingMeter(A, version="1997"))
+    site.run_to(FIRST + timedelta(minutes=1))
+    assert ([], [SlotReason.UNKNOWN_ITEM]) == (site.orders, [one.reason for one in site.of(A)])
+
+
+def test_the_order_goes_out_between_the_exchanges_of_a_busy_bus(make_site):
+    """A slow bus in the middle of another round: the freeze waits for one exchange, not for the round."""
+    meters = [RecordingMeter(f"20231100001{number}", seed=number) for number in range(8)]
+    busy = PlanTask("busy", Schedule(every_s=60), ("voltage_l1", "frequency"), tuple(m.address for m in meters), 0)
+    site = make_site(*meters, also=(busy,), baud=1200, gap_ms=500, reply_ms=1000)
+    site.run_to(FIRST + timedelta(minutes=5))
+    (ordered,) = site.orders
+    assert timedelta(seconds=2) > ordered - FIRST
+
+
+def test_meters_of_another_speed_hear_an_order_of_their_own():
+    """One order for each speed in use."""
+    bus = Bus(name="A", port="memory")
+    learned = {A: Learned(), B: Learned(baud=9600), C: Learned()}
+    states = [MeterState.of(PolledMeter(one, "A", "dlt645-2007", (), what), bus) for one, what in learned.items()]
+    assert [2400, 9600] == [line.baud for _, line in freeze_orders(states, Timing())]
+
+
+TASK = """gateway = { id = "g", tenant = "t" }
+[[task]]
+name = "same"
+snapshot = true
+every = "15m"
+items = ["energy_active_import", "demand_active_import_max_total", "power_active"]
+"""
+
+
+def problems_of(tmp_path: Path, text: str):
+    file = tmp_path / "edge.toml"
+    file.write_text(text, encoding="utf-8")
+    try:
+        load_toml_model(file, Settings, checks=SNAPSHOT_CHECKS)
+    except ConfigError as error:
+        return [(problem.code, problem.line) for problem in error.problems]
+    return []
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "expected"),
+    [
+        ("", "", []),
+        ('"power_active"', '"voltage_l1"', [("E-CFG-076", 6)]),
+        ('"power_active"', '"clock"', [("E-CFG-076", 6)]),
+        ('every = "15m"', 'every = "1m"', [("E-CFG-077", 5)]),
+        ('every = "15m"', 'every = "5m"', []),
+        ('every = "15m"', 'at = "00:00"', []),
+        ("snapshot = true", "snapshot = false", []),
+    ],
+)
+def test_settings_of_a_snapshot_are_checked(tmp_path, old, new, expected):
+    """An item that meters do not freeze, and a period too short for stamps of minutes, are said with their line."""
+    assert expected == problems_of(tmp_path, TASK.replace(old, new))
