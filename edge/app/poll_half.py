@@ -6,24 +6,28 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from functools import partial
 
+from edge.app import bus_jobs
 from edge.app.daemon import STORE_FILE, Half
 from edge.app.plan_keeper import PlanKeeper
 from edge.app.threads import Worker
 from edge.bus.open import open_link
 from edge.clock import Clock
 from edge.config.settings import Bus, Settings
-from edge.control.jobs import Job, ReadJob, RegisterJob, ScanJob
+from edge.control.jobs import DetectJob, Job, ReadJob, RegisterJob, ScanJob, TraceJob
 from edge.control.server import Reply
 from edge.errors import ControlError, StoreError
 from edge.health.model import Health
 from edge.poll.buffer import CommitRule
-from edge.poll.jobs import ReadOrder, ReadRun, ScanRun
+from edge.poll.jobs import ReadOrder, ReadRun
 from edge.poll.learned import Learned
-from edge.poll.plan import plan_of_bus
+from edge.poll.plan import plan_of_bus, year_to_ask
 from edge.poll.port import BusPort
 from edge.poll.rounds import Rounds
+from edge.poll.scan import scan_run
+from edge.poll.scan_state import Candidate
+from edge.poll.trace_job import TraceFollower
 from edge.poll.vendor_items import vendor_items
-from edge.poll.worker import BusWorker
+from edge.poll.worker import BusJob, BusWorker
 from edge.protocols.drivers import driver
 from edge.store.database import open_database
 from edge.store.journal import Journal
@@ -76,6 +80,7 @@ class PollHalf:
         self._facts: dict[str, Learned] = {}
         self._facts_at = 0.0
         self._is_plan_due = False
+        self._followers: list[TraceFollower] = []
 
     def make_workers(self, journals: Sequence[Journal]) -> None:
         """Put the plan in force and make the workers; each has a connection of its own to the store."""
@@ -116,6 +121,13 @@ class PollHalf:
                 self._start_read(job, reply, nudge)
             case ScanJob():
                 self._start_scan(job, reply, nudge)
+            case DetectJob():
+                bus = self._bus(job.bus)
+                self._queue(bus, bus_jobs.detect_run(job, bus, reply), nudge)
+            case TraceJob():
+                bus = self._bus(job.bus)
+                ring = self._workers[bus.name].port.trace
+                self._followers.append(bus_jobs.follow_trace(job, bus, ring, self.clock, reply))
             case RegisterJob():
                 self._change_register(job, reply)
             case _:
@@ -123,6 +135,7 @@ class PollHalf:
 
     def tend(self) -> None:
         """Do what only the main thread may: the register, the plan, and the slots that are open for too long."""
+        self._followers = [one for one in self._followers if one.beat()]
         self._keep_learned()
         if self.keeper.is_clock_behind() and self.clock.trust().is_good:
             self._start_anew()
@@ -199,9 +212,21 @@ class PollHalf:
 
     def _start_scan(self, job: ScanJob, reply: Reply, nudge: Callable[[str], None]) -> None:
         bus = self._bus(job.bus)
-        worker = self._workers[bus.name]
-        worker.jobs.append(ScanRun.over(driver(job.protocol or bus.protocol), worker.timing, reply, job.addresses))
+        order = bus_jobs.scan_order(job, self._known_on(bus))
+        run = scan_run(driver(year_to_ask(job.protocol or bus.protocol)), bus.reply_ms, reply, order)
+        self._queue(bus, run, nudge)
+
+    def _queue(self, bus: Bus, run: BusJob, nudge: Callable[[str], None]) -> None:
+        self._workers[bus.name].jobs.append(run)
         nudge(f"bus {bus.name}")
+
+    def _known_on(self, bus: Bus) -> tuple[Candidate, ...]:
+        meters = self.keeper.meters.values()
+        return tuple(
+            Candidate(meter.address, protocol=year_to_ask(meter.known_protocol))
+            for meter in meters
+            if meter.bus == bus.name
+        )
 
     def _change_register(self, job: RegisterJob, reply: Reply) -> None:
         change = change_of(job.change)

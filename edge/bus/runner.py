@@ -29,6 +29,7 @@ _MOST_DRAINED = 128  # chunks: as much as anybody buffers
 _QUIET_BOUND_S = 2.0
 _FOREIGN_BOUND_S = 10.0
 _WRITE_MARGIN_S = 1.0
+_AWAKE_FOR = 2  # the last bytes of a frame are waited for, not slept for
 _LONGEST_S = 30.0  # the longest record of the standard (1026 bytes) takes 22 s at 600 Bd
 
 
@@ -151,7 +152,14 @@ class _Run:
             if progress is not Progress.WAIT:
                 return progress
             deadline = min(bound, max(first_by, now + timing.gap_s))
+            self._nap(timing.gap_s)
         return Progress.WAIT
+
+    def _nap(self, gap_s: float) -> None:
+        """Sleep while the bytes arrive without which nothing can be told: waking for each costs more than all else."""
+        nap_s = (self._exchange.missing - _AWAKE_FOR) * self._byte_s
+        if nap_s > 0:
+            self._clock.sleep(min(nap_s, gap_s / 2))
 
     def _read(self, timeout_s: float) -> bytes:
         data = self._link.read(_CHUNK, timeout_s)

@@ -121,6 +121,18 @@ def refuse_line_options(options: Mapping[str, object]) -> None:
         raise UsageError("E-CLI-109", options=" ".join(given))
 
 
+def open_bus(bus: Bus) -> tuple[Link, Clock]:
+    """Return the open port of a bus, set as the bus is, and the clock that goes with it. Raises LinkError."""
+    clock = SystemClock()
+    link = open_link(bus.port, clock)
+    try:
+        link.use(LineSettings(baud=bus.baud, parity=bus.parity))
+    except BaseException:
+        link.close()
+        raise
+    return link, clock
+
+
 def ask_daemon(path: Path, job: Mapping[str, object]) -> Iterator[dict[str, object]]:
     """Yield the daemon's documents; an error document becomes an error."""
     for document in ask(path, job):

@@ -18,9 +18,11 @@ from edge.errors import EdgeError
 
 _NOT_ALLOWED = 9
 _VERBS = {
+    "bus": "bus",
     "centre": "centre",
     "config": "config",
     "demo": "demo",
+    "detect": "detect",
     "explain": "explain",
     "keys": "keys",
     "meters": "meters",
@@ -30,6 +32,7 @@ _VERBS = {
     "scan": "scan",
     "sim": "sim",
     "status": "status",
+    "trace": "trace",
 }
 
 

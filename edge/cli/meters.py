@@ -5,55 +5,25 @@ daemon over its control socket. Listing and exporting only read. Data goes to st
 """
 
 import json
-import os
 import sys
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import click
 
 from edge.cli.common import (
-    DEFAULT_CONFIG,
-    check_state_dir,
     config_option,
-    daemon_error,
     json_option,
     language,
-    make_state_dir,
     say,
-    socket_path,
     tell,
 )
-from edge.errors import ConfigError, ControlError, StoreError, UsageError
+from edge.cli.register import change_register, find_place, load_meters
+from edge.errors import ConfigError, UsageError
 from edge.store.meter import PROTOCOLS, Meter, meter_document
 from edge.store.meter_list import ImportPlan, ImportRules, Remark, plan_import, write_list
-from edge.store.register import REGISTER_FILE, MeterRegister, RegisterLock, apply_change
-from edge.store.register_change import RegisterChange, change_document
-
-_IN_USE = "E-STO-207"
-_RECOVERED = "E-STO-209"
-
-
-@dataclass(frozen=True, slots=True)
-class _Place:
-    """Where the register lies, and the buses of the settings; None where no settings were read."""
-
-    state_dir: Path
-    buses: tuple[str, ...] | None
-
-    @property
-    def register(self) -> Path:
-        return self.state_dir / REGISTER_FILE
-
-    @property
-    def socket(self) -> Path:
-        return socket_path(self.state_dir, "poll")
-
-    def bus_or_only(self, bus: str) -> str:
-        """Return the bus that was named; where none was, the only one that there is."""
-        return bus or (self.buses[0] if self.buses is not None and len(self.buses) == 1 else "")
+from edge.store.register_change import RegisterChange
 
 
 def _place_options(verb: Callable[..., Any]) -> Callable[..., Any]:
@@ -72,7 +42,7 @@ def meters() -> None:
 @_place_options
 def list_meters(config_path: Path | None, state_dir: Path | None, as_json: bool) -> None:
     """Show the meters of the register."""
-    found = _load(_find(config_path, state_dir))
+    found = load_meters(find_place(config_path, state_dir))
     if as_json:
         _print_json({"meters": [meter_document(meter) for meter in found]})
         return
@@ -104,14 +74,14 @@ def add_meter(
     **texts: Any,
 ) -> None:
     """Add one meter by its address of 12 digits."""
-    place = _find(config_path, state_dir)
+    place = find_place(config_path, state_dir)
     bus = place.bus_or_only(bus)
     if not bus:
         raise UsageError("E-STO-309", row="-", address=address)
     if place.buses is not None and bus not in place.buses:
         raise UsageError("E-STO-308", row="-", address=address, bus=bus, known=", ".join(place.buses) or "-")
     meter = Meter(address=address, bus=bus, tags=tags, **texts)
-    _change(place, RegisterChange(add=(meter,)))
+    change_register(place, RegisterChange(add=(meter,)))
     _report(as_json, {"added": [address]}, say(f"added {address} on bus {bus}", f"已添加 {address}，总线 {bus}"))
 
 
@@ -121,7 +91,7 @@ def add_meter(
 def remove_meters(addresses: tuple[str, ...], config_path: Path | None, state_dir: Path | None, as_json: bool) -> None:
     """Remove meters by their addresses: all of them or none."""
     unique = tuple(dict.fromkeys(addresses))
-    _change(_find(config_path, state_dir), RegisterChange(remove=unique))
+    change_register(find_place(config_path, state_dir), RegisterChange(remove=unique))
     names = ", ".join(unique)
     _report(as_json, {"removed": list(unique)}, say(f"removed {names}", f"已删除 {names}"))
 
@@ -144,9 +114,9 @@ def import_meters(
     as_json: bool,
 ) -> None:
     """Take a CSV or Excel list of meters into the register: a plan first, then all of it or nothing."""
-    place = _find(config_path, state_dir)
+    place = find_place(config_path, state_dir)
     rules = ImportRules(buses=place.buses, bus=place.bus_or_only(bus), is_whole=is_whole)
-    plan = plan_import(file, _load(place), rules)
+    plan = plan_import(file, load_meters(place), rules)
     _show_plan(plan)
     if plan.problems:
         if as_json:
@@ -154,7 +124,7 @@ def import_meters(
         raise ConfigError("E-STO-301", path=file, count=len(plan.problems))
     applied = not only_plan and _is_agreed(plan, yes=yes)
     if applied:
-        _change(place, plan.change())
+        change_register(place, plan.change())
     if as_json:
         _print_json(_plan_document(plan, applied=applied))
     tell(say("done", "已完成") if applied else say("nothing was changed", "未作任何改动"))
@@ -165,7 +135,7 @@ def import_meters(
 @_place_options
 def export_meters(output: Path | None, config_path: Path | None, state_dir: Path | None, as_json: bool) -> None:
     """Write the register as a CSV list; headings in the language of this run."""
-    found = _load(_find(config_path, state_dir))
+    found = load_meters(find_place(config_path, state_dir))
     if as_json:
         text = json.dumps({"meters": [meter_document(meter) for meter in found]}, ensure_ascii=False) + "\n"
     else:
@@ -179,50 +149,6 @@ def export_meters(output: Path | None, config_path: Path | None, state_dir: Path
     except OSError as exc:
         raise UsageError("E-STO-315", path=output, detail=str(exc)) from exc
     tell(say(f"{len(found)} meters written to {output}", f"已将 {len(found)} 块电表写入 {output}"))
-
-
-def _find(config_path: Path | None, state_dir: Path | None) -> _Place:
-    if state_dir is not None and config_path is None:
-        return _Place(state_dir, None)
-    from edge.cli.settings_file import load_settings
-
-    settings = load_settings(config_path or DEFAULT_CONFIG)
-    return _Place(state_dir or settings.state_dir, tuple(bus.name for bus in settings.bus))
-
-
-def _load(place: _Place) -> tuple[Meter, ...]:
-    if not os.access(place.register, os.R_OK):
-        check_state_dir(place.state_dir)  # no meters, or no way to see them?
-    with MeterRegister(place.register) as register:
-        found = register.meters()
-        if (fault := register.recovered()) is not None:
-            _show_remark(Remark(_RECOVERED, {"path": place.register, "detail": fault}))
-    return found
-
-
-def _change(place: _Place, change: RegisterChange) -> None:
-    """Do a change: here if nobody holds the register, else by the daemon that does."""
-    if change.is_empty:
-        return
-    make_state_dir(place.state_dir)
-    try:
-        with RegisterLock(place.state_dir, "edge meters"), MeterRegister(place.register) as register:
-            apply_change(register, change)
-    except StoreError as exc:
-        if exc.code != _IN_USE or not place.socket.exists():
-            raise
-        _ask_daemon(place, change, exc)
-
-
-def _ask_daemon(place: _Place, change: RegisterChange, in_use: StoreError) -> None:
-    from edge.control.client import ask
-
-    try:
-        replies = list(ask(place.socket, {"job": "register", **change_document(change)}))
-    except ControlError:
-        raise in_use from None
-    if "error" in replies[-1]:
-        raise daemon_error(replies[-1]["error"])
 
 
 def _is_agreed(plan: ImportPlan, *, yes: bool) -> bool:

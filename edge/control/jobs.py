@@ -32,10 +32,42 @@ class ReadJob:
 
 @dataclass(frozen=True, slots=True)
 class ScanJob:
-    """Ask who is on a bus: the addresses given, or everybody by wildcards when none are given."""
+    """Ask who is on a bus: the addresses given, else the known meters, and everybody unless `only_known`.
+
+    `state`: that of a scan which was stopped, as it was sent with its progress; whoever runs the scan checks it.
+    """
 
     bus: str
     addresses: tuple[str, ...] = ()
+    protocol: str = ""
+    is_quick: bool = False
+    only_known: bool = False
+    state: Mapping[str, object] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class DetectJob:
+    """Find speed, parity and protocol of a bus: the likely combinations, or all. `meter`: ask this one only."""
+
+    bus: str
+    meter: str = ""
+    is_all: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class TraceJob:
+    """Tell what goes over a bus, beginning with the last events."""
+
+    bus: str
+    last: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class DiagnoseJob:
+    """Find the cause of what is wrong on a bus. `meter`: look at this one only."""
+
+    bus: str
+    meter: str = ""
     protocol: str = ""
 
 
@@ -51,7 +83,7 @@ class StatusJob:
     """Say how things are."""
 
 
-Job = ReadJob | ScanJob | RegisterJob | StatusJob
+Job = ReadJob | ScanJob | DetectJob | TraceJob | DiagnoseJob | RegisterJob | StatusJob
 
 
 def parse_job(line: bytes, own: Container[str] = ()) -> Job:
@@ -72,6 +104,12 @@ def parse_job(line: bytes, own: Container[str] = ()) -> Job:
             return _read_job(document, own)
         case "scan":
             return _scan_job(document)
+        case "detect":
+            return DetectJob(_text(document, "bus"), _meter(document), _flag(document, "all"))
+        case "trace":
+            return TraceJob(_text(document, "bus"), _count(document, "last"))
+        case "diagnose":
+            return DiagnoseJob(_text(document, "bus"), _meter(document), _protocol(document))
         case "register":
             change = {key: value for key, value in document.items() if key != "job"}
             return RegisterJob(change)
@@ -102,7 +140,39 @@ def _scan_job(document: dict[str, object]) -> ScanJob:
     for address in addresses:
         if not _PATTERN.fullmatch(address):
             raise ControlError("E-CTL-105", address=address[:40])
-    return ScanJob(_text(document, "bus"), addresses, _protocol(document))
+    state = document.get("state")
+    if state is not None and not isinstance(state, dict):
+        raise ControlError("E-CTL-103", field="state")
+    return ScanJob(
+        _text(document, "bus"),
+        addresses,
+        _protocol(document),
+        is_quick=_flag(document, "quick"),
+        only_known=_flag(document, "known"),
+        state=state,
+    )
+
+
+def _meter(document: dict[str, object]) -> str:
+    """Return the meter's address, empty if none is named."""
+    meter = _text(document, "meter")
+    if meter and not _ADDRESS.fullmatch(meter):
+        raise ControlError("E-CTL-105", address=meter[:40])
+    return meter
+
+
+def _count(document: dict[str, object], field: str) -> int:
+    value = document.get(field, 0)
+    if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value <= _MOST_PROBES:
+        raise ControlError("E-CTL-103", field=field)
+    return value
+
+
+def _flag(document: dict[str, object], field: str) -> bool:
+    value = document.get(field, False)
+    if not isinstance(value, bool):
+        raise ControlError("E-CTL-103", field=field)
+    return value
 
 
 def _protocol(document: dict[str, object]) -> str:

@@ -243,6 +243,90 @@ CODES: Codes = {
             "改为按地址范围扫描，或先用一块已知电表排查干扰：edge read",
         ),
     ),
+    "E-BUS-214": (
+        (
+            "something answers for the address {address}, which no meter has",
+            "an adapter or a server answers for every address, or a meter does not look at the address",
+            "take it off the bus and scan again; a single meter of known address can still be read: edge read",
+        ),
+        (
+            "不存在的地址 {address} 也有应答",
+            "转换器或服务器对所有地址代答，或有电表不核对地址",
+            "将其从总线上断开后重新扫描；已知地址的单块电表仍可读取：edge read",
+        ),
+    ),
+    "E-BUS-215": (
+        (
+            "several meters answer to everybody's address {pattern}, none to a shortened one",
+            "these meters do not obey shortened addresses: they cannot be told apart without their numbers",
+            "scan by their numbers: edge scan --list FILE, or --range FIRST-LAST",
+        ),
+        (
+            "通配地址 {pattern} 有多块电表应答，缩位地址却无应答",
+            "这些电表不支持缩位寻址，不知道表号就无法区分",
+            "按表号扫描：edge scan --list 文件，或 --range 起始-结束",
+        ),
+    ),
+    "E-BUS-216": (
+        (
+            "nothing answers at any of {count} settings of speed, parity and protocol",
+            "the meters have no power, A and B are exchanged, a wire is open, or the adapter does not send",
+            "measure A against B at the last meter (0.2 to 5 V at rest), exchange A and B once, then edge detect again",
+        ),
+        (
+            "试过的 {count} 种波特率、校验和规约均无应答",
+            "电表无电、A/B 接反、断线，或转换器未发送",
+            "在末端电表处测量 A、B 间电压（静止时 0.2 至 5 V），对调一次 A、B，再运行 edge detect",
+        ),
+    ),
+    "E-BUS-217": (
+        (
+            "bytes come back ({count} at {at}), and at no setting do they make a frame",
+            "a speed or parity that was not tried, another protocol on this wire, or strong disturbance",
+            "edge detect --all tries every setting; then the shield, and the resistors at both ends",
+        ),
+        (
+            "有字节返回（{at} 时 {count} 个），但任何设置下都不能成帧",
+            "波特率或校验不在已试范围内、线上是其他规约，或干扰严重",
+            "edge detect --all 试遍所有设置；再检查屏蔽层和两端电阻",
+        ),
+    ),
+    "E-BUS-218": (
+        (
+            "the parity is wrong: the bus is set to {was}, meters answer at {now}",
+            "parity was left at a usual value of other devices; DL/T 645 meters use even parity",
+            "write it into edge.toml: edge detect BUS --write, then restart the daemon",
+        ),
+        (
+            "校验设置错误：总线设为 {was}，电表在 {now} 应答",
+            "沿用了其他设备的常用校验；DL/T 645 电表为偶校验",
+            "写入 edge.toml：edge detect BUS --write，然后重启守护进程",
+        ),
+    ),
+    "E-BUS-219": (
+        (
+            "the speed is wrong: the bus is set to {was}, meters answer at {now}",
+            "the meters were set to another speed than the standard's 2400 Bd, or the settings were",
+            "write it into edge.toml: edge detect BUS --write, then restart the daemon",
+        ),
+        (
+            "波特率设置错误：总线设为 {was}，电表在 {now} 应答",
+            "电表或配置的波特率与标准的 2400 不同",
+            "写入 edge.toml：edge detect BUS --write，然后重启守护进程",
+        ),
+    ),
+    "E-BUS-220": (
+        (
+            "the protocol is wrong: the bus is set to {was}, meters answer at {now}",
+            "these meters follow the other edition of DL/T 645",
+            "write it into edge.toml: edge detect BUS --write; single meters: edge meters add --protocol",
+        ),
+        (
+            "规约设置错误：总线设为 {was}，电表在 {now} 应答",
+            "这些电表执行 DL/T 645 的另一版本",
+            "写入 edge.toml：edge detect BUS --write；个别电表用 edge meters add --protocol",
+        ),
+    ),
     "E-BUS-212": (
         (
             "{meter}: its protocol has no identifier for any item of its task",

@@ -55,6 +55,54 @@ CODES: Codes = {
             "去掉 {options}；或先停止守护进程（systemctl stop edge）再试",
         ),
     ),
+    "E-CLI-110": (
+        (
+            "{option} needs settings",
+            "a port was given, and the settings say which bus it is and where the register lies",
+            "name the bus instead of --port, with --config where edge.toml is not at its usual place",
+        ),
+        (
+            "{option} 需要配置文件",
+            "给出的是端口，而总线名称和档案位置写在配置中",
+            "不用 --port，改为写总线名；edge.toml 不在默认位置时加 --config",
+        ),
+    ),
+    "E-CLI-111": (
+        (
+            "{file} holds no state of a scan: {detail}",
+            "the file is of another kind or version, or it was cut off",
+            "name the right file; or leave --resume out and scan anew",
+        ),
+        ("{file} 中没有扫描状态：{detail}", "文件类型或版本不符，或不完整", "指定正确的文件；或去掉 --resume 重新扫描"),
+    ),
+    "E-CLI-112": (
+        (
+            "{file} holds {count} addresses; a list has 1 to {most}",
+            "addresses are numbers of 12 digits; a table program may have dropped leading zeros",
+            "write all 12 digits, as text; in pieces if there are more",
+        ),
+        (
+            "{file} 中有 {count} 个地址；清单应有 1 至 {most} 个",
+            "地址为 12 位数字；表格软件可能去掉了前导零",
+            "以文本写全 12 位；数量过多时分批扫描",
+        ),
+    ),
+    "E-CLI-113": (
+        (
+            "{file} is no trace: {detail}",
+            "the file is of another kind or version, or it was cut off",
+            "name a file that edge trace --save wrote",
+        ),
+        ("{file} 不是报文记录：{detail}", "文件类型或版本不符，或不完整", "指定由 edge trace --save 写出的文件"),
+    ),
+    "E-CLI-114": (
+        (
+            "{file} cannot be written: {detail}",
+            "the folder is not there, is closed to this user, or the disk is full",
+            "name a file in a folder of your own",
+        ),
+        ("无法写入 {file}：{detail}", "目录不存在、无权限，或磁盘已满", "指定自己目录中的文件"),
+    ),
     "E-CLI-301": (
         (
             "no frame to explain",

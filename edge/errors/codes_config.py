@@ -402,4 +402,16 @@ CODES: Codes = {
         ("{missing} not given", "this is no terminal, so nobody can be asked", "add {missing} to the command"),
         ("未给出 {missing}", "当前不是终端，无法询问", "请在命令中加上 {missing}"),
     ),
+    "E-CFG-065": (
+        (
+            "the settings of bus {bus} cannot be changed in the file: {detail}",
+            "the file is written in a way that cannot be changed without losing what a person wrote",
+            "change the values by hand; they stand above",
+        ),
+        (
+            "无法在文件中修改总线 {bus} 的设置：{detail}",
+            "文件的写法使程序无法在不丢失人工内容的情况下修改",
+            "请手工修改；数值见上文",
+        ),
+    ),
 }

@@ -7,7 +7,7 @@ and never its neighbours' time. What is due while it rests is missing with the r
 from collections.abc import Collection
 from dataclasses import dataclass, field
 
-_FIRST_S = 20.0
+_FIRST_S = 30.0
 _LONGEST_S = 600.0
 
 

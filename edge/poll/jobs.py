@@ -1,31 +1,26 @@
-"""Jobs that people ask for and that need the bus: read one meter, find who is there. Stepped between the polls.
+"""Jobs that people ask for and that need the bus, stepped between the polls; here the reading of one meter.
 
 The same jobs run without a daemon, straight on a port (`edge read --port`): whoever runs them gives `exchange`.
 Progress and results go to a `Way` as plain documents, so that command line and page can draw them.
 """
 
-from collections import deque
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
 
 from edge.bus.link import LineSettings
 from edge.clock import Clock
 from edge.config.settings import Bus
-from edge.errors import EdgeError, LinkError
+from edge.errors import EdgeError
 from edge.poll.meter_poll import ItemReading, MeterPoll
 from edge.poll.plan import EITHER_YEAR
 from edge.poll.version import VersionSearch
 from edge.protocols.drivers import driver
-from edge.protocols.exchange import Driver, Exchange, Timing
-from edge.reading.outcome import Answer, Outcome
+from edge.protocols.exchange import Exchange, Timing
+from edge.reading.outcome import Outcome
 from edge.reading.quantities import expand_item, is_raw_key
 from edge.reading.vendor import VendorItem
 from edge.reading.verdict import Verdict
-
-_ANYBODY = "A" * 12
-_DEEPEST = 12
-_MOST_WAITING = 10_100  # as many as may be asked for by hand, and the last hundred
 
 
 class Way(Protocol):
@@ -157,69 +152,3 @@ def _reading_document(item: ItemReading, now: str) -> dict[str, object]:
         "tries": item.tries,
         "verdict": Verdict.OK.value,
     }
-
-
-@dataclass(slots=True)
-class ScanRun:
-    """Finds meters: asks each address given; without any, asks everybody and narrows down where answers collide.
-
-    DL/T 645 answers to an address whose high bytes are AA: the tree goes down by two digits from the low end. On a
-    wire that is never quiet everything seems to answer: such a scan ends itself.
-    """
-
-    driver: Driver
-    timing: Timing
-    way: Way
-    waiting: deque[str]
-    tries: int = 2
-    found: dict[str, str] = field(default_factory=dict)
-    collisions: list[str] = field(default_factory=list)
-    probes: int = 0
-
-    @classmethod
-    def over(cls, driver: Driver, timing: Timing, way: Way, addresses: Iterable[str] = ()) -> "ScanRun":
-        """Return a scan over the addresses, or over everybody."""
-        return cls(driver, timing, way, deque(addresses) or deque([_ANYBODY]))
-
-    def step(self, worker: Asker) -> bool:
-        """Do one probe; False when done."""
-        if self.way.is_closed:
-            return False
-        if not self.waiting:
-            self.way.end({"found": sorted(self.found), "collisions": self.collisions, "probes": self.probes})
-            return False
-        pattern = self.waiting.popleft()
-        try:
-            outcome = self._probe(worker.exchange, pattern)
-        except EdgeError as exc:
-            self.way.fail(exc)
-            return False
-        if outcome.verdict is Verdict.PORT_GONE:
-            self.way.fail(LinkError("E-BUS-104", port="of this bus", detail="it vanished during the scan"))
-            return False
-        self._take(pattern, outcome)
-        if len(self.waiting) > _MOST_WAITING:
-            self.way.fail(EdgeError("E-BUS-213", count=self.probes, waiting=len(self.waiting)))
-            return False
-        return True
-
-    def _probe(self, exchange: Callable[[Exchange], Outcome], pattern: str) -> Outcome:
-        self.probes += 1
-        return exchange(self.driver.find(pattern, self.timing))
-
-    def _take(self, pattern: str, outcome: Outcome) -> None:
-        is_wild = pattern.startswith("A")
-        if isinstance(outcome, Answer):
-            self.found.setdefault(outcome.address, self.driver.name)
-            self.way.put({"result": {"meter": outcome.address, "protocol": self.driver.name}})
-        elif is_wild and outcome.verdict is not Verdict.SILENCE:
-            self._narrow(pattern)
-        elif outcome.verdict is Verdict.COLLISION:
-            self.collisions.append(pattern)
-        self.way.put({"progress": {"asked": self.probes, "left": len(self.waiting), "found": len(self.found)}})
-
-    def _narrow(self, pattern: str) -> None:
-        """Ask the hundred patterns below this one: several meters answered at once."""
-        known = pattern.lstrip("A")
-        if len(known) < _DEEPEST:
-            self.waiting.extend(f"{high:02d}{known}".rjust(_DEEPEST, "A") for high in range(100))

@@ -32,6 +32,11 @@ class PolledMeter:
         return self.learned.protocol if self.protocol == EITHER_YEAR and self.learned.protocol else self.protocol
 
 
+def year_to_ask(protocol: str) -> str:
+    """Return the protocol to look for meters with: where either year may be spoken, the newer."""
+    return "dlt645-2007" if protocol == EITHER_YEAR else protocol
+
+
 def line_of(bus: Bus, learned: Learned) -> LineSettings:
     """Return how the port is set for a meter: as its bus, but at the speed that the meter was raised to."""
     return LineSettings(baud=learned.baud or bus.baud, parity=bus.parity)

@@ -80,6 +80,10 @@ class Exchange(Protocol):
     def longest_reply(self) -> int:
         """The most bytes that a sound answer can have, preamble included."""
 
+    @property
+    def missing(self) -> int:
+        """The least number of further bytes that could bring something new: until then nobody need look."""
+
     def request(self) -> bytes:
         """Return the bytes to send now."""
 

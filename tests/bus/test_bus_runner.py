@@ -9,9 +9,13 @@ from edge.bus.memory_link import Arrival, MemoryLink
 from edge.bus.runner import run_exchange
 from edge.bus.trace import TraceEvent, TraceRing
 from edge.clock import ManualClock
-from edge.protocols.exchange import Progress, Timing
+from edge.protocols.dlt645.frame import encode_frame
+from edge.protocols.drivers import driver
+from edge.protocols.exchange import Progress, Request, Timing
 from edge.reading.outcome import Garbage, Outcome, Silence
 from edge.reading.verdict import Verdict
+from edge.sim.meter import SimMeter
+from edge.sim.wire import SimWire
 
 LINE = LineSettings(baud=2400)
 BYTE_S = 11 / 2400
@@ -23,6 +27,7 @@ class _Ask:
 
     timing = TIMING
     longest_reply = 20
+    missing = 1
 
     def __init__(self, *wants: tuple[bytes, int]) -> None:
         self._wants = list(wants)
@@ -220,3 +225,45 @@ def test_byte_time_counts_parity_and_stop_bits():
     assert pytest.approx(11 / 2400) == LineSettings().byte_time_s
     assert pytest.approx(10 / 9600) == LineSettings(baud=9600, parity="none").byte_time_s
     assert pytest.approx(11 / 300) == LineSettings(baud=300, parity="odd", data_bits=7, stop_bits=2).byte_time_s
+
+
+def test_a_frame_under_way_is_slept_through(monkeypatch):
+    """While bytes arrive that decide nothing, nobody looks; the answer is taken at the instant it is complete."""
+    reads = []
+
+    class Counting(MemoryLink):
+        def read(self, limit, timeout_s):
+            reads.append(super().read(limit, timeout_s))
+            return reads[-1]
+
+    outcomes = []
+    for awake in (2, 1000):
+        monkeypatch.setattr("edge.bus.runner._AWAKE_FOR", awake)
+        reads.clear()
+        clock = ManualClock()
+        link = Counting(clock, SimWire([SimMeter("202107072529")], clock))
+        exchange = driver("dlt645-2007").read("202107072529", Request("0001FF00", ()), Timing())
+        outcome = run_exchange(link, exchange, clock, LineSettings(), gap_s=0)
+        outcomes.append((outcome.raw, outcome.response_ms, round(clock.monotonic(), 6), len(reads)))
+    (slept, awake) = outcomes
+    assert slept[:3] == awake[:3]
+    assert slept[3] < awake[3] / 3
+
+
+def test_a_frame_that_breaks_off_is_not_slept_for_longer_than_its_gap():
+    """A meter that announces two hundred bytes at 600 Bd and sends twelve is given up in time."""
+    clock = ManualClock()
+    head = encode_frame("202107072529", 0x91, bytes(200))[:16]
+    line = LineSettings(baud=600)
+
+    class Broken:
+        def transmit(self, data, at, line=None):
+            end = at + len(data) * 11 / 600 + 0.03
+            return [Arrival(end + (n + 1) * 11 / 600, head[n : n + 1]) for n in range(len(head))]
+
+    exchange = driver("dlt645-2007").read("202107072529", Request("00010000", ()), Timing())
+    before = clock.monotonic()
+    outcome = run_exchange(MemoryLink(clock, Broken()), exchange, clock, line, gap_s=0)
+    assert Verdict.BAD_CHECKSUM is outcome.verdict
+    sent_s, heard_s = 20 * 11 / 600, 0.03 + 16 * 11 / 600
+    assert clock.monotonic() - before <= sent_s + heard_s + 0.5 + 0.25

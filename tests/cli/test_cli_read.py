@@ -208,7 +208,9 @@ def test_a_scan_finds_who_is_there(line, capsys):
     """Every address of the range is asked; those who answered are printed."""
     line.meters = [meter(), meter(address=OTHER)]
     assert 0 == _run(["scan", "--range", f"{METER}-202107072532", "--port", "/dev/ttyUSB0", "--json"])
-    assert {"found": [METER, OTHER], "collisions": [], "probes": 4} == json.loads(capsys.readouterr().out)
+    document = json.loads(capsys.readouterr().out)
+    assert ([METER, OTHER], [], 5) == tuple(document[key] for key in ("found", "collisions", "probes"))
+    assert [{"meter": one, "protocol": "dlt645-2007"} for one in (METER, OTHER)] == document["meters"]
 
 
 def test_a_scan_tells_two_meters_of_one_address(line, capsys):

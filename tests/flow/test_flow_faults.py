@@ -89,7 +89,7 @@ def _check_each_slot_once(site, dead_from, dead_until):
     begin, last = _promised_span(site)
     report = completeness(site, last)
     expected = int(last.timestamp()) // 2 - int(begin.timestamp()) // 2
-    assert expected > 8
+    assert expected > 4  # enough that the kill falls between slots
     assert [(meter, expected, 0, 0) for meter in METERS] == [
         (one["meter"], one["expected"], one["not_heard"], one["awaited"]) for one in report["meters"]
     ]

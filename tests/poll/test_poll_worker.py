@@ -79,6 +79,7 @@ class Site:
         commit=None,
         valid_from=None,
         protocol="dlt645-2007",
+        schedule=MINUTE,
         **bus,
     ):
         self.clock = ManualClock(now=T0)
@@ -94,7 +95,9 @@ class Site:
         self.port_is_there = True
         self.links = []
         plan = Plan(
-            valid_from or T0 - timedelta(seconds=1), "Asia/Shanghai", (PlanTask("load", MINUTE, items, tuple(meters)),)
+            valid_from or T0 - timedelta(seconds=1),
+            "Asia/Shanghai",
+            (PlanTask("load", schedule, items, tuple(meters)),),
         )
         bus = Bus(name="A", port="memory", **bus)
         self.worker = BusWorker(
@@ -168,20 +171,20 @@ def test_a_dead_meter_is_missing_and_its_neighbours_are_read(make_site):
 
 
 def test_a_known_dead_meter_costs_one_try(make_site):
-    """After its tries a silent meter is probed once a step of 20, 40, 80 s ..., though a slot comes every minute."""
+    """After its tries a silent meter is probed once a step of 30, 60, 120 s ..., though a slot comes every minute."""
     site = make_site(A, faults={A: ["dead"]})
     site.run_until(200)
-    assert [2, 0, 0] == [record.tries for record in site.by_meter()[A]]
+    assert [2, 1, 0] == [record.tries for record in site.by_meter()[A]]
     assert {SlotReason.SILENCE} == {record.reason for record in site.by_meter()[A]}
-    assert 2 + 3 == site.health.snapshot()["counters"]["exchanges.A.silence"]
+    assert 2 + 2 == site.health.snapshot()["counters"]["exchanges.A.silence"]
 
 
 def test_a_meter_that_comes_to_life_is_read_in_its_slot(make_site):
     """A probe in the first half of the slot's time finds it: the slot was missing, and is filled by a live reading."""
-    site = make_site(A, B, faults={A: ["dead"]})
-    site.run_until(45)
+    site = make_site(A, B, faults={A: ["dead"]}, schedule=Schedule(every_s=300))
+    site.run_until(280)
     site.sims[A].faults = ()
-    site.run_until(20)
+    site.run_until(30)
     missed, read = site.by_meter()[A]
     assert (SlotState.MISSING_OPEN, SlotReason.SILENCE) == (missed.state, missed.reason)
     assert (SlotState.READ, missed.slot_at, set(ITEMS)) == (read.state, read.slot_at, set(read.values))

@@ -1,5 +1,7 @@
 """A second master on the wire, on virtual time: what ours hears of it, and what happens when both talk at once."""
 
+from itertools import pairwise
+
 import pytest
 
 from edge.bus.link import LineSettings
@@ -126,6 +128,15 @@ def test_it_talks_into_our_answer():
     outcome = bench.read()
     assert outcome.verdict not in (Verdict.OK, Verdict.SILENCE)
     assert [] == _frames(b"".join(data for _, data in bench.listen(5)))
+
+
+def test_what_overlaps_is_one_stream():
+    """Where the other talks into our answer, one receiver hears one byte at a time, and none of both is whole."""
+    bench = _Bench(first_s=0.2 + BYTE_S / 3, every_s=60)
+    arrivals = bench.wire.transmit(encode_frame(OURS, 0x11, bytes.fromhex("00000100")), 0.02)
+    times = [arrival.at for arrival in arrivals]
+    assert all(later - sooner > 10.4 / 2400 for sooner, later in pairwise(times))
+    assert [] == _frames(b"".join(arrival.data for arrival in arrivals))
 
 
 def test_every_request_is_heard_once():

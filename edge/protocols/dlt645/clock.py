@@ -33,6 +33,11 @@ class ClockExchange:
         return self._left[0].longest_reply
 
     @property
+    def missing(self) -> int:
+        """The least number of further bytes that could complete a frame."""
+        return self._left[0].missing
+
+    @property
     def outcome(self) -> Outcome | None:
         """The outcome, once there is one."""
         return self._outcome

@@ -187,6 +187,14 @@ class FrameReader:
         """Free an unfinished start: nothing more will come. `next_event` then goes on until NEED_DATA."""
         self._gave_up = True
 
+    @property
+    def missing(self) -> int:
+        """The least number of further bytes that could complete the frame that has begun; 1 if none has."""
+        if not self._find_start():
+            return 1
+        have = len(self._buffer) - self._at
+        return max(1, (self._size_here() if have >= _HEADER else OVERHEAD) - have)
+
     def next_event(self) -> Frame | BadFrame | NeedData:
         """Return the next frame, what looked like one, or NEED_DATA."""
         while self._find_start():

@@ -40,6 +40,11 @@ class OrderExchange:
         return PREAMBLE + OVERHEAD + most
 
     @property
+    def missing(self) -> int:
+        """The least number of further bytes that could complete a frame."""
+        return self._reader.missing
+
+    @property
     def outcome(self) -> Outcome | None:
         """The outcome, once there is one."""
         return self._outcome

@@ -68,6 +68,11 @@ class ReadExchange:
         return PREAMBLE + OVERHEAD + min(most, _MOST_READ_DATA)
 
     @property
+    def missing(self) -> int:
+        """The least number of further bytes that could complete a frame."""
+        return self._reader.missing
+
+    @property
     def outcome(self) -> Outcome | None:
         """The outcome, once there is one."""
         return self._outcome

@@ -35,8 +35,8 @@ _WIRE = """## Masters
 *Share*: the best plan's least time for the values read, over the time taken. *Pause*: from the end of an answer to the
 next request, the mean. *Of healthy*: readings a second beside those of the same master without the dead meter.
 A round of edge lasts from its first request to the record of its last meter, and one mean pause; CPU is that of the
-whole daemon, store included. The default gap is 20 ms of quiet before each request. dlt645 is the PyPI package's serial
-client, version 3.2.0.
+whole daemon, store and the wait for the next round included. The default gap is 20 ms of quiet before each request.
+dlt645 is the PyPI package's serial client, version 3.2.0.
 
 | Bd | bus | master | rounds | readings | wrong | per s | share | of healthy | transactions | pause ms | CPU ms each |
 |---|---|---|---|---|---|---|---|---|---|---|---|

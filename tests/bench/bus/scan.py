@@ -46,6 +46,7 @@ def run_scan(count=METERS, baud=BAUD):
         done = subprocess.run(command, capture_output=True, timeout=_LONGEST_S, check=False)
         spent = time.monotonic() - started
         bus.end()
-        found = frozenset(json.loads(done.stdout)["found"])
+        listed = json.loads(done.stdout)["found"]
+        found = frozenset(one if isinstance(one, str) else one["meter"] for one in listed)
         there = frozenset(one["address"] for one in meters)
         return Scan(there, found, len(bus.log.requests), spent, finding_s(Line(baud), count))

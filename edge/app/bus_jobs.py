@@ -1,0 +1,35 @@
+"""From a job of the control socket that concerns one bus to the run that does it."""
+
+from edge.bus.trace import TraceRing
+from edge.clock import Clock
+from edge.config.settings import Bus
+from edge.control.jobs import DetectJob, ScanJob, TraceJob
+from edge.errors import ControlError
+from edge.poll.detect import Combination, DetectRun
+from edge.poll.jobs import Way
+from edge.poll.scan import ScanOrder
+from edge.poll.scan_state import Candidate, state_of
+from edge.poll.trace_job import TraceFollower
+
+
+def scan_order(job: ScanJob, known: tuple[Candidate, ...]) -> ScanOrder:
+    """Return what a scan job orders. Raises ControlError for a state that is none."""
+    try:
+        kept = None if job.state is None else state_of(job.state)
+    except ValueError as exc:
+        raise ControlError("E-CTL-103", field="state") from exc
+    return ScanOrder(addresses=job.addresses, known=known, only_known=job.only_known, is_quick=job.is_quick, kept=kept)
+
+
+def detect_run(job: DetectJob, bus: Bus, way: Way) -> DetectRun:
+    """Return the run of a detect job."""
+    current = Combination(bus.baud, bus.parity, bus.protocol)
+    return DetectRun.over(way, current=current, reply_ms=bus.reply_ms, meter=job.meter, is_all=job.is_all)
+
+
+def follow_trace(job: TraceJob, bus: Bus, ring: TraceRing, clock: Clock, way: Way) -> TraceFollower:
+    """Return a follower of a bus that has told the last events and hears of all further ones."""
+    follower = TraceFollower(way, clock)
+    follower.begin(bus, ring.events()[-job.last :] if job.last else ())
+    ring.follow(follower.take)
+    return follower
