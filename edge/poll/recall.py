@@ -8,7 +8,9 @@ A course is a generator: it yields what to ask, takes the outcome, and returns w
 4. "Not kept" needs a sound answer: a record left out between others, an answer without records, a refusal. A slot of
    the last hour, with no later record, may not be recorded yet: it stays open.
 5. On a noisy line (`needs_two`) an answer counts only if a second one is the same: a checksum lets some damage by.
-6. Anything else that comes back (silence, damage, a stranger) decides nothing; what was settled before it, counts.
+6. A damaged answer is asked for again, up to `tries` times. A missing one is not: it may still come, and the next
+   question could take it for its own.
+7. Anything else that comes back (silence, a stranger, damage again) decides nothing; what was settled before, counts.
 """
 
 from collections.abc import Generator, Iterable, Mapping
@@ -36,7 +38,7 @@ from edge.protocols.dlt645.memory import (
     load_place,
     load_values,
 )
-from edge.reading.outcome import Answer, BadChecksum, Outcome, Refused, Value
+from edge.reading.outcome import Answer, BadChecksum, Garbage, Malformed, Outcome, Refused, Value
 from edge.reading.record import Source
 
 NEAR_MIDNIGHT = timedelta(minutes=15)
@@ -62,7 +64,8 @@ class Known:
 class Missed:
     """What was missed: keys at moments of the meter's local time, ascending; `blocks` records may be asked for.
 
-    `is_rare`: a daily or monthly task; then there is one moment. `now` is the local time. `needs_two`: rule 5.
+    `is_rare`: a daily or monthly task; then there is one moment. `now` is the local time. `needs_two`: rule 5;
+    `tries`: rule 6.
     """
 
     keys: tuple[str, ...]
@@ -71,6 +74,7 @@ class Missed:
     blocks: int
     now: datetime
     needs_two: bool = False
+    tries: int = 1
 
 
 @dataclass(slots=True, kw_only=True)
@@ -130,12 +134,22 @@ def load_classes(keys: Iterable[str]) -> frozenset[int]:
 
 def _agreed(ask: Ask, missed: Missed) -> Course[Outcome]:
     """Return the outcome; where two have to agree and do not, one that decides nothing."""
-    first = yield ask
+    first = yield from _tried(ask, missed)
     if not missed.needs_two or not isinstance(first, Answer):
         return first
-    second = yield ask
+    second = yield from _tried(ask, missed)
     is_same = isinstance(second, Answer) and second.items == first.items
     return second if is_same or not isinstance(second, Answer | Refused) else BadChecksum(raw=second.raw)
+
+
+def _tried(ask: Ask, missed: Missed) -> Course[Outcome]:
+    """Return the outcome of the last try (rule 6)."""
+    outcome = yield ask
+    for _ in range(1, missed.tries):
+        if not isinstance(outcome, BadChecksum | Garbage | Malformed):
+            break
+        outcome = yield ask
+    return outcome
 
 
 def _midnight_near(moment: datetime) -> datetime | None:
@@ -192,7 +206,7 @@ def _ask_records(missed: Missed, known: Known) -> Course[_Records | None]:
         identifier, classes = next(iter(cover.items()))
         outcome = yield from _agreed(load_ask(identifier, begin, missed.blocks), missed)
         if isinstance(outcome, Refused):
-            is_refused = yield from _is_refused_for_good(identifier, known)
+            is_refused = yield from _is_refused_for_good(identifier, missed, known)
             if is_refused is None:
                 return None
             if is_refused:
@@ -209,11 +223,11 @@ def _ask_records(missed: Missed, known: Known) -> Course[_Records | None]:
     return records
 
 
-def _is_refused_for_good(identifier: str, known: Known) -> Course[bool | None]:
+def _is_refused_for_good(identifier: str, missed: Missed, known: Known) -> Course[bool | None]:
     """Return whether the meter has no records of this class: then it refuses the latest too. None: not decided."""
     if identifier in known.answered:
         return False
-    outcome = yield latest_ask(identifier)
+    outcome = yield from _tried(latest_ask(identifier), missed)
     if isinstance(outcome, Refused):
         known.refused.add(identifier)
         return True
@@ -235,7 +249,7 @@ def _add_freeze(recalled: Recalled, freeze: Freeze, tolerance: timedelta, missed
     }
     if not wanted or time_ask(freeze, 1).request.identifier in known.refused:
         return True
-    found = yield from _find_freeze(freeze, recalled.moment, tolerance, missed.now, known)
+    found = yield from _find_freeze(freeze, recalled.moment, tolerance, missed, known)
     if found is None:
         return False
     number, at = found
@@ -248,17 +262,17 @@ _NOT_KEPT = (None, None)
 
 
 def _find_freeze(
-    freeze: Freeze, moment: datetime, tolerance: timedelta, now: datetime, known: Known
+    freeze: Freeze, moment: datetime, tolerance: timedelta, missed: Missed, known: Known
 ) -> Course[tuple[int | None, datetime | None] | None]:
     """Return number and time of the freeze of a moment, two None if it is not kept; None: not decided.
 
     The number is reckoned from the time that passed, then put right by the times that are found.
     """
-    number, asked = max(1, freeze.number_of(moment, now)), set[int]()
+    number, asked = max(1, freeze.number_of(moment, missed.now)), set[int]()
     while 1 <= number <= freeze.depth and number not in asked and len(asked) < _MOST_PROBES:
         asked.add(number)
         ask = time_ask(freeze, number)
-        outcome = yield ask
+        outcome = yield from _tried(ask, missed)
         if isinstance(outcome, Refused) and number == 1:
             known.refused.add(ask.request.identifier)
             return _NOT_KEPT
@@ -290,7 +304,7 @@ def _add_values(
             units |= more_units
         elif not isinstance(outcome, Refused):
             return False
-    outcome = yield time_ask(freeze, number)
+    outcome = yield from _tried(time_ask(freeze, number), missed)
     if not isinstance(outcome, Answer) or frozen_time(outcome) != at:
         return False
     recalled.add(Source.FREEZE, at, values, units)

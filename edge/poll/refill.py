@@ -5,7 +5,7 @@ Rules:
    asked that could still be on the wire when the next live slot comes.
 2. A meter that was silent at its last poll, or whose year is not known yet, is not asked. After anything that decides
    nothing, the meter rests, twice as long each time up to an hour: an answer that comes late cannot meet the next
-   question.
+   question. Then it is asked for fewer records at once, for a damaged part spoils the whole answer.
 3. A slot is asked for five minutes after its time at the earliest (before, the meter may not have recorded it yet),
    and when the time of its second chances is over.
 4. What the memory does not hold ends as missing for good, `not_kept`; a protocol without memory ends all its slots so.
@@ -124,10 +124,12 @@ class Refill:
     def step(self, asker: Asker, spare_s: float) -> list[PollRecord] | None:
         """Do at most one exchange that ends within `spare_s`; return the records of slots that are settled.
 
-        None: there is nothing to do now, or no time for it.
+        None: there is nothing to do now, no time for it, or nobody knows what time it is.
         Raises StoreError; LinkError if the port cannot be opened.
         """
         self.unanswered = ""
+        if not self.clock.trust().is_good:
+            return None
         running = self._running
         if running is not None and self.clock.monotonic() - running.began_s > _STALE_S:
             running = self._running = None
@@ -218,6 +220,7 @@ class Refill:
         most = self._most_blocks(load_classes(task.items), known, spare_s)
         if most == 0:
             return None
+        most = max(1, int(most * _REST_S / (_REST_S + 2 * self._rests.get(address, (0.0, 0.0))[1])))
         row = [moments[0]]
         for moment in moments[1:]:
             if moment - row[-1] > interval * _APART or (moment - row[0]) // interval >= most:
@@ -230,6 +233,7 @@ class Refill:
             blocks=1 if task.schedule.every_s is None else (row[-1] - row[0]) // interval + 1,
             now=self.clock.utc_now().astimezone(ZoneInfo(self.plan.timezone)).replace(tzinfo=None),
             needs_two=state.is_noisy,
+            tries=self.bus.tries,
         )
 
     def _most_blocks(self, classes: Collection[int], known: Known, spare_s: float) -> int:

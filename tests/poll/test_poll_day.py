@@ -4,12 +4,15 @@ What has to come of each slot is reckoned from what the simulated meters went th
 """
 
 from collections import Counter
+from dataclasses import replace
 from datetime import UTC, datetime, time, timedelta
 
 import pytest
 
 from edge.bus.link import LineSettings
 from edge.bus.memory_link import MemoryLink
+from edge.centre.completeness import Closer, Fill, Question, completeness
+from edge.centre.ledger_sqlite import SqliteLedger
 from edge.clock import ManualClock
 from edge.config.settings import Bus
 from edge.health.model import Health
@@ -24,6 +27,7 @@ from edge.reading.verdict import SlotReason
 from edge.sim.wire import SimWire
 from edge.store.database import open_database
 from edge.store.journal import Journal
+from tests.centre.centre_kit import Gateway, take
 from tests.poll.recording_meter import RecordingMeter
 
 NOON = datetime(2026, 3, 1, 4, 0, 30, tzinfo=UTC)  # 12:00:30 in Shanghai
@@ -44,11 +48,12 @@ class Sink:
     """The real journal, which remembers the record that counts for each slot; none may be refused."""
 
     def __init__(self, journal):
-        self.journal, self.records = journal, {}
+        self.journal, self.records, self.all = journal, {}, []
 
     def append(self, records):
         kept = self.journal.append(records)
         assert 0 == kept.duplicates
+        self.all += records
         self.records |= {(one.task, one.meter, one.slot_at): one for one in records}
         return kept
 
@@ -197,3 +202,24 @@ def test_live_slots_were_not_delayed(site):
 def test_the_store_knows_no_other_open_slots(site):
     """Open are those of the dead meter alone."""
     assert {DEAD} == {slot.meter for slot in site.sink.journal.open_slots(1000)}
+
+
+def test_the_centre_counts_the_same(site, tmp_path):
+    """All records as batches, in the order in which they were stored: the ledger's statement names every slot."""
+    gateway, records = Gateway(), [replace(one, raw=()) for one in site.sink.all]
+    portions = [records[at : at + 500] for at in range(0, len(records), 500)]
+    envelopes = [gateway.seal(*portion, plan=None if at else PLAN) for at, portion in enumerate(portions)]
+    end = NOON + DAY
+    question = Question(since=NOON, until=end + timedelta(minutes=1), now=end + DAY, grace_s=2 * 86400)
+    with SqliteLedger(tmp_path / "ledger.db") as ledger:
+        take(ledger, gateway, *envelopes, at=end)
+        statement = completeness(ledger, question)
+    assert {
+        Fill.IN_TIME: 580,
+        Fill.REFILLED: 68,
+        Fill.MISSING_FINAL: 31,
+        Fill.MISSING_OPEN: 97,
+    } == {fill: count for fill, count in statement.total.items() if count}
+    final = {(hole.meter, hole.reason, hole.closer) for hole in statement.holes if hole.fill is Fill.MISSING_FINAL}
+    assert {(POWERLESS, "not_kept", Closer.NOBODY), (OLD, "not_kept", Closer.NOBODY)} == final
+    assert 0 == sum(statement.conflicts.values())

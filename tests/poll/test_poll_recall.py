@@ -8,7 +8,7 @@ import pytest
 from edge.poll.recall import Known, Missed, recall
 from edge.protocols.dlt645.items import decode_data, encode_data
 from edge.protocols.dlt645.load_records import LoadRecord, encode_load_records
-from edge.reading.outcome import Answer, BadChecksum, Refused, Silence
+from edge.reading.outcome import Answer, BadChecksum, Garbage, Malformed, Refused, Silence
 from edge.reading.record import Source
 
 local = datetime.fromisoformat
@@ -39,10 +39,16 @@ def energies(identifier, *hundredths):
     return answer(identifier, encode_data("2007", identifier, [Decimal(one).scaleb(-2) for one in hundredths]))
 
 
-def missed(*times, keys=(IMPORT,), is_rare=False, now=NOW, blocks=None, needs_two=False):
+def missed(*times, keys=(IMPORT,), is_rare=False, now=NOW, blocks=None, needs_two=False, tries=1):
     moments = tuple(local(f"2026-03-01 {time}") for time in times)
     return Missed(
-        keys=keys, moments=moments, is_rare=is_rare, blocks=blocks or len(times), now=now, needs_two=needs_two
+        keys=keys,
+        moments=moments,
+        is_rare=is_rare,
+        blocks=blocks or len(times),
+        now=now,
+        needs_two=needs_two,
+        tries=tries,
     )
 
 
@@ -259,3 +265,15 @@ def test_two_answers_that_differ_decide_nothing():
         ("05060105", energies("05060105", 300)),
     ]
     assert not run(recall(missed("00:05", is_rare=True, needs_two=True), Known()), script).is_sound
+
+
+@pytest.mark.parametrize("damaged", [BadChecksum(), Garbage(), Malformed(reason="")])
+def test_a_damaged_answer_is_asked_for_again(damaged):
+    """It was the meter's answer, so none can come late."""
+    script = [("06040001", damaged), ("06040001", load("06040001", ("0015", 101)))]
+    assert [("0015", {IMPORT: "1.01"})] == texts(run(recall(missed("00:15", tries=2), Known()), script))
+
+
+def test_a_missing_answer_is_not_asked_for_again():
+    """It may come late, and be taken for the answer to the next question."""
+    assert not run(recall(missed("00:15", tries=2), Known()), [("06040001", NEVER)]).is_sound

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from edge.bus.memory_link import MemoryLink
-from edge.clock import ManualClock
+from edge.clock import ClockTrust, ManualClock
 from edge.config.settings import Bus
 from edge.health.model import Health
 from edge.poll.meter_state import MeterState
@@ -17,6 +17,7 @@ from edge.reading.outcome import BadChecksum
 from edge.reading.plan import Plan, PlanTask, Schedule
 from edge.reading.record import SlotState, Source
 from edge.reading.verdict import SlotReason
+from edge.sim.faults import parse_fault
 from edge.sim.wire import SimWire
 from tests.poll.recording_meter import RecordingMeter
 
@@ -313,3 +314,46 @@ def test_on_a_noisy_line_an_answer_is_asked_for_twice():
     assert 1 == len(bench.run())
     assert 2 == len(bench.sims[A].asked)
     assert 1 == len(set(bench.sims[A].asked))
+
+
+def test_with_an_untrusted_clock_nothing_is_decided():
+    """What is old enough to be given up cannot be known: nothing is asked."""
+    bench = Bench(quarters(1), RecordingMeter(A))
+    bench.clock.trusted = ClockTrust.FLOOR
+    assert [] == bench.run()
+    bench.clock.trusted = ClockTrust.SYNCHRONISED
+    assert 1 == len(bench.run())
+
+
+FAULTS = (
+    ("late@0.1", "bad-checksum@0.1", "malformed@0.05"),
+    ("noise:0.005@0.3", "cut@0.05"),
+    ("duplicate@0.1", "junk@0.2"),
+    ("wrong-address@0.1", "foreign-master@0.05"),
+)
+OF_KEY = {IMPORT: "00010000", T1: "00010100", VOLTAGE: "02010100", "daily_freeze_energy_active_import": "00010000"}
+
+
+@pytest.mark.parametrize("faults", FAULTS, ids=" ".join)
+@pytest.mark.parametrize("seed", [1, 2, 3])
+def test_no_fault_puts_a_value_under_a_wrong_slot_or_ends_one_that_is_kept(faults, seed):
+    """Late, damaged, doubled and foreign answers: each value is the meter's own of that instant, none is given up."""
+    meters = [
+        RecordingMeter(address, seed=seed + number, faults=tuple(map(parse_fault, faults)))
+        for number, address in enumerate((A, B))
+    ]
+    daily = PlanTask("day", Schedule(at=datetime.fromisoformat("2026-03-01 00:05").time()), (*OF_KEY,)[3:], (A, B))
+    tasks = (PlanTask("load", QUARTER, (IMPORT, T1, VOLTAGE), (A, B)), daily)
+    midnights = [datetime(2026, 3, day, 16, 5, tzinfo=UTC) for day in (1, 2, 3)]
+    slots = quarters(30) + quarters(30, meter=B) + [("day", one, at) for one in (A, B) for at in midnights]
+    bench = Bench(slots, *meters, tasks=tasks)
+    records = []
+    for _ in range(300):
+        records += bench.run()
+        bench.clock.sleep(61)
+    assert {SlotState.REFILLED} == {one.state for one in records}
+    assert len({(one.task, one.meter, one.slot_at) for one in records}) == len(records) > 20
+    for one in records:
+        at = one.slot_at if one.task == "load" else one.slot_at - timedelta(minutes=5)
+        for key in one.values.keys() & OF_KEY.keys():
+            assert bench.sims[one.meter].truth(OF_KEY[key], at)[0] == one.values[key]

@@ -437,3 +437,19 @@ def test_each_fault_gives_its_reason(make_site, fault, reason):
     site = make_site(A, faults={A: [fault]})
     site.run_until(40)
     assert [reason] == [record.reason.value for record in site.by_meter()[A]]
+
+
+def test_a_store_that_cannot_tell_open_slots_stops_no_polling(make_site):
+    """Filling missed slots waits for the store; live slots do not."""
+
+    class Unreadable:
+        def open_slots_of(self, task, meter, after, limit):
+            raise StoreError("E-STO-103", path="edge.db")
+
+    site = make_site(A)
+    site.worker.slots = Unreadable()
+    site.worker.start()
+    site.run_until(100)
+    assert Answer.NO is site.health.answer("store")
+    site.run_until(90)
+    assert 3 == len(site.by_meter()[A])
