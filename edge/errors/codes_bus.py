@@ -399,4 +399,16 @@ CODES: Codes = {
             "先检查网关侧接线：A 对 A、B 对 B；再运行 edge diagnose {bus}",
         ),
     ),
+    "E-BUS-223": (
+        (
+            "{meter}: its clock is off by {offset_s} s, more than a broadcast can set",
+            "its clock battery is empty, or it was never set; load records and freezes carry this wrong time",
+            "have its clock written by an order of the centre, or exchange the meter",
+        ),
+        (
+            "{meter}：时钟偏差 {offset_s} 秒，超出广播校时范围",
+            "时钟电池耗尽，或从未校时；负荷记录和冻结数据带有错误时间",
+            "由主站下发命令单独校时，或更换电表",
+        ),
+    ),
 }

@@ -21,7 +21,7 @@ class Learned:
     `refused`: identifiers that it refused, each with the day. `proven`: blocks that no table has, whose content was
     checked against single reads. `wake_first`, `wake_next`: FEH bytes wanted before the first request of a poll, and
     before the ones that follow. `quiet_ms`: quiet that it needs before a request. `slowest_ms`: slowest of `answers`
-    answers. `baud`: the speed it was raised to.
+    answers. `baud`: the speed it was raised to. `clock_set`: the local day on which it was given the time.
     """
 
     protocol: str = ""
@@ -34,6 +34,7 @@ class Learned:
     slowest_ms: int | None = None
     answers: int = 0
     baud: int | None = None
+    clock_set: date | None = None
 
     def avoid(self, today: date) -> frozenset[str]:
         """Return the identifiers that are not worth asking for today."""
@@ -60,6 +61,7 @@ def learned_of(facts: Mapping[str, Any]) -> Learned:
         slowest_ms=_count(facts.get("slowest_ms")),
         answers=_count(facts.get("answers")) or 0,
         baud=_count(facts.get("baud")),
+        clock_set=None if (day := _day(facts.get("clock_set"))) == _LONG_AGO else day,
     )
 
 
@@ -70,6 +72,7 @@ def facts_of(learned: Learned) -> dict[str, Any]:
         "refused": {one: day.isoformat() for one, day in sorted(learned.refused.items())} or None,
         "proven": sorted(learned.proven) or None,
         "answers": learned.answers or None,
+        "clock_set": learned.clock_set.isoformat() if learned.clock_set else None,
     }
     for name in ("tariffs", "wake_first", "wake_next", "quiet_ms", "slowest_ms", "baud"):
         known[name] = getattr(learned, name)

@@ -16,6 +16,7 @@ from edge.poll.learned import Learned
 from edge.poll.manners import LongWay, Manners
 from edge.poll.meter_poll import MeterPoll
 from edge.poll.plan import PolledMeter
+from edge.poll.speed import REFUSED_SPEED, agreed_speed
 from edge.protocols.drivers import driver
 from edge.protocols.exchange import PlanTerms, Timing
 from edge.reading.outcome import Outcome
@@ -31,13 +32,18 @@ _NOT_PROVEN = 30
 
 @dataclass(slots=True)
 class MeterState:
-    """One meter of a bus. `protocol`: as the settings and the register say; "dlt645" until the year is known."""
+    """One meter of a bus. `protocol`: as the settings and the register say; "dlt645" until the year is known.
+
+    `agreed`: the speed that the installer agreed it may be raised to.
+    """
 
     address: str
     protocol: str
     bus: Bus
     manners: Manners
     items: tuple[VendorItem, ...] = ()
+    agreed: int | None = None
+    _is_at_other: bool = False
     _damage: deque[bool] = field(default_factory=lambda: deque(maxlen=_REMEMBERED))
     _refusals: Counter[str] = field(default_factory=Counter)
 
@@ -45,7 +51,8 @@ class MeterState:
     def of(cls, meter: PolledMeter, bus: Bus, items: tuple[VendorItem, ...] = ()) -> "MeterState":
         """Return the state at the start: what the register knows. `items`: those that the settings define."""
         long_way = LongWay(quiet_ms=bus.gap_ms, reply_s=bus.reply_ms / 1000)
-        return cls(meter.address, meter.known_protocol, bus, Manners(meter.learned, long_way), items)
+        manners = Manners(meter.learned, long_way)
+        return cls(meter.address, meter.known_protocol, bus, manners, items, agreed_speed(meter.tags))
 
     @property
     def learned(self) -> Learned:
@@ -60,7 +67,33 @@ class MeterState:
     @property
     def line(self) -> LineSettings:
         """How the port is set for this meter."""
-        return LineSettings(baud=self.learned.baud or self.bus.baud, parity=self.bus.parity)
+        return LineSettings(baud=self.speed, parity=self.bus.parity)
+
+    @property
+    def speed(self) -> int:
+        """The speed at which the meter is asked: its own, or the other one while it is looked for there."""
+        known = self.learned.baud or self.bus.baud
+        if not self._is_at_other or self.agreed is None:
+            return known
+        return self.agreed if known == self.bus.baud else self.bus.baud
+
+    def look_at_other_speed(self) -> None:
+        """Ask at the other speed the next time: the meter was not heard at this one."""
+        self._is_at_other = self.agreed is not None and not self._is_at_other
+
+    def wanted_speed(self, today: date) -> int | None:
+        """Return the speed that the meter should be set to; None if it is as it should be."""
+        may_raise = self.agreed is not None and REFUSED_SPEED not in self.learned.avoid(today) and not self.is_noisy
+        wanted = self.agreed if may_raise else self.bus.baud
+        return None if self._is_at_other or wanted == self.speed else wanted
+
+    def set_speed(self, reached: int | None, wanted: int, today: date) -> None:
+        """Note at which speed the meter is; one that did not reach what was wanted is not asked again soon."""
+        if reached is not None:
+            self.manners.learned = replace(self.learned, baud=None if reached == self.bus.baud else reached)
+        if reached != wanted or self.is_noisy:
+            self.refuses(frozenset({REFUSED_SPEED}), today)
+        self._damage.clear()
 
     def poll(self, keys: Sequence[str], today: date, *, is_silent: bool, late_from: frozenset[str]) -> MeterPoll:
         """Return a poll of these items, made the way that suits the meter."""
@@ -92,6 +125,9 @@ class MeterState:
         """Take what a poll found out."""
         if not poll.read:
             return
+        if self._is_at_other:
+            speed, self._is_at_other = self.speed, False
+            self.manners.learned = replace(self.learned, baud=None if speed == self.bus.baud else speed)
         refused = {one: day for one, day in self.learned.refused.items() if one in self._terms(today).avoid}
         refused |= dict.fromkeys(poll.refused | self._refused_again(poll), today)
         self.manners.learned = replace(
@@ -102,9 +138,13 @@ class MeterState:
         )
 
     def refuses(self, identifiers: frozenset[str], today: date) -> None:
-        """Note identifiers that its memory refuses."""
+        """Note what it refuses for good."""
         refused = {**self.learned.refused, **dict.fromkeys(identifiers, today)}
         self.manners.learned = replace(self.learned, refused=MappingProxyType(refused))
+
+    def clock_was_set(self, day: date) -> None:
+        """Note the local day on which the meter was given the time."""
+        self.manners.learned = replace(self.learned, clock_set=day)
 
     def worth_keeping(self) -> Learned:
         """Return what the register should hold: the response time only once it is proven."""

@@ -37,6 +37,10 @@ class BusReport:
     def _claim(self) -> str:
         return f"bus {self.bus} answers"
 
+    def is_alive(self, address: str) -> bool:
+        """Return True if the meter was read the last time it was asked."""
+        return address in self._alive
+
     def answered(self, address: str) -> None:
         """Note that a meter was read."""
         claim = f"meter {address}"

@@ -87,7 +87,7 @@ class TimeSyncRun:
     def _read_clock(self, worker: Asker) -> None:
         meter = self._waiting[0]
         known = self._known[meter.address]
-        protocol = driver(meter.protocol)
+        protocol = driver(meter.known_protocol)
         (request,), _ = protocol.requests_for((_CLOCK,))
         began = self._local_now()
         outcome = self._run(worker, protocol.read(meter.address, request, self.timing))
@@ -112,7 +112,7 @@ class TimeSyncRun:
         if self.hindrance is not None:
             return
         at = (now + timedelta(seconds=_BROADCAST_S) + _HALF_S).replace(microsecond=0)
-        order = next(filter(None, (time_sync(meter.protocol, at, self.timing) for meter in self.meters)), None)
+        order = next(filter(None, (time_sync(meter.known_protocol, at, self.timing) for meter in self.meters)), None)
         if order is None:
             return
         self._run(worker, order)

@@ -2,7 +2,7 @@
 
 Order of a step: the freeze of a snapshot (`snapshot.py`), between any two exchanges; a job of the control socket (one
 exchange of it, turn about with the polls); slots that nobody asked for in time; what is due; meters that were missed
-and deserve a second chance; slots that were missed, from the meters' memories (`refill.py`); a commit.
+and deserve a second chance; what can wait (`spare_time.py`); a commit.
 A meter that kept silent rests (`backoff.py`): its slots end as silence at once, until a probe finds it alive.
 While the port is lost, slots that run out end as `port_gone`.
 Records reach the store in groups: every `commit_polls` polls, or `commit_s` after the first, or when a round ends.
@@ -11,8 +11,7 @@ Records reach the store in groups: every `commit_polls` polls, or `commit_s` aft
 import logging
 from collections import deque
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
-from datetime import date
+from dataclasses import InitVar, dataclass, field
 from typing import Protocol
 
 from edge.bus.link import LineSettings
@@ -20,18 +19,17 @@ from edge.clock import Clock
 from edge.config.settings import Bus
 from edge.errors import EdgeError, StoreError
 from edge.health.model import Health
-from edge.poll.backoff import Backoff
 from edge.poll.buffer import CommitRule, RecordBuffer, Sink
 from edge.poll.chances import Chance, SecondChances
 from edge.poll.learned import Learned
 from edge.poll.meter_poll import MeterPoll
-from edge.poll.meter_state import MeterState
-from edge.poll.plan import EITHER_YEAR, PolledMeter
+from edge.poll.meters_here import MetersHere
+from edge.poll.plan import PolledMeter
 from edge.poll.port import BusPort
 from edge.poll.refill import OpenSlots, Refill
-from edge.poll.reporting import BusReport
 from edge.poll.rounds import Round, Rounds, Unasked
 from edge.poll.snapshot import Snapshots, freeze_orders
+from edge.poll.spare_time import SpareTime
 from edge.poll.version import VersionSearch
 from edge.protocols.exchange import Exchange, Timing
 from edge.reading.outcome import Outcome
@@ -49,7 +47,6 @@ _JUMP_S = 120.0
 _CLEAR_S = 2.0  # nothing that can wait is begun so shortly before a slot
 _FREEZE_S = 0.5  # time for the meters to freeze
 _SPARE_S = 60.0  # time for what can wait, where no task is ever due
-_LATE_S = 10.0  # a question that old is answered no more
 
 
 class BusJob(Protocol):
@@ -73,36 +70,42 @@ class BusWorker:
     health: Health
     port: BusPort
     rounds: Rounds
-    meters: dict[str, PolledMeter]
+    meters: InitVar[dict[str, PolledMeter]]
     commit: CommitRule = field(default_factory=CommitRule)
-    learn: Callable[[str, Learned], None]
-    items: tuple[VendorItem, ...] = ()
+    learn: InitVar[Callable[[str, Learned], None]]
+    items: InitVar[tuple[VendorItem, ...]] = ()
     slots: OpenSlots | None = None
     snapshots: frozenset[str] = frozenset()
     jobs: deque[BusJob] = field(default_factory=deque)
     polls_done: int = 0
     _buffer: RecordBuffer = field(init=False)
+    _here: MetersHere = field(init=False)
+    _spare: SpareTime = field(init=False)
     _poll: MeterPoll | VersionSearch | None = None
     _polled: tuple[Round, str] | None = None
     _chance: Chance | None = None
-    _states: dict[str, MeterState] = field(default_factory=dict)
-    _backoff: Backoff = field(default_factory=Backoff)
     _chances: SecondChances = field(default_factory=SecondChances)
-    _report: BusReport = field(init=False)
-    _refill: Refill | None = None
     _snapshots: Snapshots = field(init=False)
-    _silent_at: dict[str, float] = field(default_factory=dict)
     _busy_until_s: float = 0.0
     _had_job: bool = False
     _is_anew: bool = False
     _ahead_s: float | None = None
     _new_plans: deque[tuple[Plan, Mapping[str, PolledMeter]]] = field(default_factory=deque)
 
-    def __post_init__(self) -> None:
+    def __post_init__(
+        self,
+        meters: dict[str, PolledMeter],
+        learn: Callable[[str, Learned], None],
+        items: tuple[VendorItem, ...],
+    ) -> None:
         self._snapshots = Snapshots(
             tasks=self.snapshots, timezone=self.rounds.plan.timezone, began_at=self.clock.utc_now()
         )
-        self._report = BusReport(self.bus.name, self.health)
+        self._here = MetersHere(
+            bus=self.bus, clock=self.clock, health=self.health, meters=meters, learn=learn, items=items
+        )
+        zone = self.rounds.plan.timezone
+        self._spare = SpareTime(meters=self._here, clock=self.clock, health=self.health, zone=zone)
         self._buffer = RecordBuffer(
             bus=self.bus.name, sink=self.sink, clock=self.clock, health=self.health, rule=self.commit
         )
@@ -111,14 +114,14 @@ class BusWorker:
         """Make the first rounds; call once, when the store's marks are in `rounds`."""
         self.rounds.begin(self.clock.utc_now())
         if self.slots is not None:
-            self._refill = Refill(
+            self._spare.refill = Refill(
                 bus=self.bus,
                 clock=self.clock,
                 slots=self.slots,
                 plan=self.rounds.plan,
-                state_of=self._state,
-                is_silent=self._backoff.is_silent,
-                learned=self._tell_register,
+                state_of=self._here.state,
+                is_silent=self._here.backoff.is_silent,
+                learned=self._here.tell_register,
             )
 
     def step(self) -> float:
@@ -147,7 +150,7 @@ class BusWorker:
             self._begin_chance()
         if self._poll is not None:
             self._step_poll(self._poll)
-        elif not self.rounds.has_unasked and not self._step_refill():
+        elif not self.rounds.has_unasked and not self._step_spare():
             self._buffer.commit_if_due(is_idle=True)
             return self._next_wake()
         self._buffer.commit_if_due(is_idle=False)
@@ -204,50 +207,25 @@ class BusWorker:
             due = self.rounds.next_poll(self.clock.utc_now())
             if due is None:
                 return
-            if not self._backoff.is_resting(due[1], self.clock.monotonic()):
+            if not self._here.is_resting(due[1]):
                 self._ask(*due)
                 return
             self._miss_resting(*due)
 
     def _begin_chance(self) -> None:
         """Ask a meter again that was missed in a slot that is still young; only while nothing else is due."""
-        now, now_s = self.clock.utc_now(), self.clock.monotonic()
-        due = self.rounds.next_due()
-        if due is not None and (due - now).total_seconds() < _CLEAR_S:
+        if self._spare_s < _CLEAR_S:
             return
-        chance = self._chances.take(now, now_s, lambda address: not self._backoff.is_resting(address, now_s))
-        if chance is not None and chance.address in self.meters and self.port.is_ready():
+        chance = self._chances.take(
+            self.clock.utc_now(), self.clock.monotonic(), lambda address: not self._here.is_resting(address)
+        )
+        if chance is not None and chance.address in self._here and self.port.is_ready():
             self._chance = chance
             self._ask(chance.round, chance.address)
 
     def _ask(self, one: Round, address: str) -> None:
         self._polled = (one, address)
-        state = self._state(address)
-        if state.protocol == EITHER_YEAR:
-            self._poll = VersionSearch(address, self.timing)
-            return
-        self._poll = state.poll(
-            self._snapshots.keys(one.task),
-            self._today(),
-            is_silent=self._backoff.is_silent(address),
-            late_from=self._late_from(),
-        )
-
-    def _state(self, address: str) -> MeterState:
-        state = self._states.get(address)
-        if state is None:
-            meter = self.meters[address]
-            state = self._states[address] = MeterState.of(meter, self.bus, self.items)
-        return state
-
-    def _today(self) -> date:
-        return self.clock.utc_now().date()
-
-    def _late_from(self) -> frozenset[str]:
-        """Return the meters that may still answer an earlier question."""
-        now_s = self.clock.monotonic()
-        self._silent_at = {address: at for address, at in self._silent_at.items() if now_s - at < _LATE_S}
-        return frozenset(self._silent_at)
+        self._poll = self._here.begin(address, self._snapshots.keys(one.task))
 
     def _step_poll(self, poll: MeterPoll | VersionSearch) -> None:
         if not poll.is_done:
@@ -261,12 +239,9 @@ class BusWorker:
 
     def _exchange_of(self, poll: MeterPoll | VersionSearch) -> Outcome:
         """Run the next exchange of a poll the way that suits its meter."""
-        state = self._state(poll.address)
-        exchange = poll.next_exchange()
-        outcome = self.exchange(exchange, state.line, poll.quiet_s if isinstance(poll, MeterPoll) else None)
-        state.saw(outcome)
-        if outcome.verdict is Verdict.SILENCE:
-            self._silent_at[poll.address] = self.clock.monotonic()
+        exchange, line = poll.next_exchange(), self._here.state(poll.address).line
+        outcome = self.exchange(exchange, line, poll.quiet_s if isinstance(poll, MeterPoll) else None)
+        self._here.heard(poll.address, outcome)
         return outcome
 
     def _put_back(self) -> None:
@@ -282,7 +257,7 @@ class BusWorker:
         if isinstance(poll, MeterPoll):
             self._end_poll(poll)
         elif poll.found:
-            self._state(poll.address).spoke(poll.found)
+            self._here.state(poll.address).spoke(poll.found)
             self._ask(*self._polled)
         else:
             self._end_poll(poll.as_poll(self._polled[0].task.items))
@@ -294,8 +269,7 @@ class BusWorker:
         chance = self._chance
         self._poll, self._polled, self._chance = None, None, None
         self.polls_done += 1
-        self._note_life(address, poll)
-        self._remember(address, poll)
+        self._here.took(address, poll)
         if poll.reason is not None and chance is not None:
             self._chances.put_back(chance, self.clock.monotonic())
             return
@@ -303,12 +277,12 @@ class BusWorker:
             self._chances.add(one, address, self.clock.monotonic())
         record = self._snapshots.judged(self._record(one, address, poll), one.task, poll)
         if one.task.name in self.snapshots:
-            self._report.froze(record)
+            self._here.report.froze(record)
         if record.reason is not None and chance is not None:
             return
         self._keep(record, is_new=chance is None)
-        if chance is not None and self._refill is not None:
-            self._refill.note_filled(record)
+        if chance is not None and self._spare.refill is not None:
+            self._spare.refill.note_filled(record)
         if chance is None and not one.waiting:
             self._end_round()
 
@@ -333,49 +307,23 @@ class BusWorker:
     def _freeze(self, one: Round) -> None:
         """Order the freeze of a snapshot."""
         self._snapshots.note_ordered(one, self.clock.utc_now())
-        states = [self._state(address) for address in one.task.meters if address in self.meters]
+        states = [self._here.state(address) for address in one.task.meters if address in self._here]
         for order, line in freeze_orders(states, self.timing):
             self.exchange(order, line)
             self._snapshots.note_ordered(one, self.clock.utc_now())
         self._busy_until_s = self.clock.monotonic() + _FREEZE_S
 
-    def _note_life(self, address: str, poll: MeterPoll) -> None:
-        """Let a silent meter rest, and end the rest of one that lives; on a dead bus one that lives wakes all."""
-        if poll.reason is None:
-            if self._report.is_dead:
-                self._backoff.clear()
-            self._backoff.lives(address)
-            self._report.answered(address)
-            return
-        if poll.reason is SlotReason.SILENCE:
-            self._backoff.failed(address, self.clock.monotonic())
-        elif poll.exchanges:
-            self._backoff.lives(address)
-        self._report.missed(address, poll.reason, poll)
-
     def _miss_resting(self, one: Round, address: str) -> None:
         """Record a slot of a meter that rests: it was silent when it was asked last."""
-        self._report.missed(address, SlotReason.SILENCE)
+        self._here.report.missed(address, SlotReason.SILENCE)
         self._keep(missing_record(Unasked(one.task, one.slot_at, address, SlotReason.SILENCE), *self._place()))
         self._chances.add(one, address, self.clock.monotonic())
         if not one.waiting:
             self._end_round()
 
     def _end_round(self) -> None:
-        self._report.end_round(sum(meter.bus == self.bus.name for meter in self.meters.values()))
+        self._here.end_round()
         self.health.holds(f"bus {self.bus.name}")  # the round was completed in time
-
-    def _remember(self, address: str, poll: MeterPoll) -> None:
-        """Take what the poll found out, and tell the register what is worth keeping."""
-        self._state(address).take(poll, self._today())
-        self._tell_register(address)
-
-    def _tell_register(self, address: str) -> None:
-        worth = self._state(address).worth_keeping()
-        meter = self.meters[address]
-        if worth != meter.learned:
-            self.meters[address] = replace(meter, learned=worth)
-            self.learn(address, worth)
 
     def _place(self) -> tuple[str, Stamp]:
         return self.bus.name, self._stamp()
@@ -400,22 +348,24 @@ class BusWorker:
             if self.health.fails(f"bus {self.bus.name}", error):
                 log.warning("%s", error)
 
-    # Slots that were missed.
+    # What can wait.
 
-    def _step_refill(self) -> bool:
-        """Ask for a missed slot if there is time for it before the next live one; False if nothing was done."""
-        if self._refill is None or self.rounds.has_waiting or not self.port.is_ready():
-            return False
+    @property
+    def _spare_s(self) -> float:
+        """The seconds until the next slot."""
         due = self.rounds.next_due()
-        spare_s = _SPARE_S if due is None else (due - self.clock.utc_now()).total_seconds()
+        return _SPARE_S if due is None else (due - self.clock.utc_now()).total_seconds()
+
+    def _step_spare(self) -> bool:
+        """Do something that can wait, if there is time for it before the next live slot; False if nothing was done."""
+        if self.rounds.has_waiting or not self.port.is_ready():
+            return False
         try:
-            records = self._refill.step(self, spare_s)
+            records = self._spare.step(self, self._spare_s)
         except StoreError as exc:
             if self.health.fails("store", exc):
                 log.error("%s", exc)  # noqa: TRY400 - tried again at the next turn
             return False
-        if self._refill.unanswered:
-            self._silent_at[self._refill.unanswered] = self.clock.monotonic()
         for record in records or ():
             self._keep(record, is_new=False)
         return records is not None
@@ -459,8 +409,8 @@ class BusWorker:
                 log.error("%s", exc)  # noqa: TRY400 - tried again at the next step
             return
         self._is_anew = False
-        if self._refill is not None:
-            self._refill.start_anew()
+        if self._spare.refill is not None:
+            self._spare.refill.start_anew()
         self.rounds.begin_anew(self.clock.utc_now())
 
     def _take_new_plans(self) -> None:
@@ -470,23 +420,10 @@ class BusWorker:
         while self._new_plans and self._poll is None:
             plan, meters = self._new_plans.popleft()
             self._buffer.commit()  # before another bus stores for a meter that moved there
-            for address in self.meters.keys() - meters.keys():
-                self._report.forget(address)
-            self._take_meters(meters)
+            self._here.use(meters)
             self.rounds.replace_plan(plan)
-            if self._refill is not None:
-                self._refill.use_plan(plan)
-
-    def _take_meters(self, meters: Mapping[str, PolledMeter]) -> None:
-        """Take other meters; what was learned in this run is newer than what the register held."""
-        for address, state in list(self._states.items()):
-            meter = meters.get(address)
-            if meter is None or meter.protocol != self.meters[address].protocol:
-                del self._states[address]
-                self._backoff.lives(address)
-            elif meter.learned != state.worth_keeping():
-                meters = {**meters, address: replace(meter, learned=state.worth_keeping())}
-        self.meters = dict(meters)
+            if self._spare.refill is not None:
+                self._spare.refill.use_plan(plan)
 
 
 def missing_record(one: Unasked, bus: str, stamp: Stamp) -> PollRecord:

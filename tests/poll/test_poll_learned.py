@@ -21,6 +21,7 @@ _LEARNED = st.builds(
     slowest_ms=_COUNT,
     answers=st.integers(0, 30),
     baud=_COUNT,
+    clock_set=st.none() | st.dates(date(2020, 1, 1), date(2100, 1, 1)),
 )
 _JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(),

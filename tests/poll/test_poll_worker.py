@@ -80,6 +80,7 @@ class Site:
         valid_from=None,
         protocol="dlt645-2007",
         schedule=MINUTE,
+        tags=None,
         **bus,
     ):
         self.clock = ManualClock(now=T0)
@@ -107,7 +108,7 @@ class Site:
             health=self.health,
             port=BusPort(bus=bus, clock=self.clock, health=self.health, open_link=self.open_link),
             rounds=Rounds(plan, dict(marks or {})),
-            meters={address: PolledMeter(address, "A", protocol) for address in meters},
+            meters={address: PolledMeter(address, "A", protocol, (tags or {}).get(address, ())) for address in meters},
             commit=commit or CommitRule(),
             learn=lambda address, learned: self.learned.append((address, learned)),
         )

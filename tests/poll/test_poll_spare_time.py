@@ -1,0 +1,121 @@
+"""What a bus does when nothing is due: speeds that were agreed, clocks; slots stay live meanwhile."""
+
+from datetime import timedelta
+
+import pytest
+
+from edge.clock import ClockTrust
+from edge.health.model import Answer
+from edge.poll.learned import Learned
+from edge.reading.record import SlotState
+from edge.sim.faults import parse_fault
+from edge.store.database import open_database
+from edge.store.journal import Journal
+from tests.poll.test_poll_worker import A, B, Site
+
+FAST = {A: ("speed=9600",)}
+
+
+@pytest.fixture
+def make_site(tmp_path):
+    """Give sites on a journal of their own."""
+    with open_database(tmp_path / "edge.db", max_mib=16) as database:
+        yield lambda *meters, **more: Site(Journal(database), *meters, **more)
+
+
+def known(site, address):
+    return next((facts for one, facts in reversed(site.learned) if one == address), Learned())
+
+
+def states(site, address):
+    return [record.state for record in site.by_meter()[address]]
+
+
+def test_a_meter_is_raised_to_the_speed_that_was_agreed(make_site):
+    """It is ordered, read at the new speed, remembered, and goes on being read; the neighbour stays as it is."""
+    site = make_site(A, B, tags=FAST)
+    site.run_until(60 * 5)
+    assert (9600, None) == (site.sims[A].state.baud, site.sims[B].state.baud)
+    assert (9600, None) == (known(site, A).baud, known(site, B).baud)
+    assert {SlotState.READ} == {*states(site, A), *states(site, B)}
+
+
+def test_nothing_is_raised_that_nobody_agreed_to(make_site):
+    """Without the tag no meter hears of another speed."""
+    site = make_site(A)
+    site.run_until(60 * 5)
+    assert site.sims[A].state.baud is None
+
+
+def test_a_meter_that_refuses_another_speed_is_asked_once(make_site):
+    """It stays where it is, and the refusal is remembered."""
+    site = make_site(A, tags=FAST, faults={A: ["fixed-speed"]})
+    site.run_until(60 * 10)
+    assert {"change_speed"} == set(known(site, A).refused)
+    orders = [e for e in site.worker.port.trace.events() if e.direction == "tx" and b"\x68\x17\x01" in e.data]
+    assert 1 == len(orders)
+    assert {SlotState.READ} == set(states(site, A))
+
+
+def test_a_meter_that_falls_back_to_the_old_speed_is_found_there(make_site):
+    """After a power cut it speaks as it was delivered: it is looked for at both speeds in turn, and raised again."""
+    site = make_site(A, tags=FAST)
+    site.run_until(60 * 5)
+    site.sims[A].state.baud = None
+    site.run_until(60 * 15)
+    assert SlotState.READ is states(site, A)[-1]
+    assert 9600 == site.sims[A].state.baud
+
+
+def test_a_meter_that_is_noisy_at_the_new_speed_goes_back(make_site):
+    """What the wire does not carry is taken back, by an order, and not tried again soon."""
+    site = make_site(A, tags=FAST)
+    site.run_until(60 * 5)
+    site.sims[A].faults = (parse_fault("bad-checksum@0.3"),)
+    site.run_until(60 * 10)
+    assert 2400 == site.sims[A].state.baud
+    assert known(site, A).baud is None
+    assert {"change_speed"} == set(known(site, A).refused)
+
+
+def test_taking_the_tag_away_restores_the_speed(make_site):
+    """The installer no longer agrees: the meter is set back to the speed of its bus."""
+    site = make_site(A, tags=FAST)
+    site.run_until(60 * 5)
+    worker = site.worker
+    site.worker.use_plan(
+        worker.rounds.plan, {A: worker._here.meters[A].__class__(A, "A", "dlt645-2007", (), known(site, A))}
+    )
+    site.run_until(60 * 5)
+    assert 2400 == site.sims[A].state.baud
+    assert known(site, A).baud is None
+
+
+def test_clocks_are_set_once_a_day_where_the_settings_say_so(make_site):
+    """One broadcast, seen by reading; the day is remembered for each meter."""
+    site = make_site(A, B, time_sync=True)
+    site.sims[A].state.clock_error = timedelta(seconds=-100)
+    site.run_until(60 * 30)
+    assert abs(site.sims[A].state.clock_error) < timedelta(seconds=2)
+    assert site.clock.utc_now().date() == known(site, A).clock_set
+    assert Answer.YES is site.health.answer(f"clock of meter {A}")
+
+
+@pytest.mark.parametrize(("setting", "trust"), [(False, ClockTrust.SYNCHRONISED), (True, ClockTrust.NONE)])
+def test_clocks_are_left_alone(make_site, setting, trust):
+    """Not unless it is wanted, and not from a clock that nobody trusts."""
+    site = make_site(A, time_sync=setting)
+    site.clock.trusted = trust
+    site.sims[A].state.clock_error = timedelta(seconds=-100)
+    site.run_until(60 * 30)
+    assert timedelta(seconds=-100) == site.sims[A].state.clock_error
+
+
+def test_a_clock_that_is_off_too_far_is_a_condition(make_site):
+    """No broadcast can set it: E-BUS-223 says what to do."""
+    site = make_site(A, B, time_sync=True)
+    site.sims[A].state.clock_error = timedelta(minutes=-20)
+    site.run_until(60 * 30)
+    condition = site.health.snapshot()["conditions"][f"clock of meter {A}"]
+    assert ("no", "E-BUS-223") == (condition["answer"], condition["code"])
+    assert abs(condition["values"]["offset_s"] + 1200) <= 2
