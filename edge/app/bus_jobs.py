@@ -3,9 +3,10 @@
 from edge.bus.trace import TraceRing
 from edge.clock import Clock
 from edge.config.settings import Bus
-from edge.control.jobs import DetectJob, ScanJob, TraceJob
+from edge.control.jobs import DetectJob, DiagnoseJob, ScanJob, TraceJob
 from edge.errors import ControlError
 from edge.poll.detect import Combination, DetectRun
+from edge.poll.diagnose import DiagnoseRun
 from edge.poll.jobs import Way
 from edge.poll.scan import ScanOrder
 from edge.poll.scan_state import Candidate, state_of
@@ -33,3 +34,13 @@ def follow_trace(job: TraceJob, bus: Bus, ring: TraceRing, clock: Clock, way: Wa
     follower.begin(bus, ring.events()[-job.last :] if job.last else ())
     ring.follow(follower.take)
     return follower
+
+
+def diagnose_run(job: DiagnoseJob, bus: Bus, known: tuple[Candidate, ...], way: Way) -> DiagnoseRun:
+    """Return the run of a diagnosis: of one meter, or of all that are known."""
+    meters = known
+    if job.meter:
+        own = next((one.protocol for one in known if one.pattern == job.meter), bus.protocol)
+        meters = (Candidate(job.meter, protocol=job.protocol or own),)
+    current = Combination(bus.baud, bus.parity, bus.protocol)
+    return DiagnoseRun(way, current, meters, bus.reply_ms, bus.port)

@@ -13,7 +13,7 @@ from edge.app.threads import Worker
 from edge.bus.open import open_link
 from edge.clock import Clock
 from edge.config.settings import Bus, Settings
-from edge.control.jobs import DetectJob, Job, ReadJob, RegisterJob, ScanJob, TraceJob
+from edge.control.jobs import DetectJob, DiagnoseJob, Job, ReadJob, RegisterJob, ScanJob, TraceJob
 from edge.control.server import Reply
 from edge.errors import ControlError, StoreError
 from edge.health.model import Health
@@ -124,6 +124,9 @@ class PollHalf:
             case DetectJob():
                 bus = self._bus(job.bus)
                 self._queue(bus, bus_jobs.detect_run(job, bus, reply), nudge)
+            case DiagnoseJob():
+                bus = self._bus(job.bus)
+                self._queue(bus, bus_jobs.diagnose_run(job, bus, self._known_on(bus), reply), nudge)
             case TraceJob():
                 bus = self._bus(job.bus)
                 ring = self._workers[bus.name].port.trace

@@ -17,7 +17,7 @@ from edge.protocols.dlt645.transcript import Line, Transcript
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
-_NOTHING = 5
+_NOTHING, _STOPPED = 5, 130
 _SCHEMA = 1
 _MOST_VALUES = 3
 _SORTS: tuple[Callable[[TrafficRow], Any], ...] = (
@@ -39,6 +39,7 @@ def bus(choice: BusChoice, meter: str, seconds: float | None, as_json: bool) -> 
     terminal: one line a frame, or with --json one document after --seconds.
     """
     view = _View(source_of(choice, 0, seconds), meter)
+    is_stopped = False
     try:
         if is_terminal() and not as_json:
             _draw_live(view)
@@ -47,14 +48,15 @@ def bus(choice: BusChoice, meter: str, seconds: float | None, as_json: bool) -> 
                 if not as_json:
                     click.echo(view.event(line))
     except KeyboardInterrupt:
-        pass
+        is_stopped = True
     document = view.traffic.document()
     if as_json:
         print_json({"schema": _SCHEMA, "header": dict(view.source.header), **document})
     if not view.traffic.rows:
         tell(say("nothing was heard", "没有听到任何数据"))
-        return _NOTHING
-    return 0
+    if is_stopped:
+        return _STOPPED
+    return 0 if view.traffic.rows else _NOTHING
 
 
 class _View:

@@ -23,6 +23,7 @@ _VERBS = {
     "config": "config",
     "demo": "demo",
     "detect": "detect",
+    "diagnose": "diagnose",
     "explain": "explain",
     "keys": "keys",
     "meters": "meters",

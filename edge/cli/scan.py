@@ -88,7 +88,7 @@ def scan(
     code = _follow(choice.run(job, make), shown, file)
     if resume is not None and code != _STOPPED:
         file.unlink(missing_ok=True)
-    if write and shown.last.get("meters"):
+    if write and code != _STOPPED and shown.last.get("meters"):
         _write(choice, shown.last, yes=yes)
     return code
 
@@ -179,6 +179,8 @@ def _tell_end(last: Mapping[str, Any], conditions: list[tuple[str, dict[str, obj
         tell(say(f"{last['skipped']} unlikely patterns were left out", f"略过 {last['skipped']} 个不太可能的地址段"))
     count = len(last.get("found", []))
     tell(say(f"{count} meters found", f"找到 {count} 块电表"))
+    if not (count or conditions or last.get("collisions") or last.get("damaged")):
+        tell(say("edge detect finds speed, parity and protocol", "用 edge detect 查找波特率、校验和规约"))
 
 
 def _expand_range(span: str) -> tuple[str, ...]:

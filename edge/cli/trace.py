@@ -59,7 +59,7 @@ def trace(
             for line in _lines(source, file):
                 shown.take(line)
         except KeyboardInterrupt:
-            code = 0 if seconds is None else _STOPPED  # without --seconds, Ctrl-C is the way to end it
+            code = _STOPPED
     shown.end()
     return code or (0 if shown.count else _NOTHING)
 

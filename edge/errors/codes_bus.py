@@ -327,6 +327,66 @@ CODES: Codes = {
             "写入 edge.toml：edge detect BUS --write；个别电表用 edge meters add --protocol",
         ),
     ),
+    "E-BUS-221": (
+        (
+            "the line is not quiet: {count} bytes without anybody being asked",
+            "no resistor at the ends, a missing bias, a shield earthed twice, or a power cable beside the bus",
+            "resistors of 120 ohm at both ends, the shield to earth once, distance to power cables; then edge diagnose",
+        ),
+        (
+            "线路不安静：未询问也收到 {count} 个字节",
+            "两端无终端电阻、缺少偏置、屏蔽层两点接地，或与电力线并行",
+            "两端各接 120 欧电阻，屏蔽层单点接地，远离电力线；再运行 edge diagnose",
+        ),
+    ),
+    "E-BUS-222": (
+        (
+            "meters answer up to {last}; from {first} on, none does",
+            "the wire is open or exchanged between these two meters, if the list follows the wire",
+            "check the terminals and the wire between {last} and {first}",
+        ),
+        (
+            "到 {last} 为止的电表有应答，从 {first} 起全部无应答",
+            "若清单按接线顺序，这两块表之间断线或接反",
+            "检查 {last} 与 {first} 之间的端子和导线",
+        ),
+    ),
+    "E-BUS-223": (
+        (
+            "{silent} of {count} meters are silent: {meters}",
+            "wrong addresses in the list, drop wires that are loose, or meters without power",
+            "compare their nameplates with the list, then look at their terminals; edge scan finds other addresses",
+        ),
+        (
+            "{count} 块电表中有 {silent} 块无应答：{meters}",
+            "清单地址有误、支线松动，或电表无电",
+            "核对铭牌与清单，再检查其端子；edge scan 可找到其他地址",
+        ),
+    ),
+    "E-BUS-224": (
+        (
+            "the line is alive ({other} answers), but none of the known meters does: {meters}",
+            "the list belongs to another bus or site, or its addresses are mistyped",
+            "edge scan BUS shows who is there; then edge meters import the right list",
+        ),
+        (
+            "线路正常（{other} 有应答），但已登记的电表均无应答：{meters}",
+            "清单属于其他总线或站点，或地址写错",
+            "用 edge scan BUS 查看实际电表，再用 edge meters import 导入正确清单",
+        ),
+    ),
+    "E-BUS-225": (
+        (
+            "line noise: {bad} of {count} answers are damaged",
+            "a loose terminal, a missing resistor at the ends, or a power cable beside the bus",
+            "edge bus shows whose answers are damaged: one meter is its drop wire, all are the bus",
+        ),
+        (
+            "线路有干扰：{count} 个应答中有 {bad} 个损坏",
+            "端子松动、两端缺终端电阻，或与电力线并行",
+            "用 edge bus 查看是谁的应答损坏：只有一块则查其支线，全部则查总线",
+        ),
+    ),
     "E-BUS-212": (
         (
             "{meter}: its protocol has no identifier for any item of its task",

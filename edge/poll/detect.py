@@ -128,10 +128,17 @@ class DetectRun:
 
     @classmethod
     def over(
-        cls, way: Way, *, current: Combination | None, reply_ms: int = 600, meter: str = "", is_all: bool = False
+        cls,
+        way: Way,
+        *,
+        current: Combination | None,
+        reply_ms: int = 600,
+        meter: str = "",
+        is_all: bool = False,
+        port: str = "of this bus",
     ) -> "DetectRun":
         """Return a run over the likely combinations, or all."""
-        return cls(deque(combinations(current, is_all=is_all)), way, reply_ms, meter, current, is_all)
+        return cls(deque(combinations(current, is_all=is_all)), way, reply_ms, meter, current, is_all, port)
 
     def step(self, worker: Asker) -> bool:
         """Do one exchange; False when done."""

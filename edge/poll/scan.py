@@ -56,8 +56,10 @@ class ScanOrder:
 
 
 def scan_run(driver: Driver, reply_ms: int, way: Way, order: ScanOrder) -> "ScanRun":
-    """Return a scan of a bus whose answers may take so long."""
-    return ScanRun(driver, scan_timing(reply_ms), way, order.state(), order.is_quick)
+    """Return a scan of a bus whose answers may take so long; one that goes on stays with its protocol."""
+    state = order.state()
+    state.protocol = state.protocol or driver.name
+    return ScanRun(driver_of(state.protocol), scan_timing(reply_ms), way, state, order.is_quick)
 
 
 @dataclass(slots=True)

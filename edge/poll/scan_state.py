@@ -4,7 +4,10 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from edge.protocols.drivers import protocol_names
+
 SCHEMA = 1
+_MOST_LEFT = 40_000
 _DIGITS = 12
 
 
@@ -21,9 +24,11 @@ class Candidate:
 class ScanState:
     """The course of a scan. `found`: protocol by address. `damaged`: verdict by address. `silent`: known, no answer.
 
-    `conditions`: what a person should know, code and values. `has_root`: everybody is searched, not only a list.
+    `conditions`: what a person should know, values by code. `crowds`: how many patterns of so many digits were
+    answered by several meters. `is_begun`: the address that nobody has was asked.
     """
 
+    protocol: str = ""
     left: list[Candidate] = field(default_factory=list)
     found: dict[str, str] = field(default_factory=dict)
     collisions: list[str] = field(default_factory=list)
@@ -41,6 +46,7 @@ def state_document(state: ScanState) -> dict[str, object]:
     """Return a state as a JSON object."""
     return {
         "schema": SCHEMA,
+        "protocol": state.protocol,
         "left": [[one.pattern, one.is_likely, one.protocol] for one in state.left],
         "found": dict(state.found),
         "collisions": list(state.collisions),
@@ -57,12 +63,12 @@ def state_document(state: ScanState) -> dict[str, object]:
 
 def state_of(document: Mapping[str, Any]) -> ScanState:
     """Return the state of a JSON object. Raises ValueError for anything that is none."""
+    if document.get("schema") != SCHEMA:
+        raise ValueError("schema")
     try:
-        if document["schema"] != SCHEMA:
-            raise ValueError("schema")
-        left = [_candidate(*one) for one in document["left"]]
         return ScanState(
-            left=left,
+            protocol=_protocol(document["protocol"]),
+            left=[_candidate(*one) for one in document["left"][:_MOST_LEFT]],
             found=_texts(document["found"]),
             collisions=[_pattern(one) for one in document["collisions"]],
             damaged=_texts(document["damaged"]),
@@ -74,7 +80,7 @@ def state_of(document: Mapping[str, Any]) -> ScanState:
             is_begun=bool(document["is_begun"]),
             counts_refusals=bool(document["counts_refusals"]),
         )
-    except (KeyError, TypeError, AttributeError) as exc:
+    except (KeyError, TypeError, AttributeError, OverflowError) as exc:
         raise ValueError(str(exc)) from exc
 
 
@@ -84,13 +90,21 @@ def candidates(patterns: Iterable[str]) -> list[Candidate]:
 
 
 def _candidate(pattern: object, is_likely: object, protocol: object) -> Candidate:
-    return Candidate(_pattern(pattern), bool(is_likely), str(protocol))
+    return Candidate(_pattern(pattern), bool(is_likely), _protocol(protocol))
+
+
+def _protocol(name: object) -> str:
+    """Return the name if there is such a protocol, or none is named. Raises ValueError."""
+    if name not in ("", *protocol_names()):
+        raise ValueError(f"{name!r} is no protocol")
+    return str(name)
 
 
 def _pattern(text: object) -> str:
     """Return the text if it can be asked for. Raises ValueError."""
     digits = text.lstrip("A") if isinstance(text, str) else "-"
-    if len(str(text)) != _DIGITS or not (digits == "" or (digits.isascii() and digits.isdecimal())):
+    is_whole_bytes = len(str(text)) == _DIGITS and len(digits) % 2 == 0
+    if not is_whole_bytes or not (digits == "" or (digits.isascii() and digits.isdecimal())):
         raise ValueError(f"{text!r} is no address")
     return str(text)
 

@@ -5,7 +5,7 @@ import pytest
 from edge.app.poll_half import open_poll
 from edge.clock import ManualClock
 from edge.config.settings import Settings
-from edge.control.jobs import ReadJob, RegisterJob, ScanJob, StatusJob
+from edge.control.jobs import DetectJob, DiagnoseJob, ReadJob, RegisterJob, ScanJob, StatusJob, TraceJob
 from edge.errors import ControlError, StoreError, UsageError
 from edge.health.model import Answer, Health
 
@@ -99,6 +99,10 @@ def test_a_store_that_fails_delays_the_plan_and_loses_it_not(half, monkeypatch):
         (ReadJob(A, ("voltage_l1",)), "E-CTL-112"),
         (ReadJob(A, ("voltage_l1",), bus="Z"), "E-CTL-113"),
         (ScanJob("Z"), "E-CTL-113"),
+        (ScanJob("A", state={"schema": 1}), "E-CTL-103"),
+        (DetectJob("Z"), "E-CTL-113"),
+        (DiagnoseJob("Z"), "E-CTL-113"),
+        (TraceJob("Z"), "E-CTL-113"),
         (StatusJob(), "E-CTL-114"),
     ],
 )
@@ -117,6 +121,27 @@ def test_a_job_goes_to_its_bus_and_wakes_it(half):
     half.start_job(ScanJob("A", (A,)), Reply(), nudged.append)
     assert ["bus B", "bus A"] == nudged
     assert [1, 1] == [len(half._workers[name].jobs) for name in ("A", "B")]
+
+
+def test_jobs_know_the_meters_of_their_bus(half):
+    """A scan and a diagnosis begin with the register's meters of that bus; a trace takes no turn."""
+    change(half, add(A, "A"))
+    change(half, add(B, "B"))
+    for job in (ScanJob("A"), DiagnoseJob("A"), DiagnoseJob("A", B), DetectJob("A"), TraceJob("A")):
+        half.start_job(job, Reply(), lambda _: None)
+    scan, all_of_it, one, detect = half._workers["A"].jobs
+    assert [A, "A" * 12] == [candidate.pattern for candidate in scan.state.left]
+    assert [[A], [B]] == [[each.pattern for each in run.meters] for run in (all_of_it, one)]
+    assert "2400 8E1 dlt645-2007" == str(detect.current)
+
+
+def test_a_diagnosis_of_a_port_that_is_gone_names_it(half):
+    """The port is a check that fails, with its code as the cause; the job is over."""
+    reply = Reply()
+    half.start_job(DiagnoseJob("A"), reply, lambda _: None)
+    half._workers["A"].step()
+    assert "E-BUS-101" == reply.documents[-1]["conclusion"]["code"]
+    assert not half._workers["A"].jobs
 
 
 def test_a_job_on_a_port_that_is_gone_fails_with_the_ports_error(half):

@@ -9,7 +9,7 @@ import tty
 import pytest
 
 from edge.app.poll_half import open_poll
-from edge.bus.memory_link import Arrival
+from edge.bus.memory_link import Arrival, MemoryLink
 from edge.bus.trace import TraceEvent, TraceRing
 from edge.cli.bus import _marked, _View
 from edge.cli.main import _run
@@ -114,6 +114,26 @@ def test_one_line_a_frame_without_a_terminal(heard, capsys):
     assert 3 == len(capsys.readouterr().out.splitlines())
     heard.heard = []
     assert 5 == _run(["bus", *PORT])
+
+
+def test_ctrl_c_ends_with_what_was_heard(heard, monkeypatch, capsys):
+    """Stopped in the middle: what was heard stands there, the file is whole, code 130, and the port is given back."""
+    closed = []
+    monkeypatch.setattr("tests.cli.sim_line._Link.close", closed.append)
+    reading, turns = MemoryLink.read, iter(range(1, 1000))
+
+    def read(link, limit, timeout_s):
+        if next(turns) % 10 == 0:
+            raise KeyboardInterrupt
+        return reading(link, limit, timeout_s)
+
+    monkeypatch.setattr(MemoryLink, "read", read)
+    assert 130 == _run(["trace", *PORT, "--save", "trace.jsonl"])
+    assert 2 == len(capsys.readouterr().out.splitlines())
+    assert 0 == _run(["trace", "--replay", "trace.jsonl", "--meter", A])
+    assert 130 == _run(["bus", *PORT, "--json"])
+    assert [A] == [row["meter"] for row in json.loads(capsys.readouterr().out.splitlines()[-1])["rows"]]
+    assert 2 == len(closed)
 
 
 def test_keys_change_what_is_shown():

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from edge.control.client import ask, is_served
-from edge.control.jobs import MOST_BYTES, ReadJob, RegisterJob, ScanJob, StatusJob, parse_job
+from edge.control.jobs import MOST_BYTES, DetectJob, DiagnoseJob, ReadJob, RegisterJob, ScanJob, StatusJob, parse_job
 from edge.control.server import ControlServer
 from edge.errors import ControlError, EdgeError
 
@@ -114,6 +114,12 @@ def test_an_item_of_the_settings_may_be_asked_for(tmp_path):
         (b'{"job": "read", "meter": "\\ud800", "items": ["voltage"]}', "E-CTL-103"),
         (b'{"job": "read", "meter": "202311000001", "items": []}', "E-CTL-103"),
         (b'{"job": "scan", "bus": "A", "protocol": "modbus"}', "E-CTL-103"),
+        (b'{"job": "scan", "bus": "A", "state": [1]}', "E-CTL-103"),
+        (b'{"job": "scan", "bus": "A", "quick": 1}', "E-CTL-103"),
+        (b'{"job": "detect", "bus": "A", "all": "yes"}', "E-CTL-103"),
+        (b'{"job": "diagnose", "bus": "A", "meter": "12"}', "E-CTL-105"),
+        (b'{"job": "trace", "bus": "A", "last": -1}', "E-CTL-103"),
+        (b'{"job": "trace", "bus": "A", "last": true}', "E-CTL-103"),
         (b'{"job": "read", "meter": "202311000001", "items": ["voltage"], "protocol": "foo"}', "E-CTL-103"),
     ],
 )
@@ -197,7 +203,11 @@ def test_nobody_there_is_said_clearly(tmp_path):
 
 
 def test_good_jobs_are_values():
-    """The four jobs parse to their values."""
+    """Each job parses to its value."""
+    assert DetectJob("A", "202311000001", is_all=True) == parse_job(
+        b'{"job": "detect", "bus": "A", "meter": "202311000001", "all": true}'
+    )
+    assert DiagnoseJob("A") == parse_job(b'{"job": "diagnose", "bus": "A"}')
     assert StatusJob() == parse_job(b'{"job": "status"}')
     read = b'{"job": "read", "meter": "202311000001", "items": ["voltage"], "bus": "A"}'
     assert ReadJob("202311000001", ("voltage",), "", "A") == parse_job(read)

@@ -5,7 +5,7 @@ import random
 import pytest
 
 from edge.poll.scan import ScanOrder, scan_run, scan_timing
-from edge.poll.scan_state import Candidate, state_of
+from edge.poll.scan_state import Candidate, ScanState, state_document, state_of
 from edge.protocols.dlt645.frame import Frame, FrameReader, encode_frame
 from edge.protocols.drivers import driver
 from edge.sim.faults import parse_fault
@@ -244,6 +244,16 @@ def test_a_stopped_scan_goes_on_where_it_was():
     assert second.asked <= whole.last["probes"] - 60 + 10
 
 
+def test_a_probe_that_is_under_way_is_kept_too():
+    """At the tenth request a meter was asked once and will be asked again: it is still among those to be asked."""
+    silent = [f"2023110099{number:02d}" for number in range(8)]
+    bus, way = VirtualBus([SimMeter(A, faults=(parse_fault("bad-checksum"),))]), Way()
+    run = scan_run(driver("dlt645-2007"), 600, way, ScanOrder(addresses=(*silent, A, B)))
+    while not way.of("state"):
+        run.step(bus)
+    assert [A, B] == [one.pattern for one in state_of(way.of("state")[0]).left]
+
+
 def test_found_meters_come_early():
     """What the overlap allows and found meters resemble goes first: all are found in the first half of the probes."""
     addresses = [f"2023110{number:05d}" for number in random.Random(2).sample(range(10**4), 30)]
@@ -267,16 +277,32 @@ def test_progress_says_how_much_is_left():
 
 
 @pytest.mark.parametrize(
-    "document",
+    "changes",
     [
-        {},
         {"schema": 2},
-        {"schema": 1, "left": [["12", True, ""]]},
-        {"schema": 1, "left": 3},
-        {"schema": 1, "left": [1]},
+        {"left": 3},
+        {"left": [1]},
+        {"left": [["12", True, ""]]},
+        {"left": [["AAAAAAAAAAA1", True, ""]]},
+        {"left": [["AAAAAAAAAA１１", True, ""]]},
+        {"left": [[A, True, "modbus"]]},
+        {"protocol": []},
+        {"found": {"x": "dlt645-2007"}},
+        {"probes": float("inf")},
+        {"conditions": []},
     ],
 )
-def test_a_state_that_is_none_is_refused(document):
-    """A file of another kind does not become a scan."""
+def test_a_state_that_is_none_is_refused(changes):
+    """What comes from a file or a socket is checked whole: nothing of it can reach the wire, or end the worker."""
+    sound = state_document(ScanState(left=[Candidate(A)]))
+    assert [Candidate(A)] == state_of(sound).left
     with pytest.raises(ValueError):
-        state_of(document)
+        state_of({**sound, **changes})
+
+
+def test_a_resumed_scan_stays_with_its_protocol():
+    """A state of 1997 meters goes on as 1997, whatever the bus is set to."""
+    kept = ScanState(protocol="dlt645-1997", left=[Candidate(A)], is_begun=True)
+    assert [{"meter": A, "protocol": "dlt645-1997"}] == scan(VirtualBus([SimMeter(A, "1997")]), kept=kept).last[
+        "meters"
+    ]

@@ -66,3 +66,13 @@ def test_overlapping_bytes_are_anded():
     expected = [bytes((a.data[0] & b.data[0],)) for a, b in zip(one, two, strict=True)]
     assert expected == [arrival.data for arrival in both]
     assert expected != [arrival.data for arrival in one]
+
+
+@pytest.mark.parametrize("line", [LineSettings(baud=9600), LineSettings(parity="none")])
+def test_a_port_that_is_set_otherwise_is_not_understood(line):
+    """Another speed, another parity: no answer, an echo at the port's own speed; then the right setting works."""
+    wire = _wire(echo=True)
+    heard = wire.transmit(REQUEST, 1000.0, line)
+    assert REQUEST == b"".join(arrival.data for arrival in heard)
+    assert pytest.approx(1000 + 20 * line.byte_time_s) == heard[-1].at
+    assert 44 == len(wire.transmit(REQUEST, 1000.5, LineSettings()))

@@ -45,14 +45,15 @@ class Overlap:
         )
 
 
-def who_has(version: Version, pattern: str, timing: Timing) -> Exchange:
+def who_has(version: Version, pattern: str, timing: Timing, late_from: frozenset[str] = frozenset()) -> Exchange:
     """Return an exchange that reads the main energy register of whoever the pattern names.
 
     Two meters hardly ever show the same energy: unlike their addresses, their answers do not hide behind each other.
+    `late_from`: meters that may still answer an earlier question.
     Time: with wildcards it lasts to the deadline, for a second meter may answer after the first.
     """
     question = Question(version=version, address=pattern, identifier=_REGISTER[version], is_search=True)
-    return ReadExchange(question, timing)
+    return ReadExchange(question, timing, late_from=late_from)
 
 
 def known_digits(pattern: str) -> str:
