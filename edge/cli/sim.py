@@ -2,7 +2,7 @@
 
 import json
 import signal
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,16 +14,15 @@ from edge.bus.link import LineSettings
 from edge.cli.common import json_option, say, tell
 from edge.clock import SystemClock
 from edge.errors import UsageError
-from edge.protocols.dlt645.control import Version
-from edge.sim.faults import KNOBS, Fault, UnknownFaultError, knob_of
+from edge.sim.faults import KNOBS, Fault, Knob, UnknownFaultError, knob_of
 from edge.sim.meter import Answered
-from edge.sim.scenario import MeterSpec, WireSpec, build_wire, plan_meters
+from edge.sim.scenario import PROTOCOLS, MeterSpec, WireSpec, build_wire, plan_listed, plan_meters
 from edge.sim.serve import PtyServer, Server, Stop, TcpServer, run_servers
+from edge.sim.traits import TRAITS, Trait
 from edge.sim.wire import SimWire
 
 _STOPPED = 130
 _MOST_METERS = 256
-_VERSIONS: dict[str, Version] = {"dlt645-2007": "2007", "dlt645-1997": "1997"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,8 +36,9 @@ class _Bus:
 
 
 def _faults_help() -> str:
-    lines = [f"  {name:<15}{knob.value or '':<16}{knob.default:<14}{knob.en}" for name, knob in KNOBS.items()]
-    return "\b\nFaults: name, what VALUE is, its default, what happens\n" + "\n".join(lines)
+    known: dict[str, Knob | Trait] = {**KNOBS, **TRAITS}
+    lines = [f"  {name:<16}{knob.value or '':<17}{knob.default:<14}{knob.en}" for name, knob in known.items()]
+    return "\b\nFaults and traits: name, what VALUE is, its default, what happens\n" + "\n".join(lines)
 
 
 @click.command(epilog=_faults_help())
@@ -55,10 +55,18 @@ def _faults_help() -> str:
 @click.option(
     "--first", default="202600000001", show_default=True, help="address of the first meter; the others follow"
 )
-@click.option("--protocol", type=click.Choice(list(_VERSIONS)), default="dlt645-2007", show_default=True)
+@click.option("--scatter", type=int, metavar="SEED", help="scatter the addresses over all twelve digits")
+@click.option("--list", "listed", type=click.File(), help="take the meters from a CSV: address[,protocol]")
+@click.option("--protocol", type=click.Choice(list(PROTOCOLS)), default="dlt645-2007", show_default=True)
 @click.option("--baud", type=click.IntRange(300, 115200), default=2400, show_default=True, help="speed of the wires")
+@click.option("--speed", "speeds", multiple=True, metavar="ADDRESS=BAUD", help="let a meter talk at another speed")
 @click.option("--fast", is_flag=True, help="a hundred times faster than the wire")
 @click.option("--echo", is_flag=True, help="the master hears its own requests")
+@click.option("--latency", type=click.FloatRange(0, 1000), default=0, metavar="MS", help="the adapter hands over late")
+@click.option("--loses-first", is_flag=True, help="the adapter loses the first byte after it has sent")
+@click.option(
+    "--second-master", type=click.FloatRange(min=0.1), metavar="SECONDS", help="another master reads so often"
+)
 @click.option("--reply-ms", type=click.IntRange(0, 5000), default=30, show_default=True, help="delay of every answer")
 @click.option("--seed", type=int, default=1, show_default=True, help="the same seed gives the same values at a time")
 @click.option("--fault", "faults", multiple=True, metavar="ADDRESS=FAULT[:VALUE][@SHARE]", help="* is every meter")
@@ -70,10 +78,16 @@ def sim(
     buses: tuple[str, ...],
     count: int,
     first: str,
+    scatter: int | None,
+    listed: TextIO | None,
     protocol: str,
     baud: int,
+    speeds: tuple[str, ...],
     fast: bool,
     echo: bool,
+    latency: float,
+    loses_first: bool,
+    second_master: float | None,
     reply_ms: int,
     seed: int,
     faults: tuple[str, ...],
@@ -85,16 +99,27 @@ def sim(
     Prints the ports and the meters. Without --pty, --tcp and --bus, bus A is offered on a pty.
     """
     wanted = _wanted_ports(pty_link, tcp_port, buses)
-    spec = WireSpec(line=LineSettings(baud=baud), fast=fast, echo=echo, seed=seed, reply_delay_ms=reply_ms)
-    try:
-        meters = plan_meters(first, count * len(wanted), _VERSIONS[protocol], faults)
-    except UnknownFaultError as exc:
-        raise UsageError("E-BUS-110", detail=str(exc)) from exc
+    spec = WireSpec(
+        line=LineSettings(baud=baud),
+        fast=fast,
+        echo=echo,
+        latency_ms=latency,
+        loses_first=loses_first,
+        second_master_s=second_master,
+        seed=seed,
+        reply_delay_ms=reply_ms,
+    )
+    texts = [*faults, *(speed.replace("=", "=speed:", 1) for speed in speeds)]
     with ExitStack() as stack:
-        made = [
-            _make_bus(stack, name, ports, meters[n * count : (n + 1) * count], spec)
-            for n, (name, ports) in enumerate(wanted.items())
-        ]
+        try:
+            meters = (
+                plan_meters(first, count * len(wanted), PROTOCOLS[protocol], texts, scatter=scatter)
+                if listed is None
+                else plan_listed(listed, texts, PROTOCOLS[protocol])
+            )
+            made = _make_buses(stack, wanted, meters, spec)
+        except UnknownFaultError as exc:
+            raise UsageError("E-BUS-110", detail=str(exc)) from exc
         if answers is not None:
             _log_answers(made, answers)
         stop = stack.enter_context(_stopped_by_signals())
@@ -116,6 +141,17 @@ def _wanted_ports(pty_link: str | None, tcp_port: str | None, buses: Sequence[st
             raise UsageError("E-BUS-110", detail=f'"{text}": write NAME=pty[:LINK] or NAME=tcp[:[HOST:]PORT]')
         wanted.setdefault(name, []).append(port)
     return wanted or {"A": ["pty"]}
+
+
+def _make_buses(
+    stack: ExitStack, wanted: Mapping[str, Sequence[str]], meters: tuple[MeterSpec, ...], spec: WireSpec
+) -> list[_Bus]:
+    """Deal out the meters to the buses, in their order, and open the ports."""
+    share = -(-len(meters) // len(wanted))
+    return [
+        _make_bus(stack, name, ports, meters[n * share : (n + 1) * share], spec)
+        for n, (name, ports) in enumerate(wanted.items())
+    ]
 
 
 def _make_bus(stack: ExitStack, name: str, ports: Sequence[str], meters: tuple[MeterSpec, ...], spec: WireSpec) -> _Bus:
@@ -148,7 +184,7 @@ def _show(buses: Sequence[_Bus], spec: WireSpec, protocol: str, *, as_json: bool
         click.echo(f"{say('bus', '总线')} {bus.name}  {ports}  {spec.line.baud} Bd  {protocol}")
         for meter in bus.meters:
             faults = "  ".join(_fault_text(fault) for fault in meter.faults)
-            click.echo(f"  {meter.address}  {meter.phases}{say('-phase', ' 相')}  {faults}".rstrip())
+            click.echo(f"  {meter.address}  {meter.version}  {meter.phases}{say('-phase', ' 相')}  {faults}".rstrip())
     tell(say("Ctrl-C ends", "按 Ctrl-C 结束"))
 
 
@@ -168,6 +204,7 @@ def _document(bus: _Bus, spec: WireSpec, protocol: str) -> dict[str, object]:
         "meters": [
             {
                 "address": meter.address,
+                "protocol": f"dlt645-{meter.version}",
                 "phases": meter.phases,
                 "tariffs": meter.tariffs,
                 "faults": [str(fault) for fault in meter.faults],

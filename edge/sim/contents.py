@@ -1,4 +1,7 @@
-"""What a meter answers to an identifier: from its truths, its memory, its events, or what was written into it."""
+"""What a meter answers to an identifier: from its truths, its memory, its events, or what was written into it.
+
+The load follows from the seed alone: it goes on while the relay is open or the power is off.
+"""
 
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta

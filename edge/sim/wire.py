@@ -205,7 +205,8 @@ class SimWire:
             on_wire.append(own)
         heard = hear(on_wire, self._port_line, self._pace)
         if own is not None and not adapter.echo:
-            heard = [each for each in heard if not own.start < each.at < own.end + own.byte_s / 2]
+            begin, end = own.start, own.end + own.byte_s / 2
+            heard = [each for each in heard if not begin < each.at < end]
         if own is not None and adapter.loses_first:
             self._has_turned = True
         heard = self._without_first(heard, own)

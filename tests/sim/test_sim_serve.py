@@ -231,7 +231,10 @@ def test_command_offers_its_buses_and_ends_clean(tmp_path, number, code):
 
 @pytest.mark.parametrize(
     "arguments",
-    [("--fault", f"{FIRST}=daed"), ("--bus", "A=usb"), ("--tcp", "99999"), ("--first", "12")],
+    [
+        *(("--fault", f"{FIRST}=daed"), ("--bus", "A=usb"), ("--tcp", "99999"), ("--first", "12")),
+        *(("--speed", f"{FIRST}=2401"), ("--speed", "9600"), ("--second-master", "0.2")),
+    ],
 )
 def test_command_refuses_what_it_cannot_do(arguments):
     """A mistyped fault, bus, port or address is a usage error with a code; a wrong fault lists the known ones."""
@@ -242,10 +245,28 @@ def test_command_refuses_what_it_cannot_do(arguments):
     assert (b"known: dead" in error) == (b"daed" in error)
 
 
+def test_command_with_a_list_and_other_speeds(tmp_path):
+    """Meters from a list, one of them at another speed, behind an adapter that is late and loses its first byte."""
+    (tmp_path / "meters.csv").write_text("address,protocol\n202600000009,dlt645-1997\n202600000007\n")
+    with _command(
+        "--json", "--fast", "--list", str(tmp_path / "meters.csv"), "--speed", "202600000007=9600", "--latency", "5",
+        "--loses-first",
+    ) as process:  # fmt: skip
+        (bus,) = json.loads(process.stdout.readline())["buses"]
+        shown = [(meter["address"], meter["protocol"], meter["faults"]) for meter in bus["meters"]]
+        link = open_link(bus["ports"][0], CLOCK)
+        verdicts = [_read(link, "202600000007", baud=baud).verdict for baud in (2400, 9600)]
+        link.close()
+    expected = [("202600000009", "dlt645-1997", []), ("202600000007", "dlt645-2007", ["speed:9600"])]
+    assert expected == shown
+    assert [Verdict.SILENCE, Verdict.OK] == verdicts
+
+
 def test_help_names_every_fault():
-    """The help lists each fault that the simulator knows."""
+    """The help lists each fault and trait that the simulator knows."""
     from edge.sim.faults import KNOBS
+    from edge.sim.traits import TRAITS
 
     with _command("--help") as process:
         text, _ = process.communicate(timeout=10)
-    assert all(f"  {name} ".encode() in text for name in KNOBS)
+    assert all(f"  {name} ".encode() in text for name in (*KNOBS, *TRAITS))
