@@ -50,8 +50,8 @@ class Snapshots:
     def due(self, rounds: Iterable[Round], now: datetime) -> Round | None:
         """Return the round whose freeze is to be ordered now; None if there is none (rule 1)."""
         for one in rounds:
-            is_ours = one.task.name in self.tasks and one.slot_at > self.began_at
-            if is_ours and now <= one.slot_at + _LATEST and self._slot_ordered(one.task.name) < one.slot_at:
+            is_new = self._slot_ordered(one.task.name) < one.slot_at
+            if one.task.name in self.tasks and is_new and now <= one.slot_at + _LATEST:
                 return one
         return None
 

@@ -9,7 +9,7 @@ from edge.bus.memory_link import MemoryLink
 from edge.clock import ManualClock
 from edge.config.load import load_toml_model
 from edge.config.settings import Bus, Settings
-from edge.errors import ConfigError
+from edge.errors import ConfigError, LinkError
 from edge.health.model import Answer, Health
 from edge.poll.learned import Learned
 from edge.poll.meter_state import MeterState
@@ -60,7 +60,7 @@ class Site:
         addresses = tuple(self.sims)
         task = PlanTask("same", Schedule(every_s=900), items, addresses)
         self.plan = Plan(T0 - timedelta(seconds=1), "Asia/Shanghai", (task, *also))
-        self.orders = []
+        self.orders, self.has_port_from = [], T0
         self.begin()
 
     def begin(self):
@@ -80,6 +80,8 @@ class Site:
         self.worker.start()
 
     def open_link(self):
+        if self.clock.utc_now() < self.has_port_from:
+            raise LinkError("E-BUS-101", port="memory", detail="gone")
         return MemoryLink(
             self.clock, Ear(SimWire(tuple(self.sims.values()), self.clock, line=self.worker.port.line), self)
         )
@@ -202,12 +204,22 @@ def test_the_meters_clock_may_be_off_by_five_minutes(make_site, minutes, is_read
 
 
 def test_somebody_elses_freeze_in_between_is_seen(make_site):
-    """The latest freeze is no longer ours: its values do not go under the slot."""
+    """It comes while the registers are read: the latest freeze is no longer ours, nothing goes under the slot."""
     site = make_site(meter := RecordingMeter(A))
-    site.run_to(FIRST + timedelta(seconds=0.4))
-    meter.memory.freeze("99999999", meter.local_time(FIRST + timedelta(minutes=7)))
+    theirs = meter.local_time(FIRST + timedelta(minutes=7))
+    meter.on_answer = lambda _answered: meter.memory.freeze("99999999", theirs)
     site.run_to(FIRST + timedelta(minutes=1))
     assert [SlotReason.NOT_FROZEN] == [one.reason for one in site.of(A)]
+
+
+@pytest.mark.parametrize(("gone_s", "orders"), [(40, 1), (70, 0)])
+def test_the_order_waits_a_minute_for_the_port(make_site, gone_s, orders):
+    """Later the instant would no longer be the slot's."""
+    site = make_site(RecordingMeter(A))
+    site.has_port_from = FIRST + timedelta(seconds=gone_s)
+    site.run_to(FIRST + timedelta(minutes=5))
+    assert orders == len(site.orders)
+    assert [None if orders else SlotReason.REFUSED] == [one.reason for one in site.of(A)]
 
 
 def test_items_that_are_not_frozen_are_faults(make_site):
