@@ -11,6 +11,8 @@ from pathlib import Path
 
 import pytest
 
+from edge.cli.common import choose_language
+
 
 @dataclass
 class Mosquitto:
@@ -65,3 +67,9 @@ def mosquitto(tmp_path: Path) -> Iterator[Mosquitto]:
         yield broker
     finally:
         broker.stop()
+
+
+@pytest.fixture(autouse=True)
+def _own_language():
+    """Let each test begin in the language of the environment: a verb that was run with --lang leaves its choice."""
+    choose_language("")

@@ -435,7 +435,7 @@ CODES: Codes = {
             "读取其时钟和最近一次冻结时间：edge read {meter} clock di:05010001",
         ),
     ),
-    "E-BUS-221": (
+    "E-BUS-232": (
         (
             "bus {bus}: another master asks the meters of this bus too",
             "the concentrator or a hand-held unit is on the same two wires; polling waits until it has finished",
@@ -447,7 +447,7 @@ CODES: Codes = {
             "同一时间只允许一个主站抄读，或将两者错开时间",
         ),
     ),
-    "E-BUS-222": (
+    "E-BUS-233": (
         (
             "bus {bus}: none of its {count} meters answers ({reason})",
             "the whole bus is dead: a wire is broken or exchanged at the gateway, a faulty adapter, or no power",
@@ -459,7 +459,7 @@ CODES: Codes = {
             "先检查网关侧接线：A 对 A、B 对 B；再运行 edge diagnose {bus}",
         ),
     ),
-    "E-BUS-223": (
+    "E-BUS-234": (
         (
             "{meter}: its clock is off by {offset_s} s, more than a broadcast can set",
             "its clock battery is empty, or it was never set; load records and freezes carry this wrong time",

@@ -113,7 +113,7 @@ class BusPort:
         if self.listener.foreign != self._foreign:
             self.health.count(f"foreign_requests.{self.bus.name}", self.listener.foreign - self._foreign)
             self._foreign = self.listener.foreign
-            error = EdgeError("E-BUS-221", bus=self.bus.name)
+            error = EdgeError("E-BUS-232", bus=self.bus.name)
             if self.health.fails(claim, error):
                 log.warning("%s", error)
             return

@@ -93,7 +93,7 @@ class BusReport:
             self.health.forget(claim)
 
     def _say_dead(self, unheard: list[str], reason: SlotReason) -> None:
-        error = EdgeError("E-BUS-222", bus=self.bus, count=len(unheard), reason=reason.value)
+        error = EdgeError("E-BUS-233", bus=self.bus, count=len(unheard), reason=reason.value)
         if self.health.fails(self._claim, error):
             log.warning("%s", error)
         for address in unheard:  # nothing is known of each while the bus itself is dead

@@ -188,7 +188,7 @@ class SpareTime:
             claim = f"clock of meter {one['meter']}"
             if abs(after) <= _MOST_OFF_S:
                 self.health.holds(claim, offset_s=after)
-            elif self.health.fails(claim, error := EdgeError("E-BUS-223", meter=one["meter"], offset_s=after)):
+            elif self.health.fails(claim, error := EdgeError("E-BUS-234", meter=one["meter"], offset_s=after)):
                 log.warning("%s", error)
 
     # Both.

@@ -115,7 +115,7 @@ def test_another_master_on_the_bus_is_a_condition(journal):
     site.run_until(40)
     site.links[-1].hear([Arrival(site.clock.monotonic() + 1, encode_frame(B, 0x11, bytes.fromhex("00000100")))])
     site.run_until(60)
-    assert "E-BUS-221" == _code(site, "bus A alone")
+    assert "E-BUS-232" == _code(site, "bus A alone")
     assert 1 == site.health.snapshot()["counters"]["foreign_requests.A"]
     site.run_until(60 * 12)
     assert Answer.YES is site.health.answer("bus A alone")
@@ -125,5 +125,5 @@ def test_a_bus_on_which_nobody_answers_is_one_condition(journal):
     """The bus is to blame, not each meter; what each meter would do is not known meanwhile."""
     site = Site(journal, A, B, faults={A: ["dead"], B: ["garbage"]})
     site.run_until(40)
-    assert "E-BUS-222" == _code(site, "bus A answers")
+    assert "E-BUS-233" == _code(site, "bus A answers")
     assert [Answer.UNKNOWN] * 2 == [site.health.answer(f"meter {one}") for one in (A, B)]

@@ -112,10 +112,10 @@ def test_clocks_are_left_alone(make_site, setting, trust):
 
 
 def test_a_clock_that_is_off_too_far_is_a_condition(make_site):
-    """No broadcast can set it: E-BUS-223 says what to do."""
+    """No broadcast can set it: E-BUS-234 says what to do."""
     site = make_site(A, B, time_sync=True)
     site.sims[A].state.clock_error = timedelta(minutes=-20)
     site.run_until(60 * 30)
     condition = site.health.snapshot()["conditions"][f"clock of meter {A}"]
-    assert ("no", "E-BUS-223") == (condition["answer"], condition["code"])
+    assert ("no", "E-BUS-234") == (condition["answer"], condition["code"])
     assert abs(condition["values"]["offset_s"] + 1200) <= 2

@@ -205,7 +205,7 @@ def test_a_dead_bus_is_one_alarm_and_wakes_up_whole(make_site, caplog):
     """Not one line a meter; when one answers again, the others are asked at once."""
     site = make_site(A, B, C, faults={one: ["dead"] for one in (A, B, C)})
     site.run_until(60 * 20)
-    assert ["E-BUS-222"] == [line[line.index("E-") : line.index("]")] for line in caplog.messages if "E-" in line]
+    assert ["E-BUS-233"] == [line[line.index("E-") : line.index("]")] for line in caplog.messages if "E-" in line]
     for sim in site.sims.values():
         sim.faults = ()
     site.run_until(60 * 11)

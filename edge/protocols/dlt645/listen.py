@@ -23,6 +23,11 @@ class ListenExchange:
         return self._timing
 
     @property
+    def missing(self) -> int:
+        """One: everything that is heard counts."""
+        return 1
+
+    @property
     def longest_reply(self) -> int:
         """Nothing is answered."""
         return 0
