@@ -98,9 +98,11 @@ class MemoryLink:
     def drop_input(self) -> None:
         """Forget what has arrived; what is still on the way will come."""
         self._check()
-        self._hear_others(self._clock.monotonic())
-        while self._coming and self._coming[0].at <= self._clock.monotonic():
+        now = self._clock.monotonic()
+        self._hear_others(now)
+        while self._coming and self._coming[0].at <= now:
             self._coming.popleft()
+            self._hear_others(now)
 
     def vanish(self) -> None:
         """Let the port be gone, as an unplugged adapter."""

@@ -3,7 +3,8 @@
 On the wire a byte is a start bit (0), eight data bits with the lowest first, a parity bit if there is one, and stop
 bits (1). Where senders talk at once a 0 wins. The receiver takes a falling edge for a start bit, looks at the middle of
 each bit by its own speed, and gives the byte on whether parity is right or not, as serial ports do that are not told to
-check it. Where the stop bit is 0 it waits for the next falling edge.
+check it. One that `checks` gives 00H for a byte with wrong parity or with a stop bit that is 0, as the kernel does with
+INPCK. Where the stop bit is 0 the receiver waits for the next falling edge.
 
 A sender that talks alone, at the receiver's own speed, is heard as it was sent: no bit is looked at.
 """
@@ -22,7 +23,8 @@ _SAME = 1 / 16  # of a bit: edges this close are one
 class Stream:
     """Bytes of one sender, one after the other, from the instant `start` on.
 
-    `pace`: how many times faster than the line's speed they go; `pause_s`: idle time between two bytes.
+    `pace`: how many times faster than the line's speed they go; `pause_s`: idle time between two bytes; `odd`: places
+    of bytes whose parity bit does not fit them, because a data bit was hit on the way.
     """
 
     start: float
@@ -30,6 +32,7 @@ class Stream:
     line: LineSettings
     pace: float = 1.0
     pause_s: float = 0.0
+    odd: frozenset[int] = frozenset()
 
     @property
     def byte_s(self) -> float:
@@ -42,15 +45,15 @@ class Stream:
         return self.start + len(self.data) * (self.byte_s + self.pause_s) - self.pause_s
 
 
-def hear(streams: Iterable[Stream], line: LineSettings, pace: float = 1.0) -> list[Arrival]:
+def hear(streams: Iterable[Stream], line: LineSettings, pace: float = 1.0, *, checks: bool = False) -> list[Arrival]:
     """Return what a receiver set to `line` hears of all streams, a byte each, by the instant at which it is whole."""
     heard: list[Arrival] = []
     for together in _groups(streams, line.byte_time_s / pace):
         alone = together[0]
         if len(together) == 1 and is_same_line(alone.line, line):
-            heard += _as_sent(alone)
+            heard += _as_sent(alone, checks=checks and line.parity != "none")
         else:
-            heard += _sampled(together, line, pace)
+            heard += _sampled(together, line, pace, checks=checks)
     return heard
 
 
@@ -72,13 +75,16 @@ def _groups(streams: Iterable[Stream], byte_s: float) -> list[list[Stream]]:
     return groups
 
 
-def _as_sent(stream: Stream) -> list[Arrival]:
+def _as_sent(stream: Stream, *, checks: bool) -> list[Arrival]:
     step = stream.byte_s + stream.pause_s
     first = stream.start + stream.byte_s
-    return [Arrival(first + at * step, stream.data[at : at + 1]) for at in range(len(stream.data))]
+    data = stream.data
+    if checks and stream.odd:
+        data = bytes(0 if at in stream.odd else byte for at, byte in enumerate(data))
+    return [Arrival(first + at * step, data[at : at + 1]) for at in range(len(data))]
 
 
-def _sampled(streams: Sequence[Stream], line: LineSettings, pace: float) -> list[Arrival]:
+def _sampled(streams: Sequence[Stream], line: LineSettings, pace: float, *, checks: bool) -> list[Arrival]:
     """Return the bytes that a receiver finds by looking at the wire in the middle of each bit."""
     byte_s = line.byte_time_s / pace
     bits = round(line.byte_time_s * line.baud)
@@ -93,9 +99,19 @@ def _sampled(streams: Sequence[Stream], line: LineSettings, pace: float) -> list
             at += 1  # shorter than half a bit: no start bit
             continue
         byte = sum(levels[1 + bit] << bit for bit in range(line.data_bits))
+        if checks and not _is_right(levels, line):
+            byte = 0
         heard.append(Arrival(edge + byte_s, bytes((byte,))))
         at = bisect_right(starts, edge + (bits - 0.5) * bit_s)
     return heard
+
+
+def _is_right(levels: Sequence[bool], line: LineSettings) -> bool:
+    """Return whether parity and stop bit of a byte are right; `levels` begin with the start bit."""
+    if not levels[-1]:
+        return False
+    ones = sum(levels[1 : 2 + line.data_bits])
+    return line.parity == "none" or ones % 2 == (line.parity == "odd")
 
 
 def _is_high(starts: list[float], ends: list[float], at: float) -> bool:
@@ -124,15 +140,15 @@ def _lows_of(stream: Stream) -> Iterable[tuple[float, float]]:
     step = stream.byte_s + stream.pause_s
     for number, byte in enumerate(stream.data):
         begin = stream.start + number * step
-        for place, bit in enumerate(_bits_of(byte, stream.line)):
+        for place, bit in enumerate(_bits_of(byte, stream.line, is_odd=number in stream.odd)):
             if not bit:
                 yield begin + place * bit_s, begin + (place + 1) * bit_s
 
 
-def _bits_of(byte: int, line: LineSettings) -> list[int]:
-    """Return start bit, data bits and parity of a byte; its stop bits are as an idle wire."""
+def _bits_of(byte: int, line: LineSettings, *, is_odd: bool) -> list[int]:
+    """Return start bit, data bits and parity of a byte, turned round if `is_odd`; its stop bits are as an idle wire."""
     bits = [0, *(byte >> place & 1 for place in range(line.data_bits))]
     ones = sum(bits)
     if line.parity != "none":
-        bits.append(ones & 1 if line.parity == "even" else ~ones & 1)
+        bits.append((ones + (line.parity == "odd") + is_odd) & 1)
     return bits

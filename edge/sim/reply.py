@@ -1,5 +1,6 @@
 """What a simulated meter is about to send, before it is bytes: the place where faults take hold."""
 
+from collections import Counter
 from dataclasses import dataclass
 
 from edge.protocols.dlt645.frame import WAKE, encode_frame
@@ -42,3 +43,8 @@ class Reply:
         for place, bit in self.flips:
             raw[int(place * len(raw))] ^= 1 << bit
         return bytes(raw)
+
+    def odd(self, size: int) -> frozenset[int]:
+        """Return the places, among `size` bytes sent, where the flips spoil parity: an odd number of bits."""
+        hits = Counter(int(place * size) for place, _ in self.flips)
+        return frozenset(at for at, count in hits.items() if count % 2)

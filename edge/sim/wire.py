@@ -32,11 +32,15 @@ _NEVER = float("-inf")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Adapter:
-    """The master's end. `echo`: hears itself; `latency_s`: hands over bytes only at multiples of this."""
+    """The master's end. `echo`: hears itself; `latency_s`: hands over bytes only at multiples of this.
+
+    `checks_parity`: gives 00H for a byte whose parity is wrong, as a serial port does that is told to.
+    """
 
     echo: bool = False
     latency_s: float = 0.0
     loses_first: bool = False
+    checks_parity: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,7 +157,8 @@ class SimWire:
     def _stream_of(self, reply: Reply, end: float, line: LineSettings) -> Stream:
         byte_s = line.byte_time_s / self._pace
         start = end + reply.late_s + reply.delay_s / self._pace + reply.delay_bytes * byte_s
-        return Stream(start, reply.encode(), line, self._pace, reply.gap_s / self._pace)
+        data = reply.encode()
+        return Stream(start, data, line, self._pace, reply.gap_s / self._pace, reply.odd(len(data)))
 
     def _take_air(self, stream: Stream) -> _Span:
         if len(self._on_air) > _TIDY_AT:
@@ -203,7 +208,7 @@ class SimWire:
         on_wire = [*streams]
         if own is not None and adapter.echo:
             on_wire.append(own)
-        heard = hear(on_wire, self._port_line, self._pace)
+        heard = hear(on_wire, self._port_line, self._pace, checks=adapter.checks_parity)
         if own is not None and not adapter.echo:
             begin, end = own.start, own.end + own.byte_s / 2
             heard = [each for each in heard if not begin < each.at < end]

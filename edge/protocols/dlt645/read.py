@@ -11,7 +11,6 @@ from edge.protocols.dlt645.control import READ_FOLLOW_UP
 from edge.protocols.dlt645.evidence import Evidence, refused
 from edge.protocols.dlt645.formats import FieldError
 from edge.protocols.dlt645.frame import (
-    MAX_FRAME,
     OVERHEAD,
     PREAMBLE,
     BadFrame,
@@ -204,11 +203,9 @@ class ReadExchange:
             items = self._items(data)
         except FieldError as fault:
             return self._malformed(fault.text)
-        address = frame.address
-        if asked.is_search and "A" in address:
-            address = _address_in(items)
-            if not address:
-                return self._malformed("the meter answers without its address")
+        address = _who_answers(frame.address, items) if asked.is_search else frame.address
+        if not address:
+            return self._malformed("the answer does not tell one address")
         return Answer(raw=bytes(self._raw), address=address, items=as_asked(asked, items))
 
     def _items(self, data: bytes) -> tuple[Item, ...]:
@@ -239,7 +236,9 @@ def _address_items(data: bytes) -> tuple[Item, ...]:
     return (Item("meter_address", "", decode_address(data), "", "meter address"),)
 
 
-def _address_in(items: tuple[Item, ...]) -> str:
-    """Return the address that the data state, empty if they state none."""
-    text = next((str(item.value) for item in items if item.key == "meter_address"), "")
-    return text if text.isdecimal() and len(text) * 2 <= MAX_FRAME else ""
+def _who_answers(under: str, items: tuple[Item, ...]) -> str:
+    """Return the address of the meter that answers: the one it states, unless it answers under another; else empty."""
+    stated = next((str(item.value) for item in items if item.key == "meter_address"), None)
+    if stated is None:
+        return "" if "A" in under else under
+    return stated if stated.isdecimal() and ("A" in under or stated == under) else ""
