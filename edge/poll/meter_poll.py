@@ -16,7 +16,7 @@ from dataclasses import dataclass, field, replace
 from edge.poll.agreement import do_agree, is_near
 from edge.poll.manners import Approach, Manners
 from edge.protocols.exchange import ANY_METER, Driver, Exchange, PlanTerms, Proof, Request, Timing
-from edge.reading.outcome import Answer, BadChecksum, Item, Malformed, Outcome, PortGone, Refused, Value
+from edge.reading.outcome import Answer, BadChecksum, Item, Malformed, Outcome, PortGone, Refused, Silence, Value
 from edge.reading.quantities import in_own_unit, is_raw_key, quantities
 from edge.reading.verdict import SlotReason, Verdict
 
@@ -141,7 +141,7 @@ class MeterPoll:
             return
         if isinstance(outcome, Answer | Refused | Malformed):
             self.manners.answered(self._approach, outcome.response_ms)
-        else:
+        elif isinstance(outcome, Silence):
             self.manners.unanswered(self._approach)
 
     def _wants_another(self, answer: Answer) -> bool:
