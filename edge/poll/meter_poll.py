@@ -71,6 +71,7 @@ class MeterPoll:
     refused: set[str] = field(default_factory=set)
     refused_alone: set[str] = field(default_factory=set)
     tariffs: int | None = None
+    sizes: dict[str, int] = field(default_factory=dict)
     read: dict[str, ItemReading] = field(default_factory=dict)
     faults: dict[str, SlotReason] = field(default_factory=dict)
     details: dict[str, str] = field(default_factory=dict)
@@ -161,6 +162,8 @@ class MeterPoll:
     def _keep_or_prove(self, answer: Answer) -> None:
         """Keep an answer; that of a block in no table only if it is proven, else its keys are read alone first."""
         identifier = self.request.identifier
+        if len(self.request.keys) > 1:
+            self.sizes[identifier] = answer.size
         if not self.driver.is_unlisted(identifier):
             self.tariffs = self.driver.tariffs_in(identifier, answer.items) or self.tariffs
             self._keep(answer)

@@ -5,7 +5,7 @@ row (a meter that starts up refuses what it has); a block at once, since single 
 """
 
 from collections import Counter, deque
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date
 from types import MappingProxyType
@@ -135,6 +135,7 @@ class MeterState:
             refused=MappingProxyType(refused),
             proven=frozenset(poll.proven - poll.refused),
             tariffs=poll.tariffs if poll.tariffs is not None else self.learned.tariffs,
+            sizes=self._odd_sizes(poll),
         )
 
     def refuses(self, identifiers: frozenset[str], today: date) -> None:
@@ -160,11 +161,19 @@ class MeterState:
         self._refusals.update(asked)
         return {one for one in asked if self._refusals[one] >= _POLLS_REFUSED}
 
+    def _odd_sizes(self, poll: MeterPoll) -> Mapping[str, int]:
+        """Return the sizes of blocks that differ from what would be expected of any such meter."""
+        usual = PlanTerms(tariffs=poll.tariffs if poll.tariffs is not None else self.learned.tariffs)
+        found = {**self.learned.sizes, **poll.sizes}
+        odd = {one: size for one, size in found.items() if size != poll.driver.expected_size(one, usual)}
+        return MappingProxyType(odd)
+
     def _terms(self, today: date) -> PlanTerms:
         return PlanTerms(
             avoid=self.learned.avoid(today),
             with_unlisted=True,
             tariffs=self.learned.tariffs,
+            sizes=frozenset(self.learned.sizes.items()),
             byte_s=self.line.byte_time_s,
             turn_s=self.bus.gap_ms / 1000 + _USUAL_ANSWER_S,
         )

@@ -209,7 +209,7 @@ class ReadExchange:
             address = _address_in(items)
             if not address:
                 return self._malformed("the meter answers without its address")
-        return Answer(raw=bytes(self._raw), address=address, items=as_asked(asked, items))
+        return Answer(raw=bytes(self._raw), address=address, items=as_asked(asked, items), size=len(data))
 
     def _items(self, data: bytes) -> tuple[Item, ...]:
         asked = self._question
