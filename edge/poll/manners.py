@@ -30,10 +30,14 @@ _PROVEN = "proven"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LongWay:
-    """The way that always works: what the settings and the standard say."""
+    """The way that always works: what the settings and the standard say.
+
+    `set_ms`: the quiet that the settings ask for; where that is less than the standard's, `quiet_ms` is the way back.
+    """
 
     wake: int = 4
     quiet_ms: int = 20
+    set_ms: int = 20
     reply_s: float = 0.6
 
 
@@ -134,7 +138,7 @@ class Manners:
     @property
     def _quiet_ms(self) -> int:
         known = self.learned.quiet_ms
-        return self._long.quiet_ms if known is None else min(known, self._long.quiet_ms)
+        return self._long.set_ms if known is None else min(known, self._long.quiet_ms)
 
     @property
     def _reply_s(self) -> float:

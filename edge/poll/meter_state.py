@@ -28,6 +28,7 @@ _NOISY = 2  # damaged ones among them
 _POLLS_REFUSED = 3
 _USUAL_ANSWER_S = 0.03
 _NOT_PROVEN = 30
+_STANDARD_QUIET_MS = 20  # DL/T 645-2007: no meter answers sooner, so none need hear sooner
 
 
 @dataclass(slots=True)
@@ -50,7 +51,7 @@ class MeterState:
     @classmethod
     def of(cls, meter: PolledMeter, bus: Bus, items: tuple[VendorItem, ...] = ()) -> "MeterState":
         """Return the state at the start: what the register knows. `items`: those that the settings define."""
-        long_way = LongWay(quiet_ms=bus.gap_ms, reply_s=bus.reply_ms / 1000)
+        long_way = LongWay(quiet_ms=max(_STANDARD_QUIET_MS, bus.gap_ms), set_ms=bus.gap_ms, reply_s=bus.reply_ms / 1000)
         manners = Manners(meter.learned, long_way)
         return cls(meter.address, meter.known_protocol, bus, manners, items, agreed_speed(meter.tags))
 

@@ -92,9 +92,18 @@ def test_the_deadline_follows_proven_response_times():
 
 def test_the_settings_bound_what_was_learned():
     """A bus that is set to less quiet or shorter patience than was learned goes by its settings."""
-    one = Manners(Learned(quiet_ms=20, slowest_ms=900, answers=30, wake_next=4), replace(LONG, quiet_ms=5, reply_s=0.3))
+    one = Manners(Learned(slowest_ms=900, answers=30, wake_next=4), replace(LONG, set_ms=5, reply_s=0.3))
     approach = one.approach(is_first=False, is_retry=False)
     assert (0.005, 0.3) == (approach.quiet_s, approach.reply_s)
+
+
+def test_a_gap_of_nothing_is_given_up_where_a_meter_needs_one():
+    """The settings ask for no quiet at all: who is deaf without is asked the standard's way."""
+    one = Manners(Learned(wake_first=0, wake_next=0), replace(LONG, set_ms=0))
+    for _ in range(2):
+        assert [0.0, 0.02] == [a.quiet_s for a in ask(one, needs_quiet_ms=15)]
+    assert 20 == one.learned.quiet_ms
+    assert 1 == len(ask(one, needs_quiet_ms=15))
 
 
 def test_answers_lost_by_chance_end_no_way_that_works():
