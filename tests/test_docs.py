@@ -1,12 +1,14 @@
 """The documents against the program: what they say exists, what exists is said, and both languages say the same."""
 
+import importlib
 import inspect
 import re
 import shlex
 import signal
 from collections.abc import Iterator
-from dataclasses import dataclass
-from datetime import UTC, datetime
+from dataclasses import dataclass, fields
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -19,6 +21,7 @@ from edge.cli.main import cli
 from edge.demo.site import BAD_WIRE, BUSES, DEAD, DUPLICATE, FIRST, PER_BUS, DemoSite
 from edge.demo.watch import RoundView
 from edge.messages import topics
+from edge.poll.learned import Learned
 from edge.protocols.drivers import protocol_names
 from edge.protocols.quantity_page import quantities_page
 from edge.reading.quantities import groups, quantities
@@ -30,6 +33,7 @@ ROOT = Path(__file__).parent.parent
 DOCS = ROOT / "docs"
 ENGLISH, CHINESE = ROOT / "README.md", ROOT / "README.zh-CN.md"
 OPERATIONS, ARCHITECTURE = DOCS / "operations.md", DOCS / "architecture.md"
+PROTOCOL = DOCS / "protocol-dlt645.md"
 PAGES = sorted([*ROOT.glob("*.md"), *DOCS.rglob("*.md"), *(ROOT / "requirements").glob("*.md")])
 # Rooms that the table of imports foresees and that nobody has moved into.
 _FORESEEN = {"commands", "web"}
@@ -337,6 +341,42 @@ def test_every_verdict_and_protocol_is_explained(page: Path) -> None:
     assert [] == [verdict for verdict in Verdict if f"| `{verdict}` |" not in text]
     assert [] == [name for name in protocol_names() if f"`{name}`" not in text]
     assert [] == [reason for reason in set(SlotReason) - set(Verdict) if f"`{reason}`" not in text]
+
+
+def rows_of(path: Path, heading: str) -> list[list[str]]:
+    """Return the cells of the first table below a heading, without its first two rows."""
+    _, _, below = read(path).partition(f"\n{heading}\n")
+    table = re.search(r"(?:^\|.*\n)+", below, re.MULTILINE)
+    lines = table[0].splitlines()[2:] if table else []
+    return [[cell.strip() for cell in line.strip("|").split("|")] for line in lines]
+
+
+def test_the_table_of_what_is_learned_has_every_fact() -> None:
+    """One row for each fact that the register keeps of a meter, in the order of the code, with all its cells filled."""
+    rows = rows_of(PROTOCOL, "## What is learned of a meter")
+    assert [f"`{one.name}`" for one in fields(Learned)] == [row[0] for row in rows]
+    assert [] == [row for row in rows if len(row) != 4 or not all(row)]
+
+
+_UNITS = {"ms": 1, "s": 1, "kW": 1, "min": 60, "days": 86400}
+
+
+def number_of(constant: object, unit: str) -> Decimal:
+    """Return a constant as a number of a unit; a plain number is in that unit already."""
+    if isinstance(constant, timedelta):
+        return Decimal(int(constant.total_seconds())) / _UNITS[unit]
+    return Decimal(str(constant))
+
+
+def test_the_numbers_of_the_protocol_are_those_of_the_code() -> None:
+    """Each row of the table of numbers names a file and a constant, and the constant has this value."""
+    rows = rows_of(PROTOCOL, "## Numbers")
+    assert len(rows) > 30
+    for what, value, where in rows:
+        file, name = re.findall(r"`([^`]+)`", where)
+        module = importlib.import_module(f"edge.{file.removesuffix('.py').replace('/', '.')}")
+        number, _, unit = value.partition(" ")
+        assert (what, Decimal(number)) == (what, number_of(getattr(module, name), unit))
 
 
 def test_the_operators_guide_knows_every_verdict() -> None:

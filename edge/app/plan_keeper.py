@@ -20,10 +20,10 @@ from edge.errors import EdgeError, StoreError
 from edge.health.model import Health
 from edge.poll.learned import Learned, facts_of, learned_of
 from edge.poll.plan import PolledMeter, plan_in_force
+from edge.poll.records import missing_record, stamp_of
 from edge.poll.rounds import passed_slots
-from edge.poll.worker import missing_record
 from edge.reading.plan import Plan
-from edge.reading.record import PollRecord, SlotState, Stamp
+from edge.reading.record import PollRecord, SlotState
 from edge.reading.verdict import SlotReason
 from edge.store.journal import Journal, OpenSlot
 from edge.store.meter import Meter
@@ -113,7 +113,7 @@ class PlanKeeper:
             slot_at=slot.slot_at,
             meter=slot.meter,
             bus="",
-            stamp=self._stamp(),
+            stamp=stamp_of(self.clock),
             state=SlotState.MISSING_FINAL,
             reason=SlotReason(slot.reason) if slot.reason else SlotReason.GATEWAY_DOWN,
             tries=0,
@@ -122,7 +122,7 @@ class PlanKeeper:
     def _record_passed(self, earlier: Plan, plan: Plan) -> None:
         slots = passed_slots(earlier, self.journal.settled_marks(), plan.valid_from)
         while portion := list(islice(slots, _PER_COMMIT)):
-            self.journal.append([missing_record(one, "", self._stamp()) for one in portion])
+            self.journal.append([missing_record(one, "", stamp_of(self.clock)) for one in portion])
 
     def is_clock_behind(self) -> bool:
         """Return True if what was recorded lies in the future; looked at every few seconds, and kept as a condition."""
@@ -160,14 +160,6 @@ class PlanKeeper:
         forgotten = self.journal.forget_after(self.clock.utc_now())
         log.error("%s", StoreError("E-STO-111", count=forgotten))
         return True
-
-    def _stamp(self) -> Stamp:
-        return Stamp(
-            at=self.clock.utc_now(),
-            trust=self.clock.trust().value,
-            boot_id=self.clock.boot_id,
-            boot_s=self.clock.monotonic(),
-        )
 
     def _polled_meters(self) -> Iterator[PolledMeter]:
         buses = {bus.name: bus for bus in self.settings.bus}

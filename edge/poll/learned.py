@@ -19,7 +19,8 @@ class Learned:
     """Facts about one meter; None and empty: not known yet.
 
     `refused`: identifiers that it refused, each with the day. `proven`: blocks that no table has, whose content was
-    checked against single reads. `wake_first`, `wake_next`: FEH bytes wanted before the first request of a poll, and
+    checked against single reads. `sizes`: value bytes of blocks that it answers shorter or longer than others.
+    `wake_first`, `wake_next`: FEH bytes wanted before the first request of a poll, and
     before the ones that follow. `quiet_ms`: quiet that it needs before a request. `slowest_ms`: slowest of `answers`
     answers. `baud`: the speed it was raised to. `clock_set`: the local day on which it was given the time.
     """
@@ -28,6 +29,7 @@ class Learned:
     refused: Mapping[str, date] = field(default_factory=lambda: MappingProxyType({}))
     proven: frozenset[str] = frozenset()
     tariffs: int | None = None
+    sizes: Mapping[str, int] = field(default_factory=lambda: MappingProxyType({}))
     wake_first: int | None = None
     wake_next: int | None = None
     quiet_ms: int | None = None
@@ -55,6 +57,7 @@ def learned_of(facts: Mapping[str, Any]) -> Learned:
         refused=_days(refused) if isinstance(refused, dict) else MappingProxyType({}),
         proven=frozenset(map(str, proven)) if isinstance(proven, list | tuple) else frozenset(),
         tariffs=_count(facts.get("tariffs")),
+        sizes=_sizes(facts.get("sizes")),
         wake_first=_count(facts.get("wake_first")),
         wake_next=_count(facts.get("wake_next")),
         quiet_ms=_count(facts.get("quiet_ms")),
@@ -71,6 +74,7 @@ def facts_of(learned: Learned) -> dict[str, Any]:
         "protocol": learned.protocol or None,
         "refused": {one: day.isoformat() for one, day in sorted(learned.refused.items())} or None,
         "proven": sorted(learned.proven) or None,
+        "sizes": dict(sorted(learned.sizes.items())) or None,
         "answers": learned.answers or None,
         "clock_set": learned.clock_set.isoformat() if learned.clock_set else None,
     }
@@ -81,6 +85,11 @@ def facts_of(learned: Learned) -> dict[str, Any]:
 
 def _days(refused: Mapping[Any, Any]) -> Mapping[str, date]:
     return MappingProxyType({str(one): _day(text) for one, text in refused.items()})
+
+
+def _sizes(sizes: object) -> Mapping[str, int]:
+    found = sizes.items() if isinstance(sizes, dict) else ()
+    return MappingProxyType({str(one): size for one, size in found if _count(size) is not None})
 
 
 def _day(text: object) -> date:

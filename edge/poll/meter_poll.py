@@ -16,7 +16,7 @@ from dataclasses import dataclass, field, replace
 from edge.poll.agreement import do_agree, is_near
 from edge.poll.manners import Approach, Manners
 from edge.protocols.exchange import ANY_METER, Driver, Exchange, PlanTerms, Proof, Request, Timing
-from edge.reading.outcome import Answer, BadChecksum, Item, Malformed, Outcome, PortGone, Refused, Value
+from edge.reading.outcome import Answer, BadChecksum, Item, Malformed, Outcome, PortGone, Refused, Silence, Value
 from edge.reading.quantities import in_own_unit, is_raw_key, quantities
 from edge.reading.verdict import SlotReason, Verdict
 
@@ -71,6 +71,7 @@ class MeterPoll:
     refused: set[str] = field(default_factory=set)
     refused_alone: set[str] = field(default_factory=set)
     tariffs: int | None = None
+    sizes: dict[str, int] = field(default_factory=dict)
     read: dict[str, ItemReading] = field(default_factory=dict)
     faults: dict[str, SlotReason] = field(default_factory=dict)
     details: dict[str, str] = field(default_factory=dict)
@@ -141,7 +142,7 @@ class MeterPoll:
             return
         if isinstance(outcome, Answer | Refused | Malformed):
             self.manners.answered(self._approach, outcome.response_ms)
-        else:
+        elif isinstance(outcome, Silence):
             self.manners.unanswered(self._approach)
 
     def _wants_another(self, answer: Answer) -> bool:
@@ -161,6 +162,8 @@ class MeterPoll:
     def _keep_or_prove(self, answer: Answer) -> None:
         """Keep an answer; that of a block in no table only if it is proven, else its keys are read alone first."""
         identifier = self.request.identifier
+        if len(self.request.keys) > 1:
+            self.sizes[identifier] = answer.size
         if not self.driver.is_unlisted(identifier):
             self.tariffs = self.driver.tariffs_in(identifier, answer.items) or self.tariffs
             self._keep(answer)

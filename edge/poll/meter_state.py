@@ -5,7 +5,7 @@ row (a meter that starts up refuses what it has); a block at once, since single 
 """
 
 from collections import Counter, deque
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date
 from types import MappingProxyType
@@ -28,6 +28,7 @@ _NOISY = 2  # damaged ones among them
 _POLLS_REFUSED = 3
 _USUAL_ANSWER_S = 0.03
 _NOT_PROVEN = 30
+_STANDARD_QUIET_MS = 20  # DL/T 645-2007: no meter answers sooner, so none need hear sooner
 
 
 @dataclass(slots=True)
@@ -50,7 +51,7 @@ class MeterState:
     @classmethod
     def of(cls, meter: PolledMeter, bus: Bus, items: tuple[VendorItem, ...] = ()) -> "MeterState":
         """Return the state at the start: what the register knows. `items`: those that the settings define."""
-        long_way = LongWay(quiet_ms=bus.gap_ms, reply_s=bus.reply_ms / 1000)
+        long_way = LongWay(quiet_ms=max(_STANDARD_QUIET_MS, bus.gap_ms), set_ms=bus.gap_ms, reply_s=bus.reply_ms / 1000)
         manners = Manners(meter.learned, long_way)
         return cls(meter.address, meter.known_protocol, bus, manners, items, agreed_speed(meter.tags))
 
@@ -135,6 +136,7 @@ class MeterState:
             refused=MappingProxyType(refused),
             proven=frozenset(poll.proven - poll.refused),
             tariffs=poll.tariffs if poll.tariffs is not None else self.learned.tariffs,
+            sizes=self._odd_sizes(poll),
         )
 
     def refuses(self, identifiers: frozenset[str], today: date) -> None:
@@ -160,11 +162,19 @@ class MeterState:
         self._refusals.update(asked)
         return {one for one in asked if self._refusals[one] >= _POLLS_REFUSED}
 
+    def _odd_sizes(self, poll: MeterPoll) -> Mapping[str, int]:
+        """Return the sizes of blocks that differ from what would be expected of any such meter."""
+        usual = PlanTerms(tariffs=poll.tariffs if poll.tariffs is not None else self.learned.tariffs)
+        found = {**self.learned.sizes, **poll.sizes}
+        odd = {one: size for one, size in found.items() if size != poll.driver.expected_size(one, usual)}
+        return MappingProxyType(odd)
+
     def _terms(self, today: date) -> PlanTerms:
         return PlanTerms(
             avoid=self.learned.avoid(today),
             with_unlisted=True,
             tariffs=self.learned.tariffs,
+            sizes=frozenset(self.learned.sizes.items()),
             byte_s=self.line.byte_time_s,
             turn_s=self.bus.gap_ms / 1000 + _USUAL_ANSWER_S,
         )

@@ -25,13 +25,14 @@ from edge.poll.jobs import Asker
 from edge.poll.meter_state import MeterState
 from edge.poll.plan import EITHER_YEAR
 from edge.poll.recall import Course, CourseResult, Known, Missed, Recalled, load_classes, recall
+from edge.poll.records import stamp_of
 from edge.poll.rounds import live_window
 from edge.protocols.dlt645.memory import MOST_BLOCKS, Ask, load_ask, load_identifiers
 from edge.protocols.drivers import driver, has_memory
 from edge.protocols.exchange import Timing
 from edge.reading.outcome import Outcome
 from edge.reading.plan import Plan, PlanTask
-from edge.reading.record import PollRecord, SlotState, Source, Stamp
+from edge.reading.record import PollRecord, SlotState, Source
 from edge.reading.verdict import SlotReason, Verdict
 
 _RIPE_AFTER = timedelta(minutes=5)
@@ -295,7 +296,7 @@ class Refill:
             slot_at=slot_at,
             meter=address,
             bus=self.bus.name,
-            stamp=self._stamp(),
+            stamp=stamp_of(self.clock),
             state=SlotState.REFILLED if is_kept else SlotState.MISSING_FINAL,
             source=recalled.sources[0] if is_kept else Source.LIVE,
             reason=None if is_kept else SlotReason.NOT_KEPT,
@@ -305,10 +306,6 @@ class Refill:
             tries=tries,
             flags=_flags(recalled),
         )
-
-    def _stamp(self) -> Stamp:
-        clock = self.clock
-        return Stamp(at=clock.utc_now(), trust=clock.trust().value, boot_id=clock.boot_id, boot_s=clock.monotonic())
 
     # The wire.
 

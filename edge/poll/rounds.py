@@ -6,7 +6,9 @@ A round is one task at one slot. Rules:
 2. A slot is live until the next slot of its task (an hour for daily and monthly ones): a slow bus has the whole
    period. After a restart a slot is taken up again only in the first half of that time: later a reading would be
    nearer to the next slot than to its own.
-3. What was not asked in time goes into one queue, with its reason, in the order of the slots: each (task, meter) is
+3. A round begins with the meters that were asked longest ago: where the bus is too slow for its period, each meter
+   misses some slots, and none misses all.
+4. What was not asked in time goes into one queue, with its reason, in the order of the slots: each (task, meter) is
    settled in ascending order, as the store demands. The queue is emptied before anything live is asked.
 """
 
@@ -79,6 +81,8 @@ class Rounds:
     _unasked: deque[_Stretch] = field(default_factory=deque)
     _made_until: dict[str, datetime] = field(default_factory=dict)
     _next: dict[str, datetime] = field(default_factory=dict)
+    _asked: dict[tuple[str, str], int] = field(default_factory=dict)
+    _turns: int = 0
 
     def begin(self, now: datetime) -> None:
         """Start at an instant: what is live is due, what passed since the marks is noted as `gateway_down`."""
@@ -164,8 +168,9 @@ class Rounds:
         for address in task.meters:
             after = max(self._made_until[task.name], self.marks.get((task.name, address), self._made_until[task.name]))
             self._note(task, address, after, latest - _MOMENT, self.missed_as)
-        due = deque(address for address in task.meters if self._is_unsettled(task.name, address, latest))
-        self._rounds.append(Round(task, latest, latest + live_window(task.schedule), due))
+        due = [address for address in task.meters if self._is_unsettled(task.name, address, latest)]
+        due.sort(key=lambda address: self._asked.get((task.name, address), 0))
+        self._rounds.append(Round(task, latest, latest + live_window(task.schedule), deque(due)))
         self._rounds.sort(key=lambda one: (one.task.priority, one.slot_at))
         self._made_until[task.name] = now
         del self._next[task.name]
@@ -199,7 +204,10 @@ class Rounds:
         """Take the next meter to ask, highest priority and oldest slot first; None if nothing is due."""
         for one in self._rounds:
             if one.waiting and now <= one.live_until:
-                return one, one.waiting.popleft()
+                address = one.waiting.popleft()
+                self._turns += 1
+                self._asked[one.task.name, address] = self._turns
+                return one, address
         return None
 
     def take_unasked(self, limit: int) -> list[Unasked]:

@@ -113,10 +113,10 @@ class ScanRun:
         return True
 
     def _distrust(self, *, is_refusing: bool) -> bool:
-        """Say that somebody answers for everybody. Where it only refuses, a list can still be asked for values."""
+        """Say that somebody answers for everybody. Where it only refuses, whoever gives values can still be found."""
         self._remark("E-BUS-214", address=NOBODY)
         self.state.counts_refusals = False
-        return is_refusing and not self._is_wild
+        return is_refusing
 
     @property
     def _is_wild(self) -> bool:

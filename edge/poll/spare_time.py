@@ -26,7 +26,7 @@ from edge.reading.record import PollRecord
 log = logging.getLogger(__name__)
 
 _LOOK_EVERY_S = 60.0
-_ONE_S = 4.0  # of one exchange, at any speed, and what it may be followed by
+_ONE_S = 2.0  # the longest that one exchange of an errand takes
 _SYNC_AGAIN_S = 600.0  # after something that passes stood in the way
 _PASSING = {Hindrance.NEAR_MIDNIGHT, Hindrance.NEAR_RECORD, Hindrance.UNTRUSTED}
 _MOST_OFF_S = 300  # beyond it no meter obeys a broadcast (DL/T 645-2007)

@@ -26,6 +26,7 @@ from edge.poll.meter_poll import MeterPoll
 from edge.poll.meters_here import MetersHere
 from edge.poll.plan import PolledMeter
 from edge.poll.port import BusPort
+from edge.poll.records import missing_record, poll_record, stamp_of
 from edge.poll.refill import OpenSlots, Refill
 from edge.poll.rounds import Round, Rounds, Unasked
 from edge.poll.snapshot import Snapshots, freeze_orders
@@ -34,7 +35,7 @@ from edge.poll.version import VersionSearch
 from edge.protocols.exchange import Exchange, Timing
 from edge.reading.outcome import Outcome
 from edge.reading.plan import Plan
-from edge.reading.record import PollRecord, SlotState, Stamp
+from edge.reading.record import PollRecord
 from edge.reading.vendor import VendorItem
 from edge.reading.verdict import SlotReason, Verdict
 
@@ -42,7 +43,6 @@ log = logging.getLogger(__name__)
 
 _IDLE_S = 1.0
 _UNASKED_PER_STEP = 2048
-_FRAME_KEPT = 600
 _JUMP_S = 120.0
 _CLEAR_S = 2.0  # nothing that can wait is begun so shortly before a slot
 _FREEZE_S = 0.5  # time for the meters to freeze
@@ -275,7 +275,7 @@ class BusWorker:
             return
         if poll.reason is not None and poll.exchanges:
             self._chances.add(one, address, self.clock.monotonic())
-        record = self._snapshots.judged(self._record(one, address, poll), one.task, poll)
+        record = self._snapshots.judged(poll_record(one, self.bus.name, poll, stamp_of(self.clock)), one.task, poll)
         if one.task.name in self.snapshots:
             self._here.report.froze(record)
         if record.reason is not None and chance is not None:
@@ -285,24 +285,6 @@ class BusWorker:
             self._spare.refill.note_filled(record)
         if chance is None and not one.waiting:
             self._end_round()
-
-    def _record(self, one: Round, address: str, poll: MeterPoll) -> PollRecord:
-        reason = poll.reason
-        return PollRecord(
-            task=one.task.name,
-            slot_at=one.slot_at,
-            meter=address,
-            bus=self.bus.name,
-            stamp=self._stamp(),
-            state=SlotState.READ if reason is None else SlotState.MISSING_OPEN,
-            reason=reason,
-            values=poll.values if reason is None else {},
-            units=poll.units if reason is None else {},
-            faults=poll.faults if reason is None else {},
-            response_ms=poll.response_ms,
-            tries=poll.exchanges,
-            raw=tuple(outcome.raw[:_FRAME_KEPT] for outcome in poll.failures if outcome.raw),
-        )
 
     def _freeze(self, one: Round) -> None:
         """Order the freeze of a snapshot."""
@@ -316,7 +298,11 @@ class BusWorker:
     def _miss_resting(self, one: Round, address: str) -> None:
         """Record a slot of a meter that rests: it was silent when it was asked last."""
         self._here.report.missed(address, SlotReason.SILENCE)
-        self._keep(missing_record(Unasked(one.task, one.slot_at, address, SlotReason.SILENCE), *self._place()))
+        self._keep(
+            missing_record(
+                Unasked(one.task, one.slot_at, address, SlotReason.SILENCE), self.bus.name, stamp_of(self.clock)
+            )
+        )
         self._chances.add(one, address, self.clock.monotonic())
         if not one.waiting:
             self._end_round()
@@ -325,23 +311,12 @@ class BusWorker:
         self._here.end_round()
         self.health.holds(f"bus {self.bus.name}")  # the round was completed in time
 
-    def _place(self) -> tuple[str, Stamp]:
-        return self.bus.name, self._stamp()
-
-    def _stamp(self) -> Stamp:
-        return Stamp(
-            at=self.clock.utc_now(),
-            trust=self.clock.trust().value,
-            boot_id=self.clock.boot_id,
-            boot_s=self.clock.monotonic(),
-        )
-
     # Slots that nobody asked for in time.
 
     def _note_unasked(self) -> None:
         unasked = self.rounds.take_unasked(_UNASKED_PER_STEP)
         for one in unasked:
-            self._keep(missing_record(one, self.bus.name, self._stamp()))
+            self._keep(missing_record(one, self.bus.name, stamp_of(self.clock)))
         late = [one for one in unasked if one.reason is SlotReason.OVERRUN]
         if late:
             error = EdgeError("E-BUS-211", bus=self.bus.name, count=len(late), task=late[0].task.name)
@@ -424,17 +399,3 @@ class BusWorker:
             self.rounds.replace_plan(plan)
             if self._spare.refill is not None:
                 self._spare.refill.use_plan(plan)
-
-
-def missing_record(one: Unasked, bus: str, stamp: Stamp) -> PollRecord:
-    """Return the record of a slot that nobody asked for."""
-    return PollRecord(
-        task=one.task.name,
-        slot_at=one.slot_at,
-        meter=one.meter,
-        bus=bus,
-        stamp=stamp,
-        state=SlotState.MISSING_OPEN,
-        reason=one.reason,
-        tries=0,
-    )

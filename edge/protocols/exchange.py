@@ -47,12 +47,14 @@ class PlanTerms:
 
     `avoid`: identifiers that are not worth asking for. `with_unlisted`: blocks that stand in no table may be used;
     whoever allows that proves their content (`Driver.judge`). `tariffs`: how many the meter has, None if not known.
+    `sizes`: value bytes of blocks, where they are odd.
     `byte_s`: one byte on the wire. `turn_s`: quiet and response delay, which every request costs beside its bytes.
     """
 
     avoid: frozenset[str] = frozenset()
     with_unlisted: bool = False
     tariffs: int | None = None
+    sizes: frozenset[tuple[str, int]] = frozenset()
     byte_s: float = 11 / 2400
     turn_s: float = 0.06
     wake: int = 4
@@ -129,6 +131,9 @@ class Driver(Protocol):
 
     def is_unlisted(self, identifier: str) -> bool:
         """Return True for a block that stands in no table: its content has to be proven for each meter."""
+
+    def expected_size(self, identifier: str, terms: PlanTerms = ANY_METER) -> int:
+        """Return the value bytes that the plan expects of an answer."""
 
     def judge(self, identifier: str, items: Sequence[Item]) -> Proof:
         """Return what the values of an unlisted block say by themselves."""

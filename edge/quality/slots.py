@@ -110,6 +110,7 @@ def _periods_of(every_s: int, zone: ZoneInfo, day: date, after: datetime, until:
         yield start + timedelta(seconds=number * every_s)
 
 
+@lru_cache(maxsize=512)
 def _is_even(zone: ZoneInfo, midnight: datetime) -> bool:
     """Return True if the zone's clocks do not move in the hours of this day, nor close to its ends."""
     moments = (midnight + hours * timedelta(hours=3) for hours in range(-1, 10))

@@ -47,11 +47,15 @@ class Outcome:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Answer(Outcome):
-    """The meter answered; `address` is the one that it gave, `items` what it sent, in wire order."""
+    """The meter answered; `address` is the one that it gave, `items` what it sent, in wire order.
+
+    `size`: the bytes of all values, as they stood behind the identifier.
+    """
 
     verdict = Verdict.OK
     address: str
     items: tuple[Item, ...]
+    size: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

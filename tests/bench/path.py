@@ -6,6 +6,7 @@ import time
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+from edge.bus.link import LineSettings
 from edge.bus.memory_link import MemoryLink
 from edge.centre.accept import Uplink, accept
 from edge.centre.keyring import FolderKeyring
@@ -73,7 +74,7 @@ def _path(folder):
 
 def _poll(clock, plan, journal):
     meters = [SimMeter(address) for address in plan.tasks[0].meters]
-    wire = _Timed(SimWire(meters, clock, line=None, fast=True))
+    wire = _Timed(SimWire(meters, clock, line=LineSettings(baud=9600), fast=True))
     bus, health = Bus(name="A", port="memory", baud=9600), Health(clock)
     worker = BusWorker(
         bus=bus,

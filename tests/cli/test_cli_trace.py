@@ -119,7 +119,11 @@ def test_one_line_a_frame_without_a_terminal(heard, capsys):
 def test_ctrl_c_ends_with_what_was_heard(heard, monkeypatch, capsys):
     """Stopped in the middle: what was heard stands there, the file is whole, code 130, and the port is given back."""
     closed = []
-    monkeypatch.setattr("tests.cli.sim_line._Link.close", lambda link: closed.append(link))  # noqa: PLW0108 - a method needs a function
+
+    def close(link):
+        closed.append(link)
+
+    monkeypatch.setattr("tests.cli.sim_line._Link.close", close)
     reading, turns = MemoryLink.read, iter(range(1, 1000))
 
     def read(link, limit, timeout_s):

@@ -15,6 +15,7 @@ _LEARNED = st.builds(
     refused=st.dictionaries(_IDENTIFIERS, st.dates(date(2020, 1, 1), date(2100, 1, 1)), max_size=4),
     proven=st.frozensets(_IDENTIFIERS, max_size=3),
     tariffs=_COUNT,
+    sizes=st.dictionaries(_IDENTIFIERS, st.integers(0, 10**4), max_size=3),
     wake_first=_COUNT,
     wake_next=_COUNT,
     quiet_ms=_COUNT,

@@ -103,7 +103,7 @@ def test_an_older_round_ends_when_the_next_begins():
     assert (first, A) == (rounds.next_poll(first)[0].slot_at, A)
     rounds.make_due(second)
     assert [(first, B, SlotReason.OVERRUN)] == [(one.slot_at, one.meter, one.reason) for one in rounds.take_unasked(10)]
-    assert [(second, A), (second, B)] == polled(rounds, second)
+    assert [(second, B), (second, A)] == polled(rounds, second)
 
 
 def test_a_slow_bus_has_the_whole_period():
@@ -258,3 +258,25 @@ def test_beginning_anew_keeps_the_past_settled():
     rounds.begin_anew(now)
     assert [] == passed(rounds)
     assert T0 + timedelta(hours=5, minutes=15) == rounds.next_due()
+
+
+def test_a_bus_that_is_too_slow_reads_every_meter_in_turn():
+    """With time for two of five meters a slot, none is left out for ever, and none is asked before its turn."""
+    meters = [f"{n:012d}" for n in range(1, 6)]
+    rounds = rounds_at(T0 + timedelta(minutes=1), *meters)
+    asked = []
+    for number in range(1, 11):
+        now = T0 + number * timedelta(minutes=15)
+        rounds.make_due(now)
+        asked += [rounds.next_poll(now)[1] for _ in range(2)]
+    assert meters * 4 == asked
+
+
+def test_the_order_of_the_list_is_kept_where_time_suffices():
+    """Whoever looks at the wire finds the meters in the order of the plan, round after round."""
+    meters = [f"{n:012d}" for n in (3, 1, 2)]
+    rounds = rounds_at(T0 + timedelta(minutes=1), *meters)
+    for number in range(1, 4):
+        now = T0 + number * timedelta(minutes=15)
+        rounds.make_due(now)
+        assert meters == [address for _, address in polled(rounds, now)]

@@ -174,17 +174,36 @@ class AnswersAll:
         reader.receive(data)
         frame = reader.next_event()
         assert isinstance(frame, Frame)
-        return [Arrival(at + 0.2, encode_frame(frame.address, self.control, self.data))]
+        return [Arrival(at + 0.2, encode_frame(frame.address, self.control | frame.function, self.data))]
 
 
 def test_whoever_answers_for_everybody_is_no_ten_thousand_meters():
     """An address that nobody has is answered: a condition, not a list of meters that are not there."""
-    refusing, giving = AnswersAll(0xD1, b"\x02"), AnswersAll(0x91, bytes.fromhex("0000010078563412"))
-    for wire in (refusing, giving):
-        way = scan(VirtualBus(wire=wire))
+    refusing, giving = AnswersAll(0xC0, b"\x02"), AnswersAll(0x80, bytes.fromhex("0000010078563412"))
+    for wire, addresses in ((refusing, ()), (giving, ()), (refusing, (A, B)), (giving, (A, B))):
+        bus = VirtualBus(wire=wire)
+        way = scan(bus, addresses=addresses)
         assert (["E-BUS-214"], []) == (codes(way), way.last["found"])
-    way = scan(VirtualBus(wire=refusing), addresses=(A, B))
-    assert (["E-BUS-214"], []) == (codes(way), way.last["found"])
+        assert bus.asked < 10
+
+
+def test_a_meter_that_refuses_for_all_others_is_found_by_its_values():
+    """It answers its own address with values and all others with errors: values count, errors do not."""
+
+    class Busybody(AnswersAll):
+        def transmit(self, data, at, line=None):
+            reader = FrameReader()
+            reader.receive(data)
+            frame = reader.next_event()
+            if frame.function == 0x13:
+                return [Arrival(at + 0.2, encode_frame(A, 0x93, bytes.fromhex(A)[::-1]))]
+            if frame.address == A:
+                return [Arrival(at + 0.2, encode_frame(A, 0x91, frame.data + bytes(4)))]
+            return super().transmit(data, at, line)
+
+    for addresses in ((), (A, B)):
+        way = scan(VirtualBus(wire=Busybody(0xC0, b"\x02")), addresses=addresses)
+        assert (["E-BUS-214"], [A]) == (codes(way), way.last["found"])
 
 
 def test_an_address_is_not_learned_from_an_echoed_wildcard():

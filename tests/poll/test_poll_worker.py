@@ -213,6 +213,16 @@ def test_a_dead_bus_is_one_alarm_and_wakes_up_whole(make_site, caplog):
     assert Answer.YES is site.health.answer("bus A answers")
 
 
+def test_what_a_meter_has_is_learned(make_site):
+    """Two tariffs instead of four, and nothing else is odd about it; a meter like others has nothing to tell."""
+    site = make_site(A, B)
+    site.sims[A] = SimMeter(A, tariffs=2)
+    site.run_until(60 * 12)
+    known = dict(site.learned)
+    assert (2, {}) == (known[A].tariffs, dict(known[A].sizes))
+    assert (4, {}) == (known[B].tariffs, dict(known[B].sizes))
+
+
 def test_which_year_a_meter_speaks_is_found_once(make_site):
     """One meter of each year on a bus that does not say: both are read, and the year is handed on."""
     site = make_site(A, B, protocol="dlt645", items=("energy_active_import_total",), years={B: "1997"})

@@ -82,6 +82,15 @@ def test_no_choice_of_blocks_is_cheaper(keys, avoid, with_unlisted, times, tarif
     assert _brute_force(keys, terms) == pytest.approx(_total(requests, terms))
 
 
+def test_an_odd_size_of_a_block_is_reckoned_with():
+    """A meter that answers a block far longer than the table says is asked for its two phases alone."""
+    keys = ("voltage_l1", "voltage_l2")
+    usual, _ = plan_requests("2007", keys, PlanTerms(turn_s=0.02))
+    odd, _ = plan_requests("2007", keys, PlanTerms(turn_s=0.02, sizes=frozenset({("0201FF00", 150)})))
+    assert ["0201FF00"] == [request.identifier for request in usual]
+    assert ["02010100", "02010200"] == [request.identifier for request in odd]
+
+
 def test_a_block_that_costs_more_than_it_saves_is_not_read():
     """Two tariffs of a meter that has sixty: alone they take less time than the whole block."""
     keys = ("energy_active_import_total", "energy_active_import_t1")

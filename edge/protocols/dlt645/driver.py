@@ -10,7 +10,7 @@ from edge.protocols.dlt645.control import Version
 from edge.protocols.dlt645.question import ANY, Question
 from edge.protocols.dlt645.read import ReadExchange
 from edge.protocols.dlt645.totals import judge_totals
-from edge.protocols.dlt645.wire_plan import UNLISTED, plan_requests, tariff_count
+from edge.protocols.dlt645.wire_plan import UNLISTED, expected_size, plan_requests, tariff_count
 from edge.protocols.exchange import ANY_METER, Exchange, PlanTerms, Proof, Request, Timing
 from edge.reading.outcome import Item
 from edge.reading.vendor import VendorItem
@@ -40,6 +40,10 @@ class Dlt645Driver:
     def is_unlisted(self, identifier: str) -> bool:
         """Return True for a block that stands in no table."""
         return self._version == "2007" and identifier in UNLISTED
+
+    def expected_size(self, identifier: str, terms: PlanTerms = ANY_METER) -> int:
+        """Return the value bytes that the plan expects of an answer."""
+        return expected_size(self._version, identifier, terms)
 
     def judge(self, identifier: str, items: Sequence[Item]) -> Proof:
         """Return what the values of the block of totals say by themselves: P, Q, S and the power factor must fit."""

@@ -12,6 +12,7 @@ word: `demand_active_import_max_total.time`, `di:04000101.weekday`, `daily_freez
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from itertools import accumulate
 
 from edge.protocols.dlt645.catalogue import Catalogue, Entry, catalogue
@@ -61,7 +62,7 @@ def decode_data(
 
 def place_items(version: str, di: str, size: int, lang: str = "en") -> Iterator[Placed]:
     """Yield where each field of `size` data bytes stands. Raises FieldError("length") first if it does not fit."""
-    return _slots(catalogue(version), di, size, lang)
+    return iter(_slots(catalogue(version), di, size, lang))
 
 
 class ItemError(FieldError):
@@ -80,7 +81,7 @@ def encode_data(version: str, di: str, values: Sequence[Value | None], extra: tu
     """
     book = catalogue(version, extra)
     size = _size_for(book, di, values)
-    slots = list(_slots(book, di, size, "en"))
+    slots = _slots(book, di, size, "en")
     if len(slots) != len(values):
         raise ValueError(f"{di} takes {len(slots)} values, {len(values)} given")
     data = bytearray(size)
@@ -89,6 +90,7 @@ def encode_data(version: str, di: str, values: Sequence[Value | None], extra: tu
     return bytes(data)
 
 
+@lru_cache(maxsize=1024)
 def data_sizes(version: str, di: str, extra: tuple[VendorItem, ...] = ()) -> tuple[int, int] | None:
     """Return the least and the most data bytes of an identifier, None where any number is right."""
     book = catalogue(version, extra)
@@ -108,8 +110,13 @@ def _with_value(item: Item, value: Value | None) -> Item:
     return Item(item.key, item.identifier, value, item.unit, item.name)
 
 
-def _slots(book: Catalogue, di: str, size: int, lang: str) -> Iterator[Placed]:
-    """Yield where each field stands. Raises FieldError("length") first if it does not fit."""
+@lru_cache(maxsize=1024)
+def _slots(book: Catalogue, di: str, size: int, lang: str) -> tuple[Placed, ...]:
+    """Return where each field stands: the same for every answer of this size. Raises FieldError("length")."""
+    return tuple(_find_slots(book, di, size, lang))
+
+
+def _find_slots(book: Catalogue, di: str, size: int, lang: str) -> Iterator[Placed]:
     entry = book.find(di)
     key = book.key_of(di) or f"di:{di}"
     if entry is None:

@@ -206,7 +206,7 @@ class ReadExchange:
         address = _who_answers(frame.address, items) if asked.is_search else frame.address
         if not address:
             return self._malformed("the answer does not tell one address")
-        return Answer(raw=bytes(self._raw), address=address, items=as_asked(asked, items))
+        return Answer(raw=bytes(self._raw), address=address, items=as_asked(asked, items), size=len(data))
 
     def _items(self, data: bytes) -> tuple[Item, ...]:
         asked = self._question

@@ -89,7 +89,7 @@ def request_cost(version: Version, identifier: str, terms: PlanTerms) -> float:
     """Return the seconds that one request and its answer take on the wire, quiet and response delay included."""
     id_bytes = 4 if version == "2007" else 2
     heads = terms.wake + PREAMBLE + 2 * (OVERHEAD + id_bytes)
-    size = _expected_size(version, identifier, terms)
+    size = expected_size(version, identifier, terms)
     more = ceil(max(0, size + id_bytes - _ROOM) / (_ROOM - id_bytes - 1))
     return (1 + more) * (terms.turn_s + heads * terms.byte_s) + (size + more) * terms.byte_s
 
@@ -143,10 +143,13 @@ def _clusters(members: Mapping[str, frozenset[str]]) -> list[list[str]]:
     return [blocks for _, blocks in clusters]
 
 
-def _expected_size(version: Version, identifier: str, terms: PlanTerms) -> int:
-    """Return the data bytes that an answer has, as far as that is known before asking."""
+def expected_size(version: Version, identifier: str, terms: PlanTerms) -> int:
+    """Return the value bytes that an answer has, as far as that is known before asking."""
+    learned = next((size for one, size in terms.sizes if one == identifier), None)
+    if learned is not None:
+        return learned
     if "+" in identifier:
-        return 3 * sum(_expected_size(version, part, terms) for part in identifier.split("+"))
+        return 3 * sum(expected_size(version, part, terms) for part in identifier.split("+"))
     sizes = data_sizes(version, identifier)
     if sizes is None:
         return _ROOM
