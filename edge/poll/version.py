@@ -1,4 +1,8 @@
-"""Finding out which year of DL/T 645 a meter speaks: asked once in each, the answer is remembered. Pure."""
+"""Finding out which year of DL/T 645 a meter speaks: asked for its energy in each; an answer is remembered. Pure.
+
+Only an answer decides. A refusal does not: some meters refuse whatever they do not understand, and a lost answer in
+their own year would make them speak the other one for ever.
+"""
 
 from collections import deque
 from collections.abc import Sequence
@@ -6,11 +10,12 @@ from dataclasses import dataclass, field
 
 from edge.poll.meter_poll import MeterPoll
 from edge.protocols.drivers import driver
-from edge.protocols.exchange import Exchange, Timing
-from edge.reading.outcome import Answer, Malformed, Outcome, Refused, Silence
+from edge.protocols.exchange import Exchange, Request, Timing
+from edge.reading.outcome import Answer, Outcome, Silence
 from edge.reading.verdict import Verdict
 
-_YEARS = ("dlt645-2007", "dlt645-1997")
+_ENERGY = {"dlt645-2007": "00010000", "dlt645-1997": "9010"}  # every meter has the forward active energy
+_YEARS = tuple(_ENERGY)
 
 
 @dataclass(slots=True)
@@ -24,7 +29,6 @@ class VersionSearch:
     timing: Timing
     found: str = ""
     outcome: Outcome | None = None
-    _refused_in: str = ""
     _waiting: deque[str] = field(default_factory=lambda: deque(_YEARS))
 
     @property
@@ -34,26 +38,20 @@ class VersionSearch:
 
     def next_exchange(self) -> Exchange:
         """Return the exchange that goes next."""
-        return driver(self._waiting[0]).find(self.address, self.timing)
+        year = self._waiting[0]
+        return driver(year).read(self.address, Request(_ENERGY[year], ()), self.timing)
 
     def take(self, outcome: Outcome) -> None:
-        """Take an outcome. An answer decides; a refusal only if the other year brings none.
-
-        Some meters refuse whatever they do not understand.
-        """
+        """Take an outcome."""
         name = self._waiting.popleft()
         if isinstance(outcome, Answer):
             self.found = name
-            return
-        if isinstance(outcome, Refused | Malformed):
-            self._refused_in = self._refused_in or name
         elif self.outcome is None or self.outcome.verdict is Verdict.SILENCE:
             self.outcome = outcome
-        if not self._waiting:
-            self.found = self._refused_in
 
     def as_poll(self, keys: Sequence[str]) -> MeterPoll:
         """Return a poll of these items that ended with what the search ended with."""
         poll = MeterPoll(self.address, tuple(keys), driver(_YEARS[0]), self.timing, tries=1)
-        poll.take(self.outcome or Silence())
+        while not poll.is_done:
+            poll.take(self.outcome or Silence())
         return poll

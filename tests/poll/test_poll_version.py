@@ -1,4 +1,4 @@
-"""Which year a meter speaks: an answer decides, a refusal is a guess."""
+"""Which year a meter speaks: only an answer decides."""
 
 import pytest
 
@@ -17,9 +17,10 @@ REFUSED = Refused(code="02")
         ([ANSWER], "dlt645-2007"),
         ([Silence(), ANSWER], "dlt645-1997"),
         ([REFUSED, ANSWER], "dlt645-1997"),
-        ([REFUSED, Silence()], "dlt645-2007"),
-        ([Silence(), REFUSED], "dlt645-1997"),
-        ([Malformed(reason="length"), REFUSED], "dlt645-2007"),
+        ([REFUSED, Silence()], ""),
+        ([Silence(), REFUSED], ""),
+        ([Malformed(reason="length"), REFUSED], ""),
+        ([BadChecksum(), REFUSED], ""),
         ([Silence(), Silence()], ""),
         ([BadChecksum(), Silence()], ""),
     ],
@@ -40,6 +41,16 @@ def test_what_was_heard_is_told_when_nothing_answered():
     search = VersionSearch(METER, Timing())
     search.take(Silence())
     search.take(BadChecksum())
-    assert {"voltage_l1": "bad_checksum"} == {
-        key: reason.value for key, reason in search.as_poll(["voltage_l1"]).faults.items()
+    keys = ["voltage_l1", "voltage_l2", "frequency"]
+    assert dict.fromkeys(keys, "bad_checksum") == {
+        key: reason.value for key, reason in search.as_poll(keys).faults.items()
     }
+
+
+def test_a_meter_that_refuses_in_both_years_is_refused():
+    """Every item of its slot says so."""
+    search = VersionSearch(METER, Timing())
+    search.take(REFUSED)
+    search.take(REFUSED)
+    poll = search.as_poll(["voltage_l1", "voltage_l2", "frequency"])
+    assert ("refused", 3) == (poll.reason.value, len(poll.faults))

@@ -1,7 +1,7 @@
 """Bare exchanges: random questions through the runner to the meters of a random world, each outcome judged.
 
-A question is tried up to three times, as a poll does; the tries are one slot. Between two slots time passes: seconds, or
-minutes; a meter that owes an answer is not asked for the same thing again so soon that its answer could still come, for
+A question is tried up to three times, as a poll does; the tries are one slot. Between two slots time passes: seconds,
+or minutes; a meter that owes an answer is not asked for the same thing again so soon that it could still come, for
 nothing in an answer says which question it is for. Load records are the exception: their answers tell.
 """
 

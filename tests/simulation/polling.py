@@ -109,7 +109,9 @@ class _Site:
                 PlanTask("day", Schedule(at=_soon(self.begin, random)), (_DAILY,), meters),
             ),
         )
-        self.years = {one: "dlt645" if random.random() < 0.3 else f"dlt645-{world.of(one)[0].version}" for one in meters}
+        self.years = {
+            one: "dlt645" if random.random() < 0.3 else f"dlt645-{world.of(one)[0].version}" for one in meters
+        }
 
     def append(self, records):
         self.records += records
@@ -161,7 +163,8 @@ class _Site:
 
     def _judge_loss(self, record):
         lies = {"refuse", "malformed", "wrong-address"}
-        for meter in self.world.of(record.meter):
+        meters = self.world.of(record.meter)
+        for meter in meters if len(meters) == 1 else ():  # of two with one address nobody knows who was asked
             is_held = meter.version == "2007" and meter.has_record(record.slot_at)
             is_of_records = any(_is_recorded(key) for key in self.plan.tasks[0].items)
             if record.task == "load" and is_held and is_of_records and not lies & {one.name for one in meter.faults}:

@@ -83,7 +83,7 @@ def places(version: str, di: str, count: int) -> list[str]:
     A block is counted up from its first member: total and tariffs from 0; phases from A, the total before them where
     there is one. A demand has two values, itself and its time.
     """
-    width = 2 if di[0:2] == "01" or di in ("05060901",) else 1
+    width = 2 if di[0:2] == "01" or di == "05060901" else 1
     if version == "1997":
         first = 1 if di[:3] in ("B61", "B62") else 0
         members = [f"{di[:3]}{number:X}" for number in range(first, 15)] if di.endswith("F") else [di] * 99
