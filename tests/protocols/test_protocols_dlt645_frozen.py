@@ -5,6 +5,7 @@ from decimal import Decimal
 
 import pytest
 
+from edge.protocols.dlt645.frame import encode_frame
 from edge.protocols.dlt645.frozen import (
     Freeze,
     FrozenPlace,
@@ -15,6 +16,8 @@ from edge.protocols.dlt645.frozen import (
     value_ask,
 )
 from edge.protocols.dlt645.items import decode_data, encode_data
+from edge.protocols.drivers import driver
+from edge.protocols.exchange import Timing
 from edge.reading.outcome import Answer
 
 local = datetime.fromisoformat
@@ -125,3 +128,15 @@ def test_powers_are_in_the_quantities_own_unit():
     )
     values, _ = frozen_values(found, {"power_active_l2": frozen_place("power_active_l2", Freeze.DAILY)})
     assert {"power_active_l2": Decimal("-0.3")} == values
+
+
+def test_a_meter_with_one_tariff_has_no_second_one_in_its_freeze():
+    """The answer names its values twice, also as they were asked for: the total is never taken for tariff 2."""
+    ask = value_ask(Freeze.DAILY, 0x01, 1)
+    exchange = driver("dlt645-2007").read("202311000001", ask.request, Timing())
+    exchange.request()
+    data = bytes.fromhex("05060101")[::-1] + encode_data("2007", "05060101", [Decimal("10.00"), Decimal("10.00")])
+    exchange.receive(encode_frame("202311000001", 0x91, data))
+    keys = ("energy_active_import_total", "energy_active_import_t1", "energy_active_import_t2")
+    values, _ = frozen_values(exchange.outcome.items, {key: frozen_place(key, Freeze.DAILY) for key in keys})
+    assert dict(zip(keys, (Decimal("10.00"), Decimal("10.00"), None), strict=True)) == values

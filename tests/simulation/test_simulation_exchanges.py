@@ -46,9 +46,12 @@ def test_a_calm_wire_answers_everything():
     assert tally.outcomes["ok"] > tally.exchanges / 2
 
 
-@pytest.mark.parametrize("seed", range(8))
+@pytest.mark.parametrize("seed", [*range(8), 300])
 def test_rounds_of_the_poller_bring_no_wrong_value(seed):
-    """The real worker, with all that it learns, its second chances, refills and snapshots."""
+    """The real worker, with all that it learns, its second chances, refills and snapshots.
+
+    Seed 300: the freeze of a meter with one tariff, whose total was once taken for tariff 2.
+    """
     polled = run_polling(seed)
     assert [] == polled.wrong
     assert polled.values

@@ -98,6 +98,7 @@ def frozen_values(
     """
     values: dict[str, Value | None] = {}
     units: dict[str, str] = {}
+    items = _as_sent(items)
     for key, place in places.items():
         at = place.position
         chosen = list(items) if at is None else list(_at(items, place.what, at))
@@ -111,6 +112,14 @@ def frozen_values(
         if not chosen:
             values[key] = None
     return values, units
+
+
+def _as_sent(items: Sequence[Item]) -> list[Item]:
+    """Return the values as the meter sent them: an answer gives them again under the name they were asked for by."""
+    by_part: dict[str, Item] = {}
+    for item in items:
+        by_part.setdefault(item.key.partition(".")[2], item)
+    return list(by_part.values())
 
 
 def _at(items: Sequence[Item], what: int, position: int) -> Sequence[Item]:
