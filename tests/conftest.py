@@ -10,8 +10,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from edge.cli.common import choose_language
+
+settings.register_profile("no clock", deadline=None)  # how long an example takes says how busy the machine is
+settings.load_profile("no clock")
 
 
 @dataclass

@@ -2,7 +2,8 @@
 
 Rules:
 1. A request without a sound answer is sent again, up to `tries` times. A refusal is an answer.
-2. A refused or malformed block falls back to single reads at once, and is remembered.
+2. A refused or malformed block falls back to single reads at once, and is remembered; but not where the meter still
+   owed an answer, for a refusal does not say what it refuses.
 3. If the first request of the poll gets no sound answer, the meter is missing: nothing more is asked of it.
 4. The reason of a failed request is the most telling of its tries: a collision says more than a silence.
 5. A block that stands in no table counts only when its content is proven: by itself, or by single reads beside it.
@@ -16,7 +17,7 @@ from dataclasses import dataclass, field, replace
 from edge.poll.agreement import do_agree, is_near
 from edge.poll.manners import Approach, Manners
 from edge.protocols.exchange import ANY_METER, Driver, Exchange, PlanTerms, Proof, Request, Timing
-from edge.reading.outcome import Answer, BadChecksum, Item, Malformed, Outcome, PortGone, Refused, Silence, Value
+from edge.reading.outcome import Answer, BadChecksum, Item, Late, Malformed, Outcome, PortGone, Refused, Silence, Value
 from edge.reading.quantities import in_own_unit, is_raw_key, quantities
 from edge.reading.verdict import SlotReason, Verdict
 
@@ -84,6 +85,7 @@ class MeterPoll:
     _answered: bool = False
     _approach: Approach = _PLAIN
     _claims: dict[str, Answer] = field(default_factory=dict)
+    _doubted: set[str] = field(default_factory=set)
     _first: Answer | None = None
 
     def __post_init__(self) -> None:
@@ -114,7 +116,13 @@ class MeterPoll:
                 is_first=not self._answered, is_retry=self.is_silent or bool(self._seen)
             )
             timing = replace(timing, reply_s=self._approach.reply_s, wake=self._approach.wake)
-        return self.driver.read(self.address, self.request, timing, self.late_from)
+        return self.driver.read(self.address, self.request, timing, self._late_from)
+
+    @property
+    def _late_from(self) -> frozenset[str]:
+        """The meters that may still answer an earlier question: this one too, if a try of this request was unheard."""
+        is_unheard = any(isinstance(one, Silence | Late) for one in self._seen)
+        return self.late_from | {self.address} if is_unheard else self.late_from
 
     def take(self, outcome: Outcome) -> None:
         """Take the outcome of the exchange: go on, try again, fall back, or give up."""
@@ -213,18 +221,19 @@ class MeterPoll:
 
     def _fall_back(self, outcome: Outcome) -> None:
         request = self.request
+        is_sure = self.address not in self._late_from
         if len(request.keys) == 1 and not self.driver.is_unlisted(request.identifier):
             self._fault(request, SlotReason(outcome.verdict.value), outcome.detail)
-            if isinstance(outcome, Refused) and outcome.is_lasting:
+            if isinstance(outcome, Refused) and outcome.is_lasting and is_sure:
                 self.refused_alone.add(request.identifier)
             self._next()
             return
-        self.refused.add(request.identifier)
+        (self.refused if is_sure else self._doubted).add(request.identifier)
         self._read_alone()
 
     def _read_alone(self) -> None:
         """Ask for the keys of the present request without its block."""
-        avoid = self.terms.avoid.union(self.refused, self._claims)
+        avoid = self.terms.avoid.union(self.refused, self._doubted, self._claims)
         singles, unknown = self.driver.requests_for(self.request.keys, replace(self.terms, avoid=avoid))
         self._note_unknown(unknown)
         self._next(*singles)

@@ -25,6 +25,7 @@ from edge.reading.verdict import Verdict
 
 _REMEMBERED = 64  # exchanges that tell how noisy the meter's line is
 _NOISY = 2  # damaged ones among them
+_NOISY_WITHOUT_PARITY = 1  # no parity bit finds the single flips: the checksum of one byte is all there is
 _POLLS_REFUSED = 3
 _USUAL_ANSWER_S = 0.03
 _NOT_PROVEN = 30
@@ -63,7 +64,7 @@ class MeterState:
     @property
     def is_noisy(self) -> bool:
         """True if answers were damaged lately: then a value counts only when two answers agree."""
-        return sum(self._damage) >= _NOISY
+        return sum(self._damage) >= (_NOISY_WITHOUT_PARITY if self.bus.parity == "none" else _NOISY)
 
     @property
     def line(self) -> LineSettings:

@@ -67,11 +67,14 @@ class MetersHere:
         """Return True if it is too early to ask this meter again."""
         return self.backoff.is_resting(address, self.clock.monotonic())
 
-    def heard(self, address: str, outcome: Outcome) -> None:
-        """Note the outcome of an exchange with a meter."""
-        self.state(address).saw(outcome)
+    def heard(self, poll: MeterPoll | VersionSearch, outcome: Outcome) -> None:
+        """Note the outcome of an exchange of a poll; damage makes it more careful from here on."""
+        state = self.state(poll.address)
+        state.saw(outcome)
+        if isinstance(poll, MeterPoll):
+            poll.needs_two = poll.needs_two or state.is_noisy
         if outcome.verdict is Verdict.SILENCE:
-            self.owes_answer(address)
+            self.owes_answer(poll.address)
 
     def owes_answer(self, address: str) -> None:
         """Note that a meter was silent just now: its answer may still come."""

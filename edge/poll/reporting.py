@@ -101,10 +101,11 @@ class BusReport:
 
 
 def _fault(address: str, reason: SlotReason, poll: MeterPoll) -> EdgeError | None:
-    verdict = poll.verdict if poll.verdict is not Verdict.OK else Verdict.REFUSED
-    code = "E-BUS-212" if reason is SlotReason.UNKNOWN_ITEM else verdict.code
+    """Return the error that says why a meter was not read, with the detail of an item that failed for this reason."""
+    code = "E-BUS-212" if reason is SlotReason.UNKNOWN_ITEM else Verdict(reason.value).code
     if not code:
         return None
-    detail = next(iter(poll.details.values()), "")
-    count = sum(len(outcome.raw) for outcome in poll.failures)
+    same = [poll.details[key] for key, why in poll.faults.items() if why is reason and poll.details.get(key)]
+    detail = same[0] if same else ""
+    count = sum(len(outcome.raw) for outcome in poll.failures if outcome.verdict.value == reason.value)
     return EdgeError(code, meter=address, detail=detail, other=detail, count=count)

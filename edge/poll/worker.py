@@ -241,7 +241,7 @@ class BusWorker:
         """Run the next exchange of a poll the way that suits its meter."""
         exchange, line = poll.next_exchange(), self._here.state(poll.address).line
         outcome = self.exchange(exchange, line, poll.quiet_s if isinstance(poll, MeterPoll) else None)
-        self._here.heard(poll.address, outcome)
+        self._here.heard(poll, outcome)
         return outcome
 
     def _put_back(self) -> None:
@@ -338,8 +338,7 @@ class BusWorker:
         try:
             records = self._spare.step(self, self._spare_s)
         except StoreError as exc:
-            if self.health.fails("store", exc):
-                log.error("%s", exc)  # noqa: TRY400 - tried again at the next turn
+            self._say_store(exc)
             return False
         for record in records or ():
             self._keep(record, is_new=False)
@@ -352,6 +351,11 @@ class BusWorker:
         self._buffer.add(record)
         if is_new:
             self.rounds.settle(record.task, record.meter, record.slot_at)
+
+    def _say_store(self, error: StoreError) -> None:
+        """Say that the store failed; the same is tried again at the next step."""
+        if self.health.fails("store", error):
+            log.error("%s", error)
 
     def _next_wake(self) -> float:
         now, wall = self.clock.monotonic(), self.clock.utc_now()
@@ -380,8 +384,7 @@ class BusWorker:
         try:
             self.sink.forget_after(self.clock.utc_now())
         except StoreError as exc:
-            if self.health.fails("store", exc):
-                log.error("%s", exc)  # noqa: TRY400 - tried again at the next step
+            self._say_store(exc)
             return
         self._is_anew = False
         if self._spare.refill is not None:

@@ -73,7 +73,7 @@ def test_a_fork_never_replaces(ledger):
 
 
 @given(st.permutations(range(5)))
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=20, deadline=None)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=20)
 def test_any_order_gives_the_same_ledger(tmp_path_factory, order):
     """Live before backlog: every order stores every reading, and `stored` ends at the last number."""
     gateway = Gateway()
@@ -184,7 +184,7 @@ ENVELOPE = Gateway().seal(record(), record(SLOT + QUARTER, value="13.00"))
 
 
 @given(st.integers(0, len(ENVELOPE) - 1), st.integers(1, 255))
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=200, deadline=None)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=200)
 def test_no_changed_byte_is_ever_accepted(ledger, position, change):
     """Any byte of a valid envelope, changed in any way, makes it refused."""
     mutated = bytearray(ENVELOPE)
@@ -193,14 +193,14 @@ def test_no_changed_byte_is_ever_accepted(ledger, position, change):
 
 
 @given(st.integers(0, len(ENVELOPE) - 1))
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=60, deadline=None)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=60)
 def test_no_cut_envelope_is_ever_accepted(ledger, length):
     """Any beginning of a valid envelope alone is refused; so is one with a byte more."""
     assert [Fate.REFUSED, Fate.REFUSED] == fates(take(ledger, Gateway(), ENVELOPE[:length], ENVELOPE + b"\x00"))
 
 
 @given(st.binary(max_size=300))
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=60, deadline=None)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=60)
 def test_any_signed_payload_is_dealt_with(tmp_path_factory, raw):
     """Whatever an enrolled gateway signs, the centre goes on: it stores or rejects."""
     gateway = Gateway()

@@ -106,7 +106,7 @@ _VALUES = st.recursive(
 )
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(st.dictionaries(_KEYS, _VALUES, max_size=5))
 def test_every_path_of_any_document_has_a_place(document: dict[str, Any]) -> None:
     """Whatever the parser finds in a document, the locator finds too, and nothing more."""
@@ -114,7 +114,7 @@ def test_every_path_of_any_document_has_a_place(document: dict[str, Any]) -> Non
     assert set(_paths(tomllib.loads(text))) == set(Locator(text).paths())
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(st.text(st.sampled_from("ab=[]{}\"'#.,\\\n \t1"), max_size=60))
 def test_no_text_holds_the_scanner(text: str) -> None:
     """On text that is no TOML the scanner ends, and names places that exist."""

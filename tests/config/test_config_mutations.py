@@ -62,7 +62,7 @@ def _check_error(error: ConfigError, lines: list[str]) -> None:
         assert error.code == error_as_json(error, lang)["code"]
 
 
-@settings(max_examples=250, deadline=None)
+@settings(max_examples=250)
 @given(st.lists(st.tuples(st.integers(0, len(GOOD)), st.integers(0, 12), _PIECES), min_size=1, max_size=4))
 @example([(0, 0, "\x1b[2J = 1\n")])
 def test_cut_and_inserted_text_never_breaks_the_loader(changes: list[tuple[int, int, str]]) -> None:
@@ -73,7 +73,7 @@ def test_cut_and_inserted_text_never_breaks_the_loader(changes: list[tuple[int, 
     _check(text.encode("utf-8", "surrogatepass"))
 
 
-@settings(max_examples=250, deadline=None)
+@settings(max_examples=250)
 @given(st.lists(st.tuples(st.integers(0, len(_LINES) - 1), _VALUES), min_size=1, max_size=5))
 def test_values_of_other_types_never_break_the_loader(changes: list[tuple[int, str]]) -> None:
     """Any value in the place of any other."""
@@ -84,14 +84,14 @@ def test_values_of_other_types_never_break_the_loader(changes: list[tuple[int, s
     _check("\n".join(lines).encode())
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(st.permutations(_LINES), st.integers(0, len(_LINES)))
 def test_lines_in_another_order_never_break_the_loader(lines: list[str], count: int) -> None:
     """Lines moved and left out."""
     _check("\n".join(lines[:count]).encode())
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(st.binary(max_size=80))
 def test_any_bytes_never_break_the_loader(data: bytes) -> None:
     """Bytes of any kind."""

@@ -132,7 +132,7 @@ steps = st.lists(
 )
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(steps, st.integers(1, 5))
 def test_whatever_is_appended_every_slot_is_settled_once(sequence, size):
     """Against a plain model: each slot leaves at most one value or final miss, and at most one open miss before it."""
@@ -562,7 +562,7 @@ receipts = st.lists(
 )
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(receipts)
 def test_whatever_receipts_come_nothing_is_forgotten_before_it_is_durable(sequence):
     """Any honest receipts in any order: what is not durable is here to the byte, and is unsent, stored or rejected."""

@@ -265,7 +265,7 @@ SCRIPT = st.lists(
 )
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(st.integers(1, 8), SCRIPT)
 def test_everything_is_offered_until_it_has_a_receipt(size, script):
     """Whatever is lost, reordered, acknowledged or restored: on a line that then works, all gets a receipt."""

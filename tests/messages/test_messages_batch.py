@@ -34,7 +34,6 @@ def _by_slot(batch: Batch) -> dict[object, list[object]]:
     return found
 
 
-@settings(deadline=None)
 @given(BATCHES)
 def test_any_batch_survives_both_ways(batch: Batch) -> None:
     """Every record, plan and loss comes back; records of one slot and meter in their order; digits as they were."""
@@ -47,7 +46,7 @@ def test_any_batch_survives_both_ways(batch: Batch) -> None:
     )
 
 
-@settings(deadline=None, max_examples=30)
+@settings(max_examples=30)
 @given(BATCHES)
 def test_what_came_back_is_built_to_the_same_bytes(batch: Batch) -> None:
     """Building is a function of the content: a batch that was read is built to what it was read from."""
@@ -310,7 +309,7 @@ def _replaced(node: Any, path: tuple[Any, ...], new: object) -> Any:
     return copy
 
 
-@settings(deadline=None, max_examples=400)
+@settings(max_examples=400)
 @given(st.data())
 def test_a_payload_with_any_part_exchanged_is_read_or_refused(data: st.DataObject) -> None:
     """Up to three nodes anywhere in a sound payload are replaced: a batch or a MessageError, and nothing else."""
@@ -322,7 +321,7 @@ def test_a_payload_with_any_part_exchanged_is_read_or_refused(data: st.DataObjec
         assert isinstance(parse_batch(encode_canonical(node)), Batch)
 
 
-@settings(deadline=None, max_examples=200)
+@settings(max_examples=200)
 @given(st.data())
 def test_a_payload_with_any_bytes_changed_is_read_or_refused(data: st.DataObject) -> None:
     """Flipped, cut, put in: a batch or a MessageError, and nothing else."""

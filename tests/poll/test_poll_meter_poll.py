@@ -40,6 +40,7 @@ class ScriptedDriver:
         return tuple(requests), unknown
 
     def read(self, address, request, timing, late_from=frozenset()):
+        self.late_from = late_from
         return (address, request.identifier)
 
     def is_unlisted(self, identifier):
@@ -309,3 +310,26 @@ def test_answers_that_never_agree_are_damage():
             one.take(alone("energy_active_import_total", f"{value * 1000}.00", "kWh"))
     assert SlotReason.BAD_CHECKSUM == one.reason
     assert {} == one.values
+
+
+def test_a_try_that_was_unheard_may_still_be_answered():
+    """The next try of the same request knows that its own meter owes an answer; the next request does not."""
+    one = poll("voltage_l1", "current_l1")
+    seen = []
+    for outcome in (Silence(), answer(voltage_l1="230.1"), answer(current_l1="5.000")):
+        one.next_exchange()
+        seen.append(one.driver.late_from)
+        one.take(outcome)
+    assert [frozenset(), frozenset({METER}), frozenset()] == seen
+
+
+def test_a_refusal_of_a_meter_that_owes_an_answer_is_not_remembered():
+    """It may refuse an earlier question: single reads follow, but the block is asked for again at the next poll."""
+    one = poll(*VOLTS)
+    one.take(Silence())
+    one.take(Refused(code="02", is_lasting=True))
+    for key in VOLTS:
+        assert key == one.request.identifier
+        one.take(answer(**{key: "230.1"}))
+    assert set(VOLTS) == set(one.values)
+    assert set() == one.refused

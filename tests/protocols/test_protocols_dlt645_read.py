@@ -220,6 +220,13 @@ def test_broken_off_follow_up_is_no_answer():
     assert not isinstance(exchange.give_up(), Answer)
 
 
+@pytest.mark.parametrize(("identifier", "control"), [("0001FF00", 0xB1), ("901F", 0xA1)])
+def test_parts_of_a_meter_that_owes_an_answer_are_late(identifier: str, control: int):
+    """The first part may be of an earlier try; the parts of this try would be joined to it."""
+    part = encode_frame(_ME, control, bytes.fromhex(identifier)[::-1] + _VALUE)
+    assert isinstance(_verdict(part, _read(identifier, late_from=frozenset({_ME}))), Late)
+
+
 def test_follow_up_of_1997_has_no_number():
     """1997 asks with 02H and the identifier alone."""
     exchange = _read("901F")

@@ -61,7 +61,7 @@ def _brute_force(keys, terms):
     return min(found, default=None)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     st.sets(st.sampled_from(KEYS), min_size=1, max_size=12),
     st.sets(st.sampled_from(BLOCKS), max_size=3),

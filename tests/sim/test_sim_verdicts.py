@@ -176,7 +176,7 @@ def test_fault_hits_its_share():
 _DIS = ["00010000", "00010100", "0001FF00", "02010100", "0201FF00", "02030000", "04000401"]
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     steps=st.lists(
         st.tuples(st.sampled_from([ASKED, OTHER]), st.sampled_from(_DIS), st.sampled_from([0.0, 0.02, 0.3])),

@@ -2,7 +2,7 @@
 
 A question is tried up to three times, as a poll does; the tries are one slot. Between two slots time passes: seconds,
 or minutes; a meter that owes an answer is not asked for the same thing again so soon that it could still come, for
-nothing in an answer says which question it is for. Load records are the exception: their answers tell.
+nothing in an answer says which question it is for. The answer to a question for older load records tells.
 """
 
 from collections import Counter
@@ -75,7 +75,7 @@ class _Asking:
             outcome = self._ask(asked, since_s)
             is_answered = isinstance(outcome, Answer | Refused | Malformed)
             if not is_answered or asked.is_wildcard or len(self.world.of(asked.address)) > 1:
-                self.owed_s[asked.address, asked.request.identifier] = self.world.clock.monotonic() + _OWED_S
+                self.owed_s[asked] = self.world.clock.monotonic() + _OWED_S
             if is_answered:
                 break
         self.world.clock.sleep(self.random.choice((0, 0, 0, 0.3, 1, 5, 60, 600)))
@@ -91,15 +91,14 @@ class _Asking:
             other = load_question(random, meter, meter.local_time(world.clock.utc_now()))
             asked = other if other.begin >= asked.begin else asked
         self.last = asked
-        if asked.begin is None:
-            owed_s = max((until for owed, until in self.owed_s.items() if _overlap(asked, *owed)), default=0.0)
-            world.clock.sleep(max(0.0, owed_s - world.clock.monotonic()))
+        owed_s = max((until for owed, until in self.owed_s.items() if _may_answer(owed, asked)), default=0.0)
+        world.clock.sleep(max(0.0, owed_s - world.clock.monotonic()))
         return asked
 
     def _ask(self, asked, since_s):
         world = self.world
         protocol = driver(f"dlt645-{asked.version}")
-        late_from = frozenset(self.random.sample(world.addresses, self.random.randrange(2)))
+        late_from = frozenset(self.random.sample(world.addresses, self.random.randrange(2))) | self._owing()
         if asked.is_search:
             exchange = protocol.find(asked.address, self.timing)
         else:
@@ -107,6 +106,11 @@ class _Asking:
         outcome = run_exchange(world.link, exchange, world.clock, world.line, gap_s=self.gap_s, listener=world.listener)
         self._note(asked, outcome, judge(world, asked, outcome, since_s))
         return outcome
+
+    def _owing(self):
+        """Return the meters that may still answer an earlier question, or an earlier try of this one."""
+        now_s = self.world.clock.monotonic()
+        return frozenset(asked.address for asked, until_s in self.owed_s.items() if until_s > now_s)
 
     def _note(self, asked, outcome, verdict):
         tally = self.tally
@@ -122,10 +126,12 @@ class _Asking:
             )
 
 
-def _overlap(asked, address, identifier):
-    """Return whether an answer to an earlier question could be one to this question too."""
-    low, other = asked.address.lstrip("A"), address.lstrip("A")
-    return asked.request.identifier == identifier and (low.endswith(other) or other.endswith(low))
+def _may_answer(owed, asked):
+    """Return whether an answer that is owed to an earlier question could be one to this question too."""
+    low, other = asked.address.lstrip("A"), owed.address.lstrip("A")
+    is_earlier = asked.begin is not None and owed.begin is not None and owed.begin <= asked.begin
+    is_same = asked.request.identifier == owed.request.identifier
+    return is_same and not is_earlier and (low.endswith(other) or other.endswith(low))
 
 
 __all__ = ["PER_WORLD", "RIGHT", "Tally", "run_world"]

@@ -47,13 +47,13 @@ def _said_so(world, meter, asked, outcome, since_s):
         return meter.address == outcome.address and [("", meter.address)] == found
     di, argument = asked.request.identifier, asked.request.argument
     since_s -= _OTHERS_S * (world.master is not None)
+    if asked.begin is not None:  # an answer to a like question: fewer records, but none left out
+        return "".join(str(value) for _, value in found) in _held(world, meter, asked)
     said = [
         one.values
         for one in meter.said
         if one.at_s >= since_s and (one.address, one.di, one.argument) == (outcome.address, di, argument)
     ]
-    if asked.begin is not None:
-        said.append(_held(world, meter, asked))
     return any(_pairs(asked, one) == found for one in said)
 
 
@@ -76,10 +76,17 @@ def _pairs(asked, values):
 
 
 def _held(world, meter, asked):
-    """Return what a meter holds for a question about load records: an earlier answer to a like one says the same."""
+    """Return what a meter holds for a question about load records, cut after each record."""
     local = meter.local_time(world.clock.utc_now())
-    records = meter.memory.load_records(asked.request.identifier, asked.request.argument, local)
-    return (records.hex().upper(),) if records else ()
+    answers = [
+        meter.memory.load_records(asked.request.identifier, bytes((_bcd(count),)) + asked.request.argument[1:], local)
+        for count in range(1, asked.blocks + 1)
+    ]
+    return {"", *(records.hex().upper() for records in answers)}
+
+
+def _bcd(count):
+    return int(str(count), 16)
 
 
 def _sound(raw):

@@ -22,12 +22,15 @@ _BAUDS = (1200, 2400, 4800, 9600, 19200)
 class Climate:
     """How a world is made. `raw_flips`: nobody checks parity, as on a wire set to 8N1; `has_duplicates`: of addresses.
 
-    `calm`: no fault at all.
+    `calm`: no fault at all. `frame_data`: the most data bytes of a frame, for every meter; None: as each is made.
+    `faults`: what every meter has besides, also where it is calm.
     """
 
     raw_flips: bool = False
     has_duplicates: bool = True
     calm: bool = False
+    frame_data: int | None = None
+    faults: tuple[str, ...] = ()
 
 
 class World:
@@ -79,9 +82,11 @@ class World:
             tariffs=random.choice((1, 2, 4, 4)),
             reply_delay_ms=random.choice((20, 30, 60, 120)),
             preamble=random.randrange(9),
-            frame_data=random.choice((24, 60, 200, 200)),
+            frame_data=random.choice((24, 60, 200, 200))
+            if self.climate.frame_data is None
+            else self.climate.frame_data,
             interval=random.choice((15, 15, 60)),
-            faults=self._faults(),
+            faults=(*self._faults(), *self.climate.faults),
             tally=self.faults,
         )
 

@@ -5,6 +5,8 @@ whatever else came (`evidence.py`).
 
 An answer is ours if address, function, identifier and (2007, follow-up) sequence number are those we asked for. A
 wildcard request takes any address that fits, and AAH echoed back; no address is ever learned from an echo of AAH.
+A series of parts is not taken from a meter that still owes an answer to an earlier try: parts of two tries, with the
+values of two instants, would be cut into each other.
 """
 
 from edge.protocols.dlt645.control import READ_FOLLOW_UP
@@ -23,7 +25,7 @@ from edge.protocols.dlt645.frame import (
 from edge.protocols.dlt645.items import data_sizes, decode_data
 from edge.protocols.dlt645.question import Question, as_asked
 from edge.protocols.exchange import Progress, Timing
-from edge.reading.outcome import Answer, Collision, ForeignMaster, Item, Malformed, Outcome
+from edge.reading.outcome import Answer, Collision, ForeignMaster, Item, Late, Malformed, Outcome
 
 _MOST_READ_DATA = 200  # DL/T 645-2007: data bytes of a read answer
 _MOST_PARTS = 255  # the sequence number has one byte
@@ -172,6 +174,8 @@ class ReadExchange:
                 return self._ask_again()
             data = data[:-1]
         self._parts.append(data)
+        if frame.has_more and asked.address in self._seen.late_from:
+            return self._finish(Late(raw=bytes(self._raw)))
         if frame.has_more:
             return self._ask_rest(frame)
         return self._finish(self._decoded(frame))
