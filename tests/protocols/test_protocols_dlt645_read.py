@@ -317,3 +317,14 @@ def test_no_bytes_make_it_raise(data: bytes):
     """Whatever a wire delivers, the exchange gives an outcome."""
     assert isinstance(_verdict(data), Outcome)
     assert isinstance(_verdict(_ANSWER[:-4] + data), Outcome)
+
+
+@pytest.mark.parametrize("pattern", ["A" * 12, "AAAAAAAA2529"])
+def test_a_meter_that_states_another_address_than_it_answers_under_is_not_found(pattern: str):
+    """Two addresses for one meter: nobody could be asked by either with certainty."""
+    control, data = (0x93, b"") if pattern == "A" * 12 else (0x91, bytes.fromhex("01040004"))
+    other = bytes.fromhex(_OTHER)[::-1]
+    assert isinstance(_find(pattern, encode_frame(_ME, control, data + other)), Malformed)
+    same = _find(pattern, encode_frame(_ME, control, data + bytes.fromhex(_ME)[::-1]))
+    assert isinstance(same, Answer)
+    assert _ME == same.address

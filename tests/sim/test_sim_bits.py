@@ -79,3 +79,28 @@ def test_any_mixture_is_heard_in_order(streams):
     arrivals = [a.at for a in hear(streams, LINE)]
     assert all(later - sooner > 10.4e-3 for sooner, later in pairwise(arrivals))
     assert all(at >= min(s.start for s in streams if s.data) for at in arrivals)
+
+
+@pytest.mark.parametrize(("checks", "expected"), [(True, b"\x68\x00\x16"), (False, b"\x68\x11\x16")])
+@pytest.mark.parametrize("others", [(), (Stream(9.0, b"\x01", LINE),)])
+def test_a_port_that_checks_gives_zero_for_a_byte_with_wrong_parity(checks, expected, others):
+    """A byte hit in one data bit has a parity bit that does not fit; only a port that checks notices, alone or not."""
+    hit = Stream(0.0, b"\x68\x11\x16", LINE, odd=frozenset({1}))
+    heard = b"".join(each.data for each in hear([hit, *others], LINE, checks=checks))
+    assert expected == heard[:3]
+
+
+@pytest.mark.parametrize("begin", [0.0, 0.0015])
+def test_a_port_that_checks_looks_at_the_parity_of_overlapping_bytes(begin):
+    """Where two talk, the parity bit is the AND of theirs: bytes that it does not fit are given as 00H."""
+    both = [Stream(0.0, b"\x07", LINE), Stream(begin, b"\x0e", LINE)]
+    plain, checked = (b"".join(each.data for each in hear(both, LINE, checks=checks)) for checks in (False, True))
+    assert plain != checked
+    assert {0} >= {there for here, there in zip(plain, checked, strict=True) if here != there}
+
+
+def test_without_parity_nothing_is_checked():
+    """On a line set to no parity a hit byte comes through."""
+    line = LineSettings(baud=1000, parity="none")
+    heard = hear([Stream(0.0, b"\x11", line, odd=frozenset({0}))], line, checks=True)
+    assert [b"\x11"] == [each.data for each in heard]

@@ -144,3 +144,16 @@ def test_every_request_is_heard_once():
     bench = _Bench()
     asked = [frame for frame in _frames(b"".join(data for _, data in bench.listen(3600))) if not frame.is_response]
     assert 360 == len(asked)
+
+
+def test_what_the_other_said_before_is_dropped():
+    """What is dropped of the other's talk is gone, also what nobody had asked for yet; what it says later is heard."""
+    bench = _Bench(every_s=10.0)
+    bench.clock.sleep(1.05)  # its request began at 1 s and lasts 92 ms
+    bench.link.drop_input()
+    rest = b"".join(data for _, data in bench.listen(2))
+    assert REQUEST[10:] == rest[:10]
+    assert [(THEIRS, 0x91)] == [(frame.address, frame.control) for frame in _frames(rest)]
+    bench.clock.sleep(20)
+    bench.link.drop_input()
+    assert [] == bench.listen(5)
