@@ -10,13 +10,14 @@ The course is a generator of exchanges that gets each outcome back, so that it r
 """
 
 from collections.abc import Generator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from edge.errors import EdgeError
 from edge.poll.detect import Combination, DetectRun
 from edge.poll.findings import ANSWERED, DAMAGED, Check, Findings, Mark, Repeats, Seen, conclude
 from edge.poll.jobs import Asker, Way
+from edge.poll.plan import years_to_ask
 from edge.poll.probe import End, Probe
 from edge.poll.scan import scan_timing
 from edge.poll.scan_state import Candidate
@@ -109,9 +110,9 @@ class DiagnoseRun:
             return self._end_by_port(self._found.error)
         last = self.seen.detected = self._found.last
         found = last.get("found")
-        if found and not self.meters:
+        if isinstance(found, dict) and not self.meters:
             address = str(last.get("address") or ANY)
-            self.seen.meters.append(Seen(Candidate(address, protocol=self.current.protocol), Verdict.OK))
+            self.seen.meters.append(Seen(Candidate(address, protocol=found["protocol"]), Verdict.OK))
         is_other = bool(found) and last.get("condition") is not None
         mark = Mark.FAIL if is_other else Mark.PASS if found else Mark.UNKNOWN
         self._tell(Check("settings", mark, {"at": str(self.current), "found": found}))
@@ -154,12 +155,9 @@ class DiagnoseRun:
 
     def _ask_each(self) -> Course:
         silent: set[str] = set()
-        for number, meter in enumerate(self.meters or (Candidate(ANY, protocol=self.current.protocol),)):
-            exchange = self._probe(meter, frozenset(silent))
-            sent = exchange.request().lstrip(b"\xfe")
-            self.way.put({"progress": {"meter": meter.pattern, "left": max(0, len(self.meters) - number - 1)}})
-            outcome = yield exchange
-            self.seen.has_echo |= sent in outcome.raw
+        for number, listed in enumerate(self.meters or (Candidate(ANY, protocol=self.current.protocol),)):
+            self.way.put({"progress": {"meter": listed.pattern, "left": max(0, len(self.meters) - number - 1)}})
+            meter, outcome = yield from self._ask_by_year(listed, frozenset(silent))
             verdict = outcome.verdict
             if verdict is Verdict.SILENCE and self.meters and len(silent) < _LISTENED_FOR:
                 heard = yield ListenExchange(_LATE_S)
@@ -168,6 +166,22 @@ class DiagnoseRun:
                 silent.add(meter.pattern)
             self._keep(meter, outcome, verdict)
         self._tell_answers()
+
+    def _ask_by_year(
+        self, listed: Candidate, late_from: frozenset[str]
+    ) -> Generator[Exchange, Outcome, tuple[Candidate, Outcome]]:
+        """Return a meter with the year in which it answered, and what came back; else the first that was heard."""
+        seen: list[tuple[Candidate, Outcome]] = []
+        for name in years_to_ask(listed.protocol):
+            meter = replace(listed, protocol=name)
+            exchange = self._probe(meter, late_from)
+            sent = exchange.request().lstrip(b"\xfe")
+            outcome = yield exchange
+            self.seen.has_echo |= sent in outcome.raw
+            seen.append((meter, outcome))
+            if outcome.verdict is Verdict.OK:
+                return meter, outcome
+        return next((one for one in seen if one[1].verdict is not Verdict.SILENCE), seen[0])
 
     def _probe(self, meter: Candidate, late_from: frozenset[str]) -> Exchange:
         if meter.pattern == ANY:

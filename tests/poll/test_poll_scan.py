@@ -150,6 +150,12 @@ def test_a_meter_that_refuses_everything_is_found():
     assert [A] == scan(VirtualBus([SimMeter(A, faults=(parse_fault("refuse"),))])).last["found"]
 
 
+def test_a_known_meter_of_either_year_is_asked_in_the_newer():
+    """Nobody can be asked in "either": a meter whose year is not known yet ends no scan."""
+    way = scan(VirtualBus(meters([A])), known=(Candidate(A, protocol="dlt645"),), only_known=True)
+    assert [{"meter": A, "protocol": "dlt645-2007"}] == way.last["meters"]
+
+
 def test_known_meters_are_confirmed_first_each_in_its_own_protocol():
     """The register's meters take one probe each, before everybody is asked; those that are silent are named."""
     bus = VirtualBus([SimMeter(A, seed=1), SimMeter(B, "1997", seed=2)])
