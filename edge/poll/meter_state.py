@@ -12,11 +12,11 @@ from types import MappingProxyType
 
 from edge.bus.link import LineSettings
 from edge.config.settings import Bus
-from edge.poll.learned import Learned
+from edge.poll.learned import SOON, Learned
 from edge.poll.manners import LongWay, Manners
 from edge.poll.meter_poll import MeterPoll
 from edge.poll.plan import PolledMeter
-from edge.poll.speed import REFUSED_SPEED, agreed_speed
+from edge.poll.speed import REFUSED_BACK, REFUSED_SPEED, agreed_speed
 from edge.protocols.drivers import driver
 from edge.protocols.exchange import PlanTerms, Timing
 from edge.reading.outcome import Outcome
@@ -83,16 +83,19 @@ class MeterState:
         self._is_at_other = self.agreed is not None and not self._is_at_other
 
     def wanted_speed(self, today: date) -> int | None:
-        """Return the speed that the meter should be set to; None if it is as it should be."""
+        """Return the speed that the meter should be set to; None if it is as it should be, or does not come back."""
         may_raise = self.agreed is not None and REFUSED_SPEED not in self.learned.avoid(today) and not self.is_noisy
         wanted = self.agreed if may_raise else self.bus.baud
-        return None if self._is_at_other or wanted == self.speed else wanted
+        is_stuck = wanted == self.bus.baud and REFUSED_BACK in self.learned.avoid(today, SOON)
+        return None if self._is_at_other or is_stuck or wanted == self.speed else wanted
 
     def set_speed(self, reached: int | None, wanted: int, today: date) -> None:
         """Note at which speed the meter is; one that did not reach what was wanted is not asked again soon."""
         if reached is not None:
             self.manners.learned = replace(self.learned, baud=None if reached == self.bus.baud else reached)
-        if reached != wanted or self.is_noisy:
+        if reached != wanted and wanted == self.bus.baud:
+            self.refuses(frozenset({REFUSED_BACK}), today)
+        elif reached != wanted or self.is_noisy:
             self.refuses(frozenset({REFUSED_SPEED}), today)
         self._damage.clear()
 

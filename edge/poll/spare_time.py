@@ -91,7 +91,8 @@ class SpareTime:
         if change is None:
             return False
         exchange = change.next_exchange()
-        if exchange is None:
+        if exchange is None:  # the protocol has no such order: the meter is where it was
+            change.reached = change.old
             self._end_speed(change)
             return False
         line = LineSettings(baud=change.baud, parity=self.meters.bus.parity)

@@ -7,6 +7,7 @@ import pytest
 from edge.clock import ClockTrust
 from edge.health.model import Answer
 from edge.poll.learned import Learned
+from edge.poll.plan import PolledMeter
 from edge.reading.record import SlotState
 from edge.sim.faults import parse_fault
 from edge.store.database import open_database
@@ -89,6 +90,25 @@ def test_taking_the_tag_away_restores_the_speed(make_site):
     site.run_until(60 * 5)
     assert 2400 == site.sims[A].state.baud
     assert known(site, A).baud is None
+
+
+def test_a_meter_that_does_not_come_back_is_asked_once_a_day(make_site):
+    """It is read where it is: no order after order, and the rest of the spare time is free."""
+    site = make_site(A, faults={A: ["fixed-speed", "speed:9600"]})
+    worker = site.worker
+    worker.use_plan(worker.rounds.plan, {A: PolledMeter(A, "A", "dlt645-2007", (), Learned(baud=9600))})
+    site.run_until(60 * 10)
+    orders = [e for e in worker.port.trace.events() if e.direction == "tx" and b"\x68\x17\x01" in e.data]
+    assert 1 == len(orders)
+    assert (9600, {"change_speed_back"}) == (known(site, A).baud, set(known(site, A).refused))
+    assert {SlotState.READ} == set(states(site, A))
+
+
+def test_a_1997_meter_loses_no_slot_to_a_speed_that_it_cannot_change(make_site):
+    """Its protocol has no such order: nothing is sent, and it is not looked for anywhere else."""
+    site = make_site(A, tags=FAST, protocol="dlt645-1997", years={A: "1997"}, items=("energy_active_import_total",))
+    site.run_until(60 * 5)
+    assert {SlotState.READ} == set(states(site, A))
 
 
 def test_clocks_are_set_once_a_day_where_the_settings_say_so(make_site):
