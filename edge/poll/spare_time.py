@@ -28,7 +28,7 @@ log = logging.getLogger(__name__)
 _LOOK_EVERY_S = 60.0
 _ONE_S = 2.0  # the longest that one exchange of an errand takes
 _SYNC_AGAIN_S = 600.0  # after something that passes stood in the way
-_PASSING = {Hindrance.NEAR_MIDNIGHT, Hindrance.NEAR_RECORD, Hindrance.UNTRUSTED}
+_PASSING = {Hindrance.NEAR_MIDNIGHT, Hindrance.NEAR_RECORD, Hindrance.UNTRUSTED, Hindrance.FOREIGN_MASTER}
 _MOST_OFF_S = 300  # beyond it no meter obeys a broadcast (DL/T 645-2007)
 
 
@@ -48,7 +48,7 @@ class _SyncWay:
         self.result = result if isinstance(result, Mapping) else None
 
     def fail(self, error: EdgeError) -> None:
-        """Let it be: it is tried again another day."""
+        """Let it be: it is tried again after a while."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -142,7 +142,8 @@ class SpareTime:
             self._sync = None
             result = self._sync_way.result or {}
             self._sync_at_s = self.clock.monotonic() + _SYNC_AGAIN_S
-            self._synced_on = None if result.get("hindrance") in _PASSING else self._today
+            is_over = bool(result) and result.get("hindrance") not in _PASSING
+            self._synced_on = self._today if is_over else None
             self._report_clocks(result)
         return True
 

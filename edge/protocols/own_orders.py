@@ -3,6 +3,7 @@
 Where a protocol has no such order, None comes back. Anything else is ordered by signed commands alone.
 """
 
+from collections.abc import Callable
 from datetime import datetime
 
 from edge.protocols.dlt645 import orders
@@ -16,10 +17,13 @@ _VERSIONS: dict[str, Version] = {"dlt645-2007": "2007", "dlt645-1997": "1997"}
 _WITH_2007 = "dlt645-2007"
 
 
-def time_sync(protocol: str, at: datetime, timing: Timing) -> Exchange | None:
-    """Return an exchange that sets the clocks of all meters of a bus to a local time; it ends as Sent."""
+def time_sync(protocol: str, now: Callable[[], datetime], timing: Timing) -> Exchange | None:
+    """Return an exchange that sets the clocks of all meters of a bus; it ends as Sent.
+
+    `now` gives the local time to send: it is asked when the order goes out, for a busy wire makes it wait.
+    """
     version = _VERSIONS.get(protocol)
-    return OrderExchange(orders.time_sync(at, version=version), timing) if version else None
+    return OrderExchange(lambda: orders.time_sync(now(), version=version), timing) if version else None
 
 
 def freeze_now(protocol: str, timing: Timing, address: str = BROADCAST) -> Exchange | None:

@@ -5,9 +5,11 @@ from datetime import timedelta
 import pytest
 
 from edge.clock import ClockTrust
+from edge.errors import LinkError
 from edge.health.model import Answer
 from edge.poll.learned import Learned
 from edge.poll.plan import PolledMeter
+from edge.poll.time_sync import TimeSyncRun
 from edge.reading.record import SlotState
 from edge.sim.faults import parse_fault
 from edge.store.database import open_database
@@ -119,6 +121,22 @@ def test_clocks_are_set_once_a_day_where_the_settings_say_so(make_site):
     assert abs(site.sims[A].state.clock_error) < timedelta(seconds=2)
     assert site.clock.utc_now().date() == known(site, A).clock_set
     assert Answer.YES is site.health.answer(f"clock of meter {A}")
+
+
+def test_clocks_are_set_later_where_the_port_vanished_meanwhile(make_site, monkeypatch):
+    """A port that was lost while the clocks were read costs ten minutes, not the day."""
+    site = make_site(A, time_sync=True)
+    site.sims[A].state.clock_error = timedelta(seconds=-100)
+    real, failures = TimeSyncRun._run, [LinkError("E-BUS-104", port="memory", detail="it vanished")]
+
+    def run(self, worker, exchange):
+        if failures:
+            raise failures.pop()
+        return real(self, worker, exchange)
+
+    monkeypatch.setattr(TimeSyncRun, "_run", run)
+    site.run_until(60 * 30)
+    assert abs(site.sims[A].state.clock_error) < timedelta(seconds=2)
 
 
 @pytest.mark.parametrize(("setting", "trust"), [(False, ClockTrust.SYNCHRONISED), (True, ClockTrust.NONE)])
