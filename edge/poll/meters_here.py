@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date
 
+from edge.bus.link import LineSettings
 from edge.clock import Clock
 from edge.config.settings import Bus
 from edge.health.model import Health
@@ -55,6 +56,11 @@ class MetersHere:
         if state is None:
             state = self._states[address] = MeterState.of(self.meters[address], self.bus, self.items)
         return state
+
+    def line_of(self, address: str) -> LineSettings | None:
+        """Return how the port is set for a meter; None for one that is not on this bus."""
+        meter = self.meters.get(address)
+        return self.state(address).line if meter is not None and meter.bus == self.bus.name else None
 
     def begin(self, address: str, keys: Sequence[str]) -> MeterPoll | VersionSearch:
         """Return a poll of these items; of a meter whose year is not known, the search for it comes first."""

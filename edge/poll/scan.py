@@ -161,7 +161,7 @@ class ScanRun:
         return not one.is_likely, bool(known) and not is_familiar
 
     def _exchange(self, worker: Asker, probe: Probe) -> Outcome:
-        outcome = worker.exchange(probe.next_exchange())
+        outcome = worker.exchange(probe.next_exchange(), worker.line_of(probe.pattern))
         self.state.probes += 1
         if outcome.verdict is Verdict.PORT_GONE:
             raise LinkError("E-BUS-104", port=self.port or "of this bus", detail="it vanished during the scan")

@@ -175,6 +175,10 @@ class BusWorker:
         """Run one exchange on this bus. Raises LinkError if the port is closed and cannot be opened."""
         return self.port.exchange(exchange, line, quiet_s)
 
+    def line_of(self, address: str) -> LineSettings | None:
+        """Return how the port is set for a meter; None: as the bus is set."""
+        return self._here.line_of(address)
+
     @property
     def timing(self) -> Timing:
         """How long this bus waits for answers."""

@@ -7,14 +7,20 @@ import pytest
 from edge.clock import ClockTrust
 from edge.errors import LinkError
 from edge.health.model import Answer
+from edge.poll.detect import Combination
+from edge.poll.diagnose import DiagnoseRun
+from edge.poll.jobs import ReadOrder, ReadRun
 from edge.poll.learned import Learned
 from edge.poll.plan import PolledMeter
+from edge.poll.scan import ScanOrder, scan_run
+from edge.poll.scan_state import Candidate
 from edge.poll.time_sync import TimeSyncRun
+from edge.protocols.drivers import driver
 from edge.reading.record import SlotState
 from edge.sim.faults import parse_fault
 from edge.store.database import open_database
 from edge.store.journal import Journal
-from tests.poll.test_poll_worker import A, B, Site
+from tests.poll.test_poll_worker import A, B, Site, Way
 
 FAST = {A: ("speed=9600",)}
 
@@ -41,6 +47,26 @@ def test_a_meter_is_raised_to_the_speed_that_was_agreed(make_site):
     assert (9600, None) == (site.sims[A].state.baud, site.sims[B].state.baud)
     assert (9600, None) == (known(site, A).baud, known(site, B).baud)
     assert {SlotState.READ} == {*states(site, A), *states(site, B)}
+
+
+def test_jobs_ask_a_raised_meter_at_its_own_speed(make_site):
+    """A read, a diagnosis and a scan of known meters find it; nobody calls it silent."""
+    site = make_site(A, B, tags=FAST)
+    site.run_until(60 * 5)
+    ways = [Way(), Way(), Way()]
+    listed = tuple(Candidate(one, protocol="dlt645-2007") for one in (A, B))
+    order = ReadOrder.of(A, ("energy_active_import_total",), "dlt645-2007", site.worker.bus)
+    site.worker.jobs.extend(
+        (
+            ReadRun(order, site.clock, ways[0]),
+            DiagnoseRun(ways[1], Combination(2400, "even", "dlt645-2007"), listed),
+            scan_run(driver("dlt645-2007"), 600, ways[2], ScanOrder(known=listed, only_known=True)),
+        )
+    )
+    site.run_until(120)
+    read, diagnosis, scan = (way.documents[-1] for way in ways)
+    assert ("ok", None, 2) == (read["result"]["verdict"], diagnosis["conclusion"], diagnosis["answered"])
+    assert ([A, B], []) == (scan["found"], scan["silent"])
 
 
 def test_nothing_is_raised_that_nobody_agreed_to(make_site):
