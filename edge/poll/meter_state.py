@@ -1,7 +1,7 @@
 """What the poller of a bus knows of one meter while it runs: its manners, its noise, and what it refuses.
 
 `learned` is the part that the register keeps. A single item counts as refused for good only after several polls in a
-row (a meter that starts up refuses what it has); a block at once, since single reads take its place.
+row that ask for it (a meter that starts up refuses what it has); a block at once, since single reads take its place.
 """
 
 from collections import Counter, deque
@@ -158,12 +158,11 @@ class MeterState:
         return replace(self.learned, answers=0, slowest_ms=None)
 
     def _refused_again(self, poll: MeterPoll) -> set[str]:
-        asked = poll.refused_alone
-        for identifier in list(self._refusals):
-            if identifier not in asked:
-                del self._refusals[identifier]
-        self._refusals.update(asked)
-        return {one for one in asked if self._refusals[one] >= _POLLS_REFUSED}
+        refused, answered = poll.refused_alone, {one.identifier for one in poll.read.values()}
+        for identifier in answered - refused:  # polls of other tasks do not ask for it: they tell nothing
+            self._refusals.pop(identifier, None)
+        self._refusals.update(refused)
+        return {one for one in refused if self._refusals[one] >= _POLLS_REFUSED}
 
     def _odd_sizes(self, poll: MeterPoll) -> Mapping[str, int]:
         """Return the sizes of blocks that differ from what would be expected of any such meter."""

@@ -24,6 +24,11 @@ _LATE_S = 10.0  # a question that old is answered no more
 _UNHEARD = {SlotReason.SILENCE, SlotReason.GARBAGE}
 
 
+def clock_claim(address: str) -> str:
+    """Return the name of the condition that a meter's clock is right."""
+    return f"clock of meter {address}"
+
+
 @dataclass(slots=True, kw_only=True)
 class MetersHere:
     """The meters that a worker may ask. `learn` is told what is worth keeping about a meter (address, facts)."""
@@ -118,6 +123,7 @@ class MetersHere:
         """Take other meters; what was learned in this run is newer than what the register held."""
         for address in self.meters.keys() - meters.keys():
             self.report.forget(address)
+            self.health.forget(clock_claim(address))
         for address, state in list(self._states.items()):
             meter = meters.get(address)
             if meter is None or not self._is_same(meter):

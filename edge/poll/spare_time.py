@@ -14,7 +14,7 @@ from edge.clock import Clock
 from edge.errors import EdgeError
 from edge.health.model import Health
 from edge.poll.jobs import Asker
-from edge.poll.meters_here import MetersHere
+from edge.poll.meters_here import MetersHere, clock_claim
 from edge.poll.plan import EITHER_YEAR, PolledMeter
 from edge.poll.refill import Refill
 from edge.poll.speed import SpeedChange
@@ -187,7 +187,7 @@ class SpareTime:
             after = one["offset_after_s"] if one["offset_after_s"] is not None else one["offset_before_s"]
             if after is None:
                 continue
-            claim = f"clock of meter {one['meter']}"
+            claim = clock_claim(str(one["meter"]))
             if abs(after) <= _MOST_OFF_S:
                 self.health.holds(claim, offset_s=after)
             elif self.health.fails(claim, error := EdgeError("E-BUS-234", meter=one["meter"], offset_s=after)):

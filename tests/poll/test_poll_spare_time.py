@@ -1,5 +1,6 @@
 """What a bus does when nothing is due: speeds that were agreed, clocks; slots stay live meanwhile."""
 
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -183,3 +184,8 @@ def test_a_clock_that_is_off_too_far_is_a_condition(make_site):
     condition = site.health.snapshot()["conditions"][f"clock of meter {A}"]
     assert ("no", "E-BUS-234") == (condition["answer"], condition["code"])
     assert abs(condition["values"]["offset_s"] + 1200) <= 2
+    plan = site.worker.rounds.plan
+    plan = replace(plan, valid_from=site.clock.utc_now(), tasks=(replace(plan.tasks[0], meters=(B,)),))
+    site.worker.use_plan(plan, {B: site.worker._here.meters[B]})
+    site.run_until(60)
+    assert f"clock of meter {A}" not in site.health.snapshot()["conditions"]  # the meter left the list
