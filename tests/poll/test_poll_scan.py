@@ -315,6 +315,7 @@ def test_progress_says_how_much_is_left():
         {"found": {"x": "dlt645-2007"}},
         {"probes": float("inf")},
         {"conditions": []},
+        {"conditions": {"E-NOT-001": {}}},
     ],
 )
 def test_a_state_that_is_none_is_refused(changes):
@@ -323,6 +324,9 @@ def test_a_state_that_is_none_is_refused(changes):
     assert [Candidate(A)] == state_of(sound).left
     with pytest.raises(ValueError):
         state_of({**sound, **changes})
+    for other in ([], None, 3, "x"):
+        with pytest.raises(ValueError):
+            state_of(other)
 
 
 def test_a_resumed_scan_stays_with_its_protocol():
