@@ -394,6 +394,8 @@ class BusWorker:
         self._is_anew = False
         if self._spare.refill is not None:
             self._spare.refill.start_anew()
+        self._chances.clear()
+        self._snapshots.begin_anew(self.clock.utc_now())
         self.rounds.begin_anew(self.clock.utc_now())
 
     def _take_new_plans(self) -> None:

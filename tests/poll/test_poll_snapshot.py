@@ -22,6 +22,7 @@ from edge.protocols.exchange import Timing
 from edge.reading.plan import Plan, PlanTask, Schedule
 from edge.reading.record import SlotState, Source
 from edge.reading.verdict import SlotReason
+from edge.sim.faults import parse_fault
 from edge.sim.wire import SimWire
 from edge.store.database import open_database
 from edge.store.journal import Journal
@@ -309,3 +310,21 @@ def test_a_port_that_is_lost_with_the_order_ends_no_worker(make_site):
     assert 1 == len(site.orders)
     (record,) = [one for one in site.sink.records if (one.task, one.slot_at) == ("load", FIRST)]
     assert SlotState.READ is record.state
+
+
+def test_a_clock_that_was_ahead_stops_no_snapshots(make_site):
+    """A day of wrong time, then the right one: what was frozen for slots to come holds up none of those that come."""
+    site = make_site(RecordingMeter(A), RecordingMeter(B, faults=(parse_fault("dead"),)))
+    site.clock.now += timedelta(days=1)
+    site.begin()
+    site.run_to(FIRST + timedelta(days=1, minutes=1))
+    site.clock.now -= timedelta(days=1)
+    site.worker.restart_slots()
+    before = len(site.sink.records)
+    site.run_to(FIRST + timedelta(minutes=20))
+    site.worker.stop()
+    slot_at = FIRST + timedelta(minutes=15)
+    records = {one.meter: one for one in site.sink.records[before:] if one.slot_at == slot_at}
+    assert (SlotState.READ, SlotReason.SILENCE) == (records[A].state, records[B].reason)
+    assert 2 == len(site.orders)
+    assert slot_at >= max(site.sink.journal.settled_marks().values())
