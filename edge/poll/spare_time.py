@@ -91,7 +91,7 @@ class SpareTime:
         if change is None:
             return False
         exchange = change.next_exchange()
-        if exchange is None:  # the protocol has no such order: the meter is where it was
+        if exchange is None:  # there is no such order: the meter is where it was
             change.reached = change.old
             self._end_speed(change)
             return False

@@ -59,7 +59,7 @@ class SpeedChange:
         return self._look_at[0] if self._look_at else self.old
 
     def next_exchange(self) -> Exchange | None:
-        """Return the exchange that goes next; None where the protocol has no such order."""
+        """Return the exchange that goes next; None where there is no such order."""
         if not self._is_ordered:
             return change_speed(self.protocol, self.address, self.new, self.timing)
         return driver(self.protocol).find(self.address, self.timing)

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from datetime import datetime
 
 from edge.protocols.dlt645 import orders
-from edge.protocols.dlt645.control import Version
+from edge.protocols.dlt645.control import SPEEDS, Version
 from edge.protocols.dlt645.order import Order
 from edge.protocols.dlt645.order_exchange import OrderExchange
 from edge.protocols.dlt645.question import BROADCAST
@@ -34,9 +34,9 @@ def freeze_now(protocol: str, timing: Timing, address: str = BROADCAST) -> Excha
 def change_speed(protocol: str, address: str, baud: int, timing: Timing) -> Exchange | None:
     """Return an exchange that sets a meter to another speed, confirmed at the old one.
 
-    Only where the installer agreed. Raises OrderError for a speed that the standard does not have.
+    Only where the installer agreed. None for a speed that the standard does not have: a bus may be set to one.
     """
-    return _in_2007(protocol, orders.change_speed(address, baud), timing)
+    return _in_2007(protocol, orders.change_speed(address, baud), timing) if baud in SPEEDS.values() else None
 
 
 def _in_2007(protocol: str, order: Order, timing: Timing) -> Exchange | None:

@@ -133,6 +133,14 @@ def test_a_meter_that_does_not_come_back_is_asked_once_a_day(make_site):
     assert {SlotState.READ} == set(states(site, A))
 
 
+def test_a_bus_at_a_speed_that_no_order_names_keeps_its_meters_where_they_are(make_site):
+    """A serial server may run at 38400: the way back there cannot be ordered, and is no defect."""
+    site = make_site(A, baud=38400, faults={A: ["speed:9600"]})
+    site.worker.use_plan(site.worker.rounds.plan, {A: PolledMeter(A, "A", "dlt645-2007", (), Learned(baud=9600))})
+    site.run_until(60 * 5)
+    assert {SlotState.READ} == set(states(site, A))
+
+
 def test_a_1997_meter_loses_no_slot_to_a_speed_that_it_cannot_change(make_site):
     """Its protocol has no such order: nothing is sent, and it is not looked for anywhere else."""
     site = make_site(A, tags=FAST, protocol="dlt645-1997", years={A: "1997"}, items=("energy_active_import_total",))

@@ -233,5 +233,6 @@ def test_orders_of_the_poller():
     speed = change_speed("dlt645-2007", "201901120001", 2400, timing)
     assert speed is not None
     assert _FRAMES["v247"] == speed.request()
+    assert change_speed("dlt645-2007", "201901120001", 38400, timing) is None
     assert (None, None) == (freeze_now("dlt645-1997", timing), change_speed("dlt645-1997", _ME, 9600, timing))
     assert time_sync("modbus", lambda: _local("2017-06-05 00:00:00"), timing) is None
