@@ -1,11 +1,16 @@
-"""Do two answers, taken a moment apart, say the same? Energies stand still or creep, other quantities waver. Pure."""
+"""Do two answers, taken a moment apart, say the same? Registers stand still or creep, what is measured wavers. Pure.
+
+Which is which the unit tells: an energy is one under every name, frozen, of a settlement day, or as `di:`.
+"""
 
 from decimal import Decimal
 
-from edge.reading.outcome import Answer, Value
+from edge.reading.outcome import Answer, Item, Value
 
 _WAVER = Decimal("0.05")
 _DIGITS = 3  # of the last place: what an energy may gain, and what a small value may waver
+_WAVERING = {"", "V", "A", "W", "kW", "var", "kvar", "VA", "kVA", "Hz", "deg", "degC", "%"}  # "": the power factor
+_ENERGIES = ("Wh", "varh", "VAh")  # with their prefixes
 
 
 def do_agree(one: Answer, other: Answer) -> bool:
@@ -13,13 +18,15 @@ def do_agree(one: Answer, other: Answer) -> bool:
     if [item.key for item in one.items] != [item.key for item in other.items]:
         return False
     pairs = zip(one.items, other.items, strict=True)
-    return all(_fits(first.key, first.value, second.value) for first, second in pairs)
+    return all(_fits(first, second.value) for first, second in pairs)
 
 
-def _fits(key: str, first: Value | None, second: Value | None) -> bool:
-    if key.startswith("energy_") and isinstance(first, Decimal) and isinstance(second, Decimal):
-        return 0 <= second - first <= _DIGITS * _last_place(second)
-    return key == "clock" or is_near(first, second)
+def _fits(one: Item, second: Value | None) -> bool:
+    first = one.value
+    if one.unit in _WAVERING or not (isinstance(first, Decimal) and isinstance(second, Decimal)):
+        return one.key == "clock" or is_near(first, second)
+    least = 0 if one.unit.endswith(_ENERGIES) else -_DIGITS  # money and what else is counted may fall
+    return least * _last_place(second) <= second - first <= _DIGITS * _last_place(second)
 
 
 def is_near(first: Value | None, second: Value | None) -> bool:
