@@ -315,7 +315,7 @@ def test_progress_says_how_much_is_left():
         {"found": {"x": "dlt645-2007"}},
         {"probes": float("inf")},
         {"conditions": []},
-        {"conditions": {"E-NOT-001": {}}},
+        {"conditions": {"of no code": {}}},
     ],
 )
 def test_a_state_that_is_none_is_refused(changes):
