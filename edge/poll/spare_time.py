@@ -6,7 +6,7 @@ Nothing is begun that could still be on the wire when the next live slot comes.
 import logging
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import date
+from datetime import date, timedelta
 from zoneinfo import ZoneInfo
 
 from edge.bus.link import LineSettings
@@ -172,8 +172,10 @@ class SpareTime:
         return self.meters.state(meter.address).speed == self.meters.bus.baud
 
     def _last_set(self) -> date | None:
+        """Return the last day on which the time was given; a day to come was noted under a wrong clock."""
+        tomorrow = self._today + timedelta(days=1)  # a local day may be the next one of UTC
         days = (self.meters.state(meter.address).learned.clock_set for meter in self.meters.here)
-        return max((day for day in days if day is not None), default=None)
+        return max((day for day in days if day is not None and day <= tomorrow), default=None)
 
     def _note_set(self, day: date) -> None:
         for meter in self.meters.here:

@@ -1,7 +1,7 @@
 """What a bus does when nothing is due: speeds that were agreed, clocks; slots stay live meanwhile."""
 
 from dataclasses import replace
-from datetime import timedelta
+from datetime import date, timedelta
 
 import pytest
 
@@ -156,6 +156,16 @@ def test_clocks_are_set_once_a_day_where_the_settings_say_so(make_site):
     assert abs(site.sims[A].state.clock_error) < timedelta(seconds=2)
     assert site.clock.utc_now().date() == known(site, A).clock_set
     assert Answer.YES is site.health.answer(f"clock of meter {A}")
+
+
+def test_clocks_are_set_though_a_wrong_clock_noted_a_day_to_come(make_site):
+    """Else nobody would get the time until that day."""
+    site = make_site(A, time_sync=True)
+    site.sims[A].state.clock_error = timedelta(seconds=-100)
+    learned = Learned(clock_set=date(2036, 1, 1))
+    site.worker.use_plan(site.worker.rounds.plan, {A: PolledMeter(A, "A", "dlt645-2007", (), learned)})
+    site.run_until(60 * 30)
+    assert abs(site.sims[A].state.clock_error) < timedelta(seconds=2)
 
 
 def test_clocks_are_set_later_where_the_port_vanished_meanwhile(make_site, monkeypatch):
