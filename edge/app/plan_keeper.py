@@ -82,8 +82,11 @@ class PlanKeeper:
     def learn(self, facts: Mapping[str, Learned]) -> None:
         """Write what was learned about meters into the register, in one write.
 
-        What cannot be written is learned again after a restart.
+        What cannot be written is learned again after a restart. Jobs know it at once.
         """
+        for address, learned in facts.items():
+            if address in self.meters:
+                self.meters[address] = replace(self.meters[address], learned=learned)
         try:
             self.register.learn_all({address: facts_of(learned) for address, learned in facts.items()})
         except EdgeError as exc:

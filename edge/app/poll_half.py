@@ -226,9 +226,7 @@ class PollHalf:
     def _known_on(self, bus: Bus) -> tuple[Candidate, ...]:
         meters = self.keeper.meters.values()
         return tuple(
-            Candidate(meter.address, protocol=year_to_ask(meter.known_protocol))
-            for meter in meters
-            if meter.bus == bus.name
+            Candidate(meter.address, protocol=meter.known_protocol) for meter in meters if meter.bus == bus.name
         )
 
     def _change_register(self, job: RegisterJob, reply: Reply) -> None:

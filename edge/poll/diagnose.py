@@ -10,13 +10,14 @@ The course is a generator of exchanges that gets each outcome back, so that it r
 """
 
 from collections.abc import Generator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from edge.errors import EdgeError
 from edge.poll.detect import Combination, DetectRun
 from edge.poll.findings import ANSWERED, DAMAGED, Check, Findings, Mark, Repeats, Seen, conclude
 from edge.poll.jobs import Asker, Way
+from edge.poll.plan import years_to_ask
 from edge.poll.probe import End, Probe
 from edge.poll.scan import scan_timing
 from edge.poll.scan_state import Candidate
@@ -35,7 +36,8 @@ _LISTENED_FOR = 3  # so many silent meters
 _REPEATS = 10
 _TROUBLED = 5  # so many damaged meters are looked at again
 
-Course = Generator[Exchange, Outcome, None]
+Question = tuple[Exchange, str]  # and the meter that it is meant for: some are raised to another speed
+Course = Generator[Question, Outcome, None]
 
 
 @dataclass(slots=True)
@@ -81,7 +83,8 @@ class DiagnoseRun:
         if self._search is not None:
             return self._search.step(worker) or self._end_search()
         try:
-            self._outcome = worker.exchange(self._next())
+            exchange, meter = self._next()
+            self._outcome = worker.exchange(exchange, worker.line_of(meter))
         except StopIteration:
             return self._end_course()
         except EdgeError as exc:
@@ -90,7 +93,7 @@ class DiagnoseRun:
             return self._end_by_port(EdgeError("E-BUS-210", meter=self.port))
         return True
 
-    def _next(self) -> Exchange:
+    def _next(self) -> Question:
         if self._course is None or self._outcome is None:
             self._course = self._steps()
             return next(self._course)
@@ -109,9 +112,9 @@ class DiagnoseRun:
             return self._end_by_port(self._found.error)
         last = self.seen.detected = self._found.last
         found = last.get("found")
-        if found and not self.meters:
+        if isinstance(found, dict) and not self.meters:
             address = str(last.get("address") or ANY)
-            self.seen.meters.append(Seen(Candidate(address, protocol=self.current.protocol), Verdict.OK))
+            self.seen.meters.append(Seen(Candidate(address, protocol=found["protocol"]), Verdict.OK))
         is_other = bool(found) and last.get("condition") is not None
         mark = Mark.FAIL if is_other else Mark.PASS if found else Mark.UNKNOWN
         self._tell(Check("settings", mark, {"at": str(self.current), "found": found}))
@@ -142,7 +145,7 @@ class DiagnoseRun:
     # 1.
 
     def _listen(self) -> Course:
-        heard = yield ListenExchange(_LISTEN_S)
+        heard = yield ListenExchange(_LISTEN_S), ANY
         self._tell(Check("port", Mark.PASS, {"port": self.port}))
         self.seen.foreign = heard.verdict is Verdict.FOREIGN_MASTER
         is_noisy = heard.verdict is Verdict.GARBAGE
@@ -154,20 +157,33 @@ class DiagnoseRun:
 
     def _ask_each(self) -> Course:
         silent: set[str] = set()
-        for number, meter in enumerate(self.meters or (Candidate(ANY, protocol=self.current.protocol),)):
-            exchange = self._probe(meter, frozenset(silent))
-            sent = exchange.request().lstrip(b"\xfe")
-            self.way.put({"progress": {"meter": meter.pattern, "left": max(0, len(self.meters) - number - 1)}})
-            outcome = yield exchange
-            self.seen.has_echo |= sent in outcome.raw
+        for number, listed in enumerate(self.meters or (Candidate(ANY, protocol=self.current.protocol),)):
+            self.way.put({"progress": {"meter": listed.pattern, "left": max(0, len(self.meters) - number - 1)}})
+            meter, outcome = yield from self._ask_by_year(listed, frozenset(silent))
             verdict = outcome.verdict
             if verdict is Verdict.SILENCE and self.meters and len(silent) < _LISTENED_FOR:
-                heard = yield ListenExchange(_LATE_S)
+                heard = yield ListenExchange(_LATE_S), meter.pattern
                 verdict = Verdict.LATE if meter.pattern in addresses_in(heard.raw) else verdict
             if verdict is Verdict.SILENCE:
                 silent.add(meter.pattern)
             self._keep(meter, outcome, verdict)
         self._tell_answers()
+
+    def _ask_by_year(
+        self, listed: Candidate, late_from: frozenset[str]
+    ) -> Generator[Question, Outcome, tuple[Candidate, Outcome]]:
+        """Return a meter with the year in which it answered, and what came back; else the first that was heard."""
+        seen: list[tuple[Candidate, Outcome]] = []
+        for name in years_to_ask(listed.protocol):
+            meter = replace(listed, protocol=name)
+            exchange = self._probe(meter, late_from)
+            sent = exchange.request().lstrip(b"\xfe")
+            outcome = yield exchange, meter.pattern
+            self.seen.has_echo |= sent in outcome.raw
+            seen.append((meter, outcome))
+            if outcome.verdict is Verdict.OK:
+                return meter, outcome
+        return next((one for one in seen if one[1].verdict is not Verdict.SILENCE), seen[0])
 
     def _probe(self, meter: Candidate, late_from: frozenset[str]) -> Exchange:
         if meter.pattern == ANY:
@@ -204,7 +220,7 @@ class DiagnoseRun:
         for one in damaged[:_TROUBLED]:
             probe = Probe(one.meter.pattern, driver(one.meter.protocol), scan_timing(self.reply_ms))
             while probe.end is None:
-                probe.take((yield probe.next_exchange()))
+                probe.take((yield probe.next_exchange(), one.meter.pattern))
             one.is_twin = probe.end is End.TWIN
         twins = [one.meter.pattern for one in damaged if one.is_twin]
         mark = Mark.FAIL if twins else Mark.PASS if self.seen.answered else Mark.UNKNOWN
@@ -219,7 +235,7 @@ class DiagnoseRun:
             return
         repeats = self.seen.repeats = Repeats(answering.meter.pattern)
         for _ in range(_REPEATS):
-            outcome = yield self._probe(answering.meter, frozenset())
+            outcome = yield self._probe(answering.meter, frozenset()), answering.meter.pattern
             repeats.verdicts.append(outcome.verdict)
             if outcome.response_ms is not None and outcome.verdict in ANSWERED:
                 repeats.response_ms.append(outcome.response_ms)

@@ -44,6 +44,9 @@ class Asker(Protocol):
     def exchange(self, exchange: Exchange, line: LineSettings | None = None) -> Outcome:
         """Run one exchange; `line`: with the port set like this, None: as the bus is set."""
 
+    def line_of(self, address: str) -> LineSettings | None:
+        """Return how the port is set for a meter that was raised to another speed; None: as the bus is set."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReadOrder:
@@ -95,7 +98,7 @@ class ReadRun:
             return False
         if not self.poll.is_done:
             try:
-                self.poll.take(worker.exchange(self.poll.next_exchange()))
+                self.poll.take(worker.exchange(self.poll.next_exchange(), worker.line_of(self.order.meter)))
             except EdgeError as exc:
                 self.way.fail(exc)
                 return False

@@ -1,7 +1,7 @@
 """What was learned about a meter, as the register keeps it, and when a refusal is worth another try.
 
 Everything here is found out by asking and can be found out again: a fact that is missing or cannot be read is "not
-known yet", never an error. Days are ISO dates in UTC.
+known yet", never an error. Days are ISO dates, local ones where a local day counts, else in UTC.
 """
 
 from collections.abc import Mapping
@@ -11,6 +11,8 @@ from types import MappingProxyType
 from typing import Any
 
 RETRY_AFTER = timedelta(days=30)  # a firmware may have been exchanged; asking more often costs wire time for nothing
+SOON = timedelta(days=1)  # where going without costs more than asking
+_AHEAD = timedelta(days=1)  # a local day may be the next one of UTC
 _LONG_AGO = date(2000, 1, 1)
 
 
@@ -38,9 +40,9 @@ class Learned:
     baud: int | None = None
     clock_set: date | None = None
 
-    def avoid(self, today: date) -> frozenset[str]:
-        """Return the identifiers that are not worth asking for today."""
-        return frozenset(one for one, day in self.refused.items() if today - day < RETRY_AFTER)
+    def avoid(self, today: date, after: timedelta = RETRY_AFTER) -> frozenset[str]:
+        """Return the identifiers that are not worth asking for today; a day to come was noted under a wrong clock."""
+        return frozenset(one for one, day in self.refused.items() if -_AHEAD <= today - day < after)
 
 
 NOTHING = Learned()

@@ -188,13 +188,13 @@ class MeterPoll:
             self._read_alone()
 
     def _check_claims(self) -> None:
-        """Compare what unproven blocks claimed with what was read alone."""
+        """Compare what unproven blocks claimed with what was read alone; zeros agree with anything."""
         for identifier, answer in self._claims.items():
             pairs = [(item, self.read[item.key]) for item in answer.items if item.key in self.read]
-            if pairs and all(_is_same(item, one) for item, one in pairs):
-                self.proven.add(identifier)
-            elif pairs:
+            if not all(_is_same(item, one) for item, one in pairs):
                 self.refused.add(identifier)
+            elif any(item.value for item, _ in pairs):
+                self.proven.add(identifier)
         self._claims.clear()
 
     def _keep(self, answer: Answer) -> None:

@@ -34,7 +34,12 @@ class PolledMeter:
 
 def year_to_ask(protocol: str) -> str:
     """Return the protocol to look for meters with: where either year may be spoken, the newer."""
-    return "dlt645-2007" if protocol == EITHER_YEAR else protocol
+    return years_to_ask(protocol)[0]
+
+
+def years_to_ask(protocol: str) -> tuple[str, ...]:
+    """Return the protocols in which a meter may have to be asked until it answers, the newer first."""
+    return ("dlt645-2007", "dlt645-1997") if protocol == EITHER_YEAR else (protocol,)
 
 
 def line_of(bus: Bus, learned: Learned) -> LineSettings:

@@ -9,10 +9,11 @@
 5. The course is a value (`ScanState`): it is sent along, and a scan begins from one that was kept.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from edge.errors import EdgeError, LinkError
 from edge.poll.jobs import Asker, Way
+from edge.poll.plan import year_to_ask
 from edge.poll.probe import End, Probe
 from edge.poll.scan_state import Candidate, ScanState, candidates, state_document
 from edge.protocols.dlt645.question import ANY, BROADCAST
@@ -52,7 +53,8 @@ class ScanOrder:
         if self.kept is not None:
             return self.kept
         everybody = [] if self.only_known else [Candidate(ANY)]
-        return ScanState(left=candidates(self.addresses) or [*self.known, *everybody])
+        known = [replace(one, protocol=year_to_ask(one.protocol)) for one in self.known]
+        return ScanState(left=candidates(self.addresses) or [*known, *everybody])
 
 
 def scan_run(driver: Driver, reply_ms: int, way: Way, order: ScanOrder) -> "ScanRun":
@@ -159,7 +161,7 @@ class ScanRun:
         return not one.is_likely, bool(known) and not is_familiar
 
     def _exchange(self, worker: Asker, probe: Probe) -> Outcome:
-        outcome = worker.exchange(probe.next_exchange())
+        outcome = worker.exchange(probe.next_exchange(), worker.line_of(probe.pattern))
         self.state.probes += 1
         if outcome.verdict is Verdict.PORT_GONE:
             raise LinkError("E-BUS-104", port=self.port or "of this bus", detail="it vanished during the scan")

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from edge.errors import entry_of
 from edge.protocols.drivers import protocol_names
 
 SCHEMA = 1
@@ -63,7 +64,7 @@ def state_document(state: ScanState) -> dict[str, object]:
 
 def state_of(document: Mapping[str, Any]) -> ScanState:
     """Return the state of a JSON object. Raises ValueError for anything that is none."""
-    if document.get("schema") != SCHEMA:
+    if not isinstance(document, Mapping) or document.get("schema") != SCHEMA:
         raise ValueError("schema")
     try:
         return ScanState(
@@ -73,7 +74,7 @@ def state_of(document: Mapping[str, Any]) -> ScanState:
             collisions=[_pattern(one) for one in document["collisions"]],
             damaged=_texts(document["damaged"]),
             silent=[_pattern(one) for one in document["silent"]],
-            conditions={str(code): dict(values) for code, values in document["conditions"].items()},
+            conditions={entry_of(code).code: dict(values) for code, values in document["conditions"].items()},
             probes=int(document["probes"]),
             skipped=int(document["skipped"]),
             crowds={str(depth): int(count) for depth, count in document["crowds"].items()},

@@ -47,6 +47,11 @@ class Snapshots:
     began_at: datetime
     _ordered: dict[str, tuple[datetime, datetime]] = field(default_factory=dict)
 
+    def begin_anew(self, now: datetime) -> None:
+        """Forget slots of a time that has not come yet, which a wrong clock made."""
+        self._ordered.clear()
+        self.began_at = now
+
     def due(self, rounds: Iterable[Round], now: datetime) -> Round | None:
         """Return the round whose freeze is to be ordered now; None if there is none (rule 1)."""
         for one in rounds:

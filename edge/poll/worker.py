@@ -33,7 +33,7 @@ from edge.poll.snapshot import Snapshots, freeze_orders
 from edge.poll.spare_time import SpareTime
 from edge.poll.version import VersionSearch
 from edge.protocols.exchange import Exchange, Timing
-from edge.reading.outcome import Outcome
+from edge.reading.outcome import Outcome, PortGone
 from edge.reading.plan import Plan
 from edge.reading.record import PollRecord
 from edge.reading.vendor import VendorItem
@@ -175,6 +175,10 @@ class BusWorker:
         """Run one exchange on this bus. Raises LinkError if the port is closed and cannot be opened."""
         return self.port.exchange(exchange, line, quiet_s)
 
+    def line_of(self, address: str) -> LineSettings | None:
+        """Return how the port is set for a meter; None: as the bus is set."""
+        return self._here.line_of(address)
+
     @property
     def timing(self) -> Timing:
         """How long this bus waits for answers."""
@@ -239,6 +243,8 @@ class BusWorker:
 
     def _exchange_of(self, poll: MeterPoll | VersionSearch) -> Outcome:
         """Run the next exchange of a poll the way that suits its meter."""
+        if not self.port.is_ready():  # it went away at a freeze in between
+            return PortGone()
         exchange, line = poll.next_exchange(), self._here.state(poll.address).line
         outcome = self.exchange(exchange, line, poll.quiet_s if isinstance(poll, MeterPoll) else None)
         self._here.heard(poll, outcome)
@@ -291,6 +297,8 @@ class BusWorker:
         self._snapshots.note_ordered(one, self.clock.utc_now())
         states = [self._here.state(address) for address in one.task.meters if address in self._here]
         for order, line in freeze_orders(states, self.timing):
+            if not self.port.is_ready():
+                break
             self.exchange(order, line)
             self._snapshots.note_ordered(one, self.clock.utc_now())
         self._busy_until_s = self.clock.monotonic() + _FREEZE_S
@@ -389,6 +397,8 @@ class BusWorker:
         self._is_anew = False
         if self._spare.refill is not None:
             self._spare.refill.start_anew()
+        self._chances.clear()
+        self._snapshots.begin_anew(self.clock.utc_now())
         self.rounds.begin_anew(self.clock.utc_now())
 
     def _take_new_plans(self) -> None:

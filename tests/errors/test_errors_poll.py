@@ -45,6 +45,9 @@ class NoisyBus:
     def exchange(self, exchange, line=None):
         return run_exchange(self.link, exchange, self.clock, LineSettings(), gap_s=0)
 
+    def line_of(self, address):
+        return None
+
 
 def test_a_scan_of_noise_ends_itself():
     """Where everything seems to answer, the tree of wildcards would never end: the scan says why it stops."""

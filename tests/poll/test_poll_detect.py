@@ -159,3 +159,12 @@ def test_noise_at_no_request_of_ours_is_no_frame():
     bus = VirtualBus([], spoil=lambda arrivals: arrivals + next(sparks, []))
     found = detect(bus)
     assert ["garbage"] + ["silence"] * 7 == [row["verdict"] for row in found["rows"]]
+
+
+@pytest.mark.parametrize("version", ["2007", "1997"])
+def test_a_bus_of_either_year_is_right_in_both(version):
+    """Nobody can be asked in "either": both years are tried, and whichever answers is no fault of the settings."""
+    either = Combination(2400, "even", "dlt645")
+    found = detect(bus_at([SimMeter(A, version)], baud=2400), current=either)
+    assert (f"dlt645-{version}", None) == (found["found"]["protocol"], code(found))
+    assert "E-BUS-219" == code(detect(bus_at([SimMeter(A, version)], baud=9600), current=either, is_all=True))

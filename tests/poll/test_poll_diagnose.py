@@ -177,3 +177,21 @@ def test_a_closed_connection_ends_the_job():
     way.is_closed = True
     assert not run.step(bus)
     assert 1 == bus.asked
+
+
+def test_meters_whose_year_is_not_known_are_asked_in_both():
+    """A 1997 meter is not called silent because it was asked in the other year; the document says which it speaks."""
+    either = Combination(2400, "even", "dlt645")
+    way = Way()
+    listed = tuple(Candidate(one, protocol="dlt645") for one in (A, B))
+    VirtualBus([SimMeter(A), SimMeter(B, "1997")]).run(DiagnoseRun(way, either, listed, 600, "/dev/x"))
+    assert ["dlt645-2007", "dlt645-1997"] == [one["protocol"] for one in way.last["meters"]]
+    assert (2, None) == (way.last["answered"], code(way.last))
+
+
+@pytest.mark.parametrize("version", ["2007", "1997"])
+def test_a_bus_of_either_year_without_known_meters_is_diagnosed(version):
+    """Everybody is asked in both years."""
+    way = Way()
+    VirtualBus([SimMeter(A, version)]).run(DiagnoseRun(way, Combination(2400, "even", "dlt645"), (), 600, "/dev/x"))
+    assert [(A, f"dlt645-{version}")] == [(one["meter"], one["protocol"]) for one in way.last["meters"]]

@@ -51,6 +51,12 @@ def test_a_list_of_refusals_is_tried_again():
     assert frozenset() == learned.avoid(date(2026, 3, 1))
 
 
+def test_a_refusal_of_a_day_to_come_counts_no_more():
+    """It was noted while the clock was wrong: it would hold until that day and a month."""
+    learned = Learned(refused={"0001FF00": date(2036, 1, 1)})
+    assert frozenset() == learned.avoid(date(2026, 3, 1))
+
+
 def test_refusals_grow_old():
     """A refused identifier is asked for again after a month, not before."""
     day = date(2026, 3, 1)

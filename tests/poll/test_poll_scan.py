@@ -150,6 +150,12 @@ def test_a_meter_that_refuses_everything_is_found():
     assert [A] == scan(VirtualBus([SimMeter(A, faults=(parse_fault("refuse"),))])).last["found"]
 
 
+def test_a_known_meter_of_either_year_is_asked_in_the_newer():
+    """Nobody can be asked in "either": a meter whose year is not known yet ends no scan."""
+    way = scan(VirtualBus(meters([A])), known=(Candidate(A, protocol="dlt645"),), only_known=True)
+    assert [{"meter": A, "protocol": "dlt645-2007"}] == way.last["meters"]
+
+
 def test_known_meters_are_confirmed_first_each_in_its_own_protocol():
     """The register's meters take one probe each, before everybody is asked; those that are silent are named."""
     bus = VirtualBus([SimMeter(A, seed=1), SimMeter(B, "1997", seed=2)])
@@ -309,6 +315,7 @@ def test_progress_says_how_much_is_left():
         {"found": {"x": "dlt645-2007"}},
         {"probes": float("inf")},
         {"conditions": []},
+        {"conditions": {"of no code": {}}},
     ],
 )
 def test_a_state_that_is_none_is_refused(changes):
@@ -317,6 +324,9 @@ def test_a_state_that_is_none_is_refused(changes):
     assert [Candidate(A)] == state_of(sound).left
     with pytest.raises(ValueError):
         state_of({**sound, **changes})
+    for other in ([], None, 3, "x"):
+        with pytest.raises(ValueError):
+            state_of(other)
 
 
 def test_a_resumed_scan_stays_with_its_protocol():
