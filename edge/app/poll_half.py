@@ -18,6 +18,7 @@ from edge.control.server import Reply
 from edge.errors import ControlError, StoreError
 from edge.health.model import Health
 from edge.poll.buffer import CommitRule
+from edge.poll.job_queue import BusJob
 from edge.poll.jobs import ReadOrder, ReadRun
 from edge.poll.learned import Learned
 from edge.poll.plan import plan_of_bus, year_to_ask
@@ -27,7 +28,7 @@ from edge.poll.scan import scan_run
 from edge.poll.scan_state import Candidate
 from edge.poll.trace_job import TraceFollower
 from edge.poll.vendor_items import vendor_items
-from edge.poll.worker import BusJob, BusWorker
+from edge.poll.worker import BusWorker
 from edge.protocols.drivers import driver
 from edge.store.database import open_database
 from edge.store.journal import Journal

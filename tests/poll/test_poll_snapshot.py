@@ -19,6 +19,7 @@ from edge.poll.rounds import Rounds
 from edge.poll.snapshot import SNAPSHOT_CHECKS, freeze_orders
 from edge.poll.worker import BusWorker
 from edge.protocols.exchange import Timing
+from edge.reading.outcome import ForeignMaster
 from edge.reading.plan import Plan, PlanTask, Schedule
 from edge.reading.record import SlotState, Source
 from edge.reading.verdict import SlotReason
@@ -328,3 +329,21 @@ def test_a_clock_that_was_ahead_stops_no_snapshots(make_site):
     assert (SlotState.READ, SlotReason.SILENCE) == (records[A].state, records[B].reason)
     assert 2 == len(site.orders)
     assert slot_at >= max(site.sink.journal.settled_marks().values())
+
+
+def test_an_order_that_another_master_kept_off_the_wire_goes_out_later(make_site, monkeypatch):
+    """While the wire is the other's nothing is sent; within the minute it is tried again, and all are read as of it."""
+    site = make_site(RecordingMeter(A), RecordingMeter(B))
+    exchange, free_at = BusPort.exchange, FIRST + timedelta(seconds=20)
+
+    def busy(self, *asked):
+        if FIRST <= site.clock.utc_now() < free_at:
+            site.clock.sleep(10)
+            return ForeignMaster()
+        return exchange(self, *asked)
+
+    monkeypatch.setattr(BusPort, "exchange", busy)
+    site.run_to(FIRST + timedelta(minutes=4))
+    (ordered_at,) = site.orders
+    assert free_at <= ordered_at < FIRST + timedelta(minutes=1)
+    assert [SlotState.READ] * 2 == [one.state for address in (A, B) for one in site.of(address)]
