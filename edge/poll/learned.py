@@ -10,6 +10,8 @@ from datetime import date, timedelta
 from types import MappingProxyType
 from typing import Any
 
+from edge.protocols.dlt645.control import SPEEDS
+
 RETRY_AFTER = timedelta(days=30)  # a firmware may have been exchanged; asking more often costs wire time for nothing
 SOON = timedelta(days=1)  # where going without costs more than asking
 _AHEAD = timedelta(days=1)  # a local day may be the next one of UTC
@@ -65,7 +67,7 @@ def learned_of(facts: Mapping[str, Any]) -> Learned:
         quiet_ms=_count(facts.get("quiet_ms")),
         slowest_ms=_count(facts.get("slowest_ms")),
         answers=_count(facts.get("answers")) or 0,
-        baud=_count(facts.get("baud")),
+        baud=baud if (baud := _count(facts.get("baud"))) in SPEEDS.values() else None,
         clock_set=None if (day := _day(facts.get("clock_set"))) == _LONG_AGO else day,
     )
 

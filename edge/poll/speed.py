@@ -11,6 +11,7 @@ from collections import deque
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
+from edge.protocols.dlt645.control import SPEEDS
 from edge.protocols.drivers import driver
 from edge.protocols.exchange import Exchange, Timing
 from edge.protocols.own_orders import change_speed
@@ -19,7 +20,7 @@ from edge.reading.outcome import Answer, Malformed, Outcome, Refused, Silence
 AGREED = "speed="  # a tag of the register: the installer agreed that this meter may be raised to the speed behind it
 REFUSED_SPEED = "change_speed"  # stands among the refused identifiers; so does the way back, tried again each day
 REFUSED_BACK = "change_speed_back"
-_SPEEDS = frozenset({600, 1200, 2400, 4800, 9600, 19200})
+_SPEEDS = frozenset(SPEEDS.values())
 _TRIES = 2
 
 
