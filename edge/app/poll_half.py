@@ -151,6 +151,7 @@ class PollHalf:
         while not self._learned.empty():
             address, learned = self._learned.get()
             self._facts[address] = learned
+            self.keeper.note(address, learned)
         if self._facts and (at_once or self.clock.monotonic() >= self._facts_at):
             self.keeper.learn(self._facts)
             self._facts = {}
@@ -225,11 +226,8 @@ class PollHalf:
 
     def _known_on(self, bus: Bus) -> tuple[Candidate, ...]:
         meters = self.keeper.meters.values()
-        return tuple(
-            Candidate(meter.address, protocol=year_to_ask(meter.known_protocol))
-            for meter in meters
-            if meter.bus == bus.name
-        )
+        here = [meter for meter in meters if meter.bus == bus.name]
+        return tuple(Candidate(meter.address, protocol=meter.known_protocol) for meter in here)
 
     def _change_register(self, job: RegisterJob, reply: Reply) -> None:
         change = change_of(job.change)

@@ -10,12 +10,13 @@
 
 from collections import deque
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from itertools import product
 
 from edge.bus.link import LineSettings, Parity
 from edge.errors import EdgeError, LinkError
 from edge.poll.jobs import Asker, Way
+from edge.poll.plan import EITHER_YEAR
 from edge.poll.scan import scan_timing
 from edge.protocols.dlt645.control import Version
 from edge.protocols.dlt645.question import ANY, BROADCAST
@@ -66,11 +67,17 @@ LIKELY = (
 
 def combinations(current: Combination | None, *, is_all: bool) -> tuple[Combination, ...]:
     """Return what to try, in order: what the bus is set to, then the likely ones, and all others if they are wanted."""
-    first = dict.fromkeys([*([current] if current else []), *LIKELY])
+    first = dict.fromkeys([*(_as_set(current) if current else ()), *LIKELY])
     if not is_all:
         return tuple(first)[: len(LIKELY)]
     others = (Combination(baud, parity, name) for parity, baud, name in product(_PARITIES, _BAUDS, _PROTOCOLS))
     return tuple(dict.fromkeys([*first, *others]))
+
+
+def _as_set(current: Combination) -> tuple[Combination, ...]:
+    """Return what a bus may speak as it is set: one combination, two where either year is allowed on it."""
+    years = _PROTOCOLS if current.protocol == EITHER_YEAR else (current.protocol,)
+    return tuple(replace(current, protocol=year) for year in years)
 
 
 @dataclass(slots=True)
@@ -221,7 +228,7 @@ def _condition(
             return "E-BUS-209", {"meter": str(best.combination)}
         return "E-BUS-217", {"count": best.byte_count, "at": str(best.combination)}
     found = sound.combination
-    if current is None or found == current:
+    if current is None or found in _as_set(current):
         return None
     values = {"was": str(current), "now": str(found)}
     if found.baud != current.baud:

@@ -1,8 +1,9 @@
 """Why a bus does not work: checks in a fixed order, each pass, fail or not known, and one cause at the end.
 
 1. Listen without asking: is the port there, is the line quiet, does somebody else ask?
-2. One probe for each known meter, in the order of the list (without any: everybody at once). The first silent ones
-   are listened for a while longer: an answer after the deadline is late, not silence.
+2. One probe for each known meter, in the order of the list (without any: everybody at once); where its year of the
+   standard is not known, one in each until it gives a value. The first silent ones are listened for a while longer:
+   an answer after the deadline is late, not silence.
 3. A damaged meter is looked at again: two with one address, or one with a bad wire?
 4. Ten reads of one meter that answers: how many are damaged, how far do the response times spread?
 5. Only where nobody is understood: other speeds, parities, protocols.
@@ -10,13 +11,14 @@ The course is a generator of exchanges that gets each outcome back, so that it r
 """
 
 from collections.abc import Generator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from edge.errors import EdgeError
 from edge.poll.detect import Combination, DetectRun
 from edge.poll.findings import ANSWERED, DAMAGED, Check, Findings, Mark, Repeats, Seen, conclude
 from edge.poll.jobs import Asker, Way
+from edge.poll.plan import EITHER_YEAR
 from edge.poll.probe import End, Probe
 from edge.poll.scan import scan_timing
 from edge.poll.scan_state import Candidate
@@ -24,7 +26,7 @@ from edge.protocols.dlt645.control import Version
 from edge.protocols.dlt645.listen import ListenExchange
 from edge.protocols.dlt645.question import ANY
 from edge.protocols.dlt645.wildcard import addresses_in, overlap_in, who_has
-from edge.protocols.drivers import driver
+from edge.protocols.drivers import driver, protocol_names
 from edge.protocols.exchange import Exchange
 from edge.reading.outcome import Outcome
 from edge.reading.verdict import Verdict
@@ -36,6 +38,7 @@ _REPEATS = 10
 _TROUBLED = 5  # so many damaged meters are looked at again
 
 Course = Generator[Exchange, Outcome, None]
+_Asked = tuple[Candidate, Outcome]
 
 
 @dataclass(slots=True)
@@ -154,12 +157,9 @@ class DiagnoseRun:
 
     def _ask_each(self) -> Course:
         silent: set[str] = set()
-        for number, meter in enumerate(self.meters or (Candidate(ANY, protocol=self.current.protocol),)):
-            exchange = self._probe(meter, frozenset(silent))
-            sent = exchange.request().lstrip(b"\xfe")
-            self.way.put({"progress": {"meter": meter.pattern, "left": max(0, len(self.meters) - number - 1)}})
-            outcome = yield exchange
-            self.seen.has_echo |= sent in outcome.raw
+        for number, listed in enumerate(self.meters or (Candidate(ANY, protocol=self.current.protocol),)):
+            self.way.put({"progress": {"meter": listed.pattern, "left": max(0, len(self.meters) - number - 1)}})
+            meter, outcome = yield from self._ask(listed, frozenset(silent))
             verdict = outcome.verdict
             if verdict is Verdict.SILENCE and self.meters and len(silent) < _LISTENED_FOR:
                 heard = yield ListenExchange(_LATE_S)
@@ -168,6 +168,19 @@ class DiagnoseRun:
                 silent.add(meter.pattern)
             self._keep(meter, outcome, verdict)
         self._tell_answers()
+
+    def _ask(self, listed: Candidate, late_from: frozenset[str]) -> Generator[Exchange, Outcome, _Asked]:
+        """Ask a meter in its year, or in each until one brings a value; return the outcome that tells more."""
+        asked: list[_Asked] = []
+        for year in protocol_names() if listed.protocol == EITHER_YEAR else (listed.protocol,):
+            meter = replace(listed, protocol=year)
+            exchange = self._probe(meter, late_from)
+            outcome = yield exchange
+            self.seen.has_echo |= exchange.request().lstrip(b"\xfe") in outcome.raw
+            asked.append((meter, outcome))
+            if outcome.verdict in (Verdict.OK, Verdict.PORT_GONE):
+                return meter, outcome
+        return next((one for one in asked if one[1].verdict is not Verdict.SILENCE), asked[0])
 
     def _probe(self, meter: Candidate, late_from: frozenset[str]) -> Exchange:
         if meter.pattern == ANY:

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from edge.poll.plan import EITHER_YEAR
 from edge.protocols.drivers import protocol_names
 
 SCHEMA = 1
@@ -13,7 +14,10 @@ _DIGITS = 12
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """An address or pattern to ask. `is_likely`: what was heard allows it. `protocol`: empty is the scan's."""
+    """An address or pattern to ask. `is_likely`: what was heard allows it.
+
+    `protocol`: empty is the scan's; "dlt645" is a known meter whose year is not known.
+    """
 
     pattern: str
     is_likely: bool = True
@@ -61,9 +65,9 @@ def state_document(state: ScanState) -> dict[str, object]:
     }
 
 
-def state_of(document: Mapping[str, Any]) -> ScanState:
+def state_of(document: Any) -> ScanState:
     """Return the state of a JSON object. Raises ValueError for anything that is none."""
-    if document.get("schema") != SCHEMA:
+    if not isinstance(document, Mapping) or document.get("schema") != SCHEMA:
         raise ValueError("schema")
     try:
         return ScanState(
@@ -90,7 +94,8 @@ def candidates(patterns: Iterable[str]) -> list[Candidate]:
 
 
 def _candidate(pattern: object, is_likely: object, protocol: object) -> Candidate:
-    return Candidate(_pattern(pattern), bool(is_likely), _protocol(protocol))
+    name = EITHER_YEAR if protocol == EITHER_YEAR else _protocol(protocol)
+    return Candidate(_pattern(pattern), bool(is_likely), name)
 
 
 def _protocol(name: object) -> str:

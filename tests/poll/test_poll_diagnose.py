@@ -145,6 +145,19 @@ def test_nobody_is_known():
     assert "E-BUS-216" == code(way.last)
 
 
+def test_meters_whose_year_is_not_known_are_asked_in_each():
+    """A bus of either year: both meters answer, the year is seen; where nobody answers the search ends as well."""
+    either, way = Combination(2400, "even", "dlt645"), Way()
+    known = tuple(Candidate(one, protocol="dlt645") for one in (A, B))
+    VirtualBus([SimMeter(A, "1997"), SimMeter(B)]).run(DiagnoseRun(way, either, known, 600, "/dev/x"))
+    assert (None, 2) == (code(way.last), way.last["answered"])
+    assert ["dlt645-1997", "dlt645-2007"] == [one["protocol"] for one in way.last["meters"]]
+    VirtualBus().run(DiagnoseRun(way, either, known, 600, "/dev/x"))
+    assert "E-BUS-216" == code(way.last)
+    VirtualBus([SimMeter(A)]).run(DiagnoseRun(way, either, (), 600, "/dev/x"))
+    assert (None, 1) == (code(way.last), way.last["answered"])
+
+
 def test_an_echo_is_seen_and_no_fault():
     """An adapter that hears itself: noted."""
     document = diagnose(VirtualBus(meters(), echo=True))
