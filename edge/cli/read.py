@@ -120,7 +120,8 @@ def _list(value: object) -> list[object]:
 def _print_table(readings: list[dict[str, object]]) -> None:
     for one in readings:
         value = say("absent", "无数据") if one["value"] is None else one["value"]
-        name = one["quantity"] or f"di:{one['di']}"
+        field = f".{one['field']}" if one.get("field") else ""
+        name = one["quantity"] or f"di:{one['di']}{field}"
         click.echo(f"{name!s:34} {value!s:>16} {one['unit']!s:6} {one['response_ms']} ms")
 
 
