@@ -4,6 +4,7 @@ import logging
 import queue
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
+from dataclasses import replace
 from functools import partial
 
 from edge.app import bus_jobs
@@ -20,7 +21,7 @@ from edge.health.model import Health
 from edge.poll.buffer import CommitRule
 from edge.poll.jobs import ReadOrder, ReadRun
 from edge.poll.learned import Learned
-from edge.poll.plan import plan_of_bus, year_to_ask
+from edge.poll.plan import line_of, plan_of_bus, year_to_ask
 from edge.poll.port import BusPort
 from edge.poll.rounds import Rounds
 from edge.poll.scan import scan_run
@@ -211,6 +212,8 @@ class PollHalf:
         bus = self._bus(job.bus or (meter.bus if meter else ""))
         protocol = job.protocol or (meter.known_protocol if meter else bus.protocol)
         order = ReadOrder.of(job.meter, job.items, protocol, bus, self._items)
+        if meter is not None and meter.bus == bus.name:
+            order = replace(order, line=line_of(bus, meter.learned))
         self._workers[bus.name].jobs.append(ReadRun(order, self.clock, reply))
         nudge(f"bus {bus.name}")
 
@@ -227,7 +230,14 @@ class PollHalf:
     def _known_on(self, bus: Bus) -> tuple[Candidate, ...]:
         meters = self.keeper.meters.values()
         here = [meter for meter in meters if meter.bus == bus.name]
-        return tuple(Candidate(meter.address, protocol=meter.known_protocol) for meter in here)
+        return tuple(
+            Candidate(
+                one.address,
+                protocol=one.known_protocol,
+                line=line_of(bus, one.learned) if one.learned.baud else None,
+            )
+            for one in here
+        )
 
     def _change_register(self, job: RegisterJob, reply: Reply) -> None:
         change = change_of(job.change)

@@ -14,8 +14,12 @@ from edge.config.settings import Bus, Settings
 from edge.control.client import ask, is_served
 from edge.errors import EdgeError, UsageError
 from edge.poll.jobs import Asker, Way
+from edge.poll.learned import learned_of
+from edge.poll.plan import known_year, line_of
+from edge.poll.scan_state import Candidate
 from edge.protocols.exchange import Exchange
 from edge.reading.outcome import Outcome
+from edge.store.meter import Meter
 
 
 @dataclass(slots=True)
@@ -90,6 +94,13 @@ def choose_bus(settings: Settings | None, name: str | None, given: Mapping[str, 
     if len(chosen) > 1:
         raise UsageError("E-CLI-102", known=", ".join(bus.name for bus in buses))
     return Bus.model_validate({**chosen[0].model_dump(), **values})
+
+
+def candidate_of(meter: Meter, bus: Bus) -> Candidate:
+    """Return a meter of the register as it is asked: in its year if that is known, at the speed it was raised to."""
+    learned = learned_of(meter.learned)
+    protocol = known_year(meter.protocol or bus.protocol, learned)
+    return Candidate(meter.address, protocol=protocol, line=line_of(bus, learned) if learned.baud else None)
 
 
 def run_directly(bus: Bus, make_job: Callable[[Clock, Way], "SteppedJob"]) -> Iterator[dict[str, object]]:

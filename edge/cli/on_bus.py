@@ -15,8 +15,6 @@ from edge.clock import Clock
 from edge.config.settings import Bus, Settings
 from edge.errors import UsageError
 from edge.poll.jobs import Way
-from edge.poll.learned import learned_of
-from edge.poll.plan import known_year
 from edge.poll.scan_state import Candidate
 
 BAUDS = [300, 600, 1200, 2400, 4800, 9600, 19200, 38400, 57600, 115200]
@@ -63,11 +61,7 @@ class BusChoice:
         if place is None or not place.register.exists():
             return ()
         bus = self.bus_of_settings()
-        return tuple(
-            Candidate(meter.address, protocol=known_year(meter.protocol or bus.protocol, learned_of(meter.learned)))
-            for meter in load_meters(place)
-            if meter.bus == bus.name
-        )
+        return tuple(direct.candidate_of(meter, bus) for meter in load_meters(place) if meter.bus == bus.name)
 
     def run(
         self, job: Mapping[str, object], make: Callable[[Bus, Clock, Way], direct.SteppedJob]

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import click
@@ -9,20 +10,24 @@ import click
 from edge.cli.common import check_address, config_option, json_option, language, say, tell
 from edge.cli.direct import (
     ask_daemon,
+    candidate_of,
     choose_bus,
     daemon_socket,
     load_settings_if_any,
     refuse_line_options,
     run_directly,
 )
+from edge.cli.register import Place, load_meters
 from edge.clock import Clock
-from edge.config.settings import Bus
+from edge.config.settings import Bus, Settings
 from edge.control.jobs import ReadJob, parse_job
 from edge.errors import entry_of
 from edge.poll.jobs import ReadOrder, ReadRun, Way
+from edge.poll.scan_state import Candidate
 from edge.poll.vendor_items import vendor_items
 from edge.reading.vendor import VendorItem
 from edge.reading.verdict import SlotReason, Verdict
+from edge.store.meter import Meter
 
 _USUAL_ITEMS = ("energy_active_import_total", "voltage", "current", "power_active_total")
 _USAGE, _PORT, _NOTHING, _PARTLY = 2, 4, 5, 6
@@ -81,8 +86,11 @@ def read(  # one argument an option
             "reply_ms": reply_ms,
             "tries": tries,
         }
-        bus = choose_bus(settings, bus_name, {**given, "protocol": protocol})
-        documents = _read_directly(bus, job, extra) if isinstance(job, ReadJob) else iter(())
+        meter = None if settings is None or port else _meter_of(settings, address, bus_name)
+        bus = choose_bus(settings, meter.bus if meter else bus_name, given)
+        known = candidate_of(meter, bus) if meter else Candidate(address, protocol=bus.protocol)
+        known = replace(known, protocol=protocol or known.protocol, line=None if baud else known.line)
+        documents = _read_directly(bus, job, extra, known) if isinstance(job, ReadJob) else iter(())
     result: dict[str, object] = {}
     for document in documents:
         found = document.get("result")
@@ -91,9 +99,20 @@ def read(  # one argument an option
     return show_result(result, as_json=as_json)
 
 
-def _read_directly(bus: Bus, job: ReadJob, extra: tuple[VendorItem, ...]) -> Iterator[dict[str, object]]:
+def _meter_of(settings: Settings, address: str, bus_name: str | None) -> Meter | None:
+    """Return the register's meter with an address, if it is there and not looked for on another bus."""
+    place = Place(Path(settings.state_dir), tuple(bus.name for bus in settings.bus))
+    meters = load_meters(place) if place.register.exists() else ()
+    found = next((meter for meter in meters if meter.address == address), None)
+    return found if found is not None and bus_name in (None, found.bus) and found.bus in (place.buses or ()) else None
+
+
+def _read_directly(
+    bus: Bus, job: ReadJob, extra: tuple[VendorItem, ...], known: Candidate
+) -> Iterator[dict[str, object]]:
     def make(clock: Clock, way: Way) -> ReadRun:
-        return ReadRun(ReadOrder.of(job.meter, job.items, bus.protocol, bus, extra), clock, way)
+        order = ReadOrder.of(job.meter, job.items, known.protocol, bus, extra)
+        return ReadRun(replace(order, line=known.line), clock, way)
 
     return run_directly(bus, make)
 

@@ -14,6 +14,7 @@ from collections.abc import Generator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from edge.bus.link import LineSettings
 from edge.errors import EdgeError
 from edge.poll.detect import Combination, DetectRun
 from edge.poll.findings import ANSWERED, DAMAGED, Check, Findings, Mark, Repeats, Seen, conclude
@@ -74,6 +75,7 @@ class DiagnoseRun:
     seen: Findings = field(default_factory=Findings)
     _course: Course | None = None
     _outcome: Outcome | None = None
+    _line: LineSettings | None = None  # of the meter that is asked now
     _search: DetectRun | None = None
     _found: _Kept = field(default_factory=_Kept)
 
@@ -84,7 +86,8 @@ class DiagnoseRun:
         if self._search is not None:
             return self._search.step(worker) or self._end_search()
         try:
-            self._outcome = worker.exchange(self._next())
+            exchange = self._next()
+            self._outcome = worker.exchange(exchange, self._line)
         except StopIteration:
             return self._end_course()
         except EdgeError as exc:
@@ -175,6 +178,7 @@ class DiagnoseRun:
         for year in protocol_names() if listed.protocol == EITHER_YEAR else (listed.protocol,):
             meter = replace(listed, protocol=year)
             exchange = self._probe(meter, late_from)
+            self._line = meter.line
             outcome = yield exchange
             self.seen.has_echo |= exchange.request().lstrip(b"\xfe") in outcome.raw
             asked.append((meter, outcome))
@@ -215,6 +219,7 @@ class DiagnoseRun:
     def _look_again(self) -> Course:
         damaged = [one for one in self.seen.meters if one.verdict in DAMAGED and one.meter.pattern != ANY]
         for one in damaged[:_TROUBLED]:
+            self._line = one.meter.line
             probe = Probe(one.meter.pattern, driver(one.meter.protocol), scan_timing(self.reply_ms))
             while probe.end is None:
                 probe.take((yield probe.next_exchange()))
@@ -230,6 +235,7 @@ class DiagnoseRun:
         if answering is None:
             self._tell(Check("repeats", Mark.UNKNOWN))
             return
+        self._line = answering.meter.line
         repeats = self.seen.repeats = Repeats(answering.meter.pattern)
         for _ in range(_REPEATS):
             outcome = yield self._probe(answering.meter, frozenset())

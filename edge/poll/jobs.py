@@ -47,7 +47,10 @@ class Asker(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReadOrder:
-    """What is to be read: keys of one meter. `protocol` "dlt645": which year it speaks is found out first."""
+    """What is to be read: keys of one meter. `protocol` "dlt645": which year it speaks is found out first.
+
+    `line`: how the port is set for it, None: as the bus is set.
+    """
 
     meter: str
     keys: tuple[str, ...]
@@ -55,6 +58,7 @@ class ReadOrder:
     timing: Timing
     tries: int = 2
     extra: tuple[VendorItem, ...] = ()
+    line: LineSettings | None = None
 
     @classmethod
     def of(
@@ -95,7 +99,7 @@ class ReadRun:
             return False
         if not self.poll.is_done:
             try:
-                self.poll.take(worker.exchange(self.poll.next_exchange()))
+                self.poll.take(worker.exchange(self.poll.next_exchange(), self.order.line))
             except EdgeError as exc:
                 self.way.fail(exc)
                 return False

@@ -9,7 +9,7 @@
 5. The course is a value (`ScanState`): it is sent along, and a scan begins from one that was kept.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from edge.errors import EdgeError, LinkError
 from edge.poll.jobs import Asker, Way
@@ -160,7 +160,8 @@ class ScanRun:
         return not one.is_likely, bool(known) and not is_familiar
 
     def _exchange(self, worker: Asker, probe: Probe) -> Outcome:
-        outcome = worker.exchange(probe.next_exchange())
+        line = self._candidate.line if self._candidate is not None else None
+        outcome = worker.exchange(probe.next_exchange(), line)
         self.state.probes += 1
         if outcome.verdict is Verdict.PORT_GONE:
             raise LinkError("E-BUS-104", port=self.port or "of this bus", detail="it vanished during the scan")
@@ -192,7 +193,7 @@ class ScanRun:
 
     def _note_nobody(self, probe: Probe) -> None:
         if self._candidate is not None and self._candidate.protocol == EITHER_YEAR:
-            self.state.left.insert(0, Candidate(probe.pattern, protocol="dlt645-1997"))
+            self.state.left.insert(0, replace(self._candidate, protocol="dlt645-1997"))
         elif self._candidate is not None and self._candidate.protocol:
             self.state.silent.append(probe.pattern)
         elif probe.pattern == ANY and self.driver.name.endswith("1997"):

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from edge.bus.link import LineSettings
 from edge.poll.plan import EITHER_YEAR
 from edge.protocols.drivers import protocol_names
 
@@ -16,12 +17,14 @@ _DIGITS = 12
 class Candidate:
     """An address or pattern to ask. `is_likely`: what was heard allows it.
 
-    `protocol`: empty is the scan's; "dlt645" is a known meter whose year is not known.
+    `protocol`: empty is the scan's; "dlt645" is a known meter whose year is not known. `line`: how the
+    port is set for one that was raised to another speed, None: as the bus is set; not kept when a scan is stopped.
     """
 
     pattern: str
     is_likely: bool = True
     protocol: str = ""
+    line: LineSettings | None = None
 
 
 @dataclass(slots=True)

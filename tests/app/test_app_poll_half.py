@@ -3,6 +3,7 @@
 import pytest
 
 from edge.app.poll_half import open_poll
+from edge.bus.link import LineSettings
 from edge.clock import ManualClock
 from edge.config.settings import Settings
 from edge.control.jobs import DetectJob, DiagnoseJob, ReadJob, RegisterJob, ScanJob, StatusJob, TraceJob
@@ -143,6 +144,18 @@ def test_jobs_know_the_year_that_was_found_out(half):
     half.tend()
     half.start_job(DiagnoseJob("A"), Reply(), lambda _: None)
     assert ["dlt645-1997"] == [one.protocol for one in half._workers["A"].jobs[0].meters]
+
+
+def test_jobs_ask_a_meter_at_the_speed_that_it_was_raised_to(half):
+    """At the speed of its bus it would be silent."""
+    change(half, add(A, "A"))
+    half._learned.put((A, Learned(baud=9600)))
+    half.tend()
+    for job in (ReadJob(A, ("voltage_l1",)), ScanJob("A"), DiagnoseJob("A")):
+        half.start_job(job, Reply(), lambda _: None)
+    read, scan, diagnose = half._workers["A"].jobs
+    raised = LineSettings(baud=9600, parity="even")
+    assert [raised] * 3 == [read.order.line, scan.state.left[0].line, diagnose.meters[0].line]
 
 
 def test_a_diagnosis_of_a_port_that_is_gone_names_it(half):

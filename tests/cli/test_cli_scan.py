@@ -4,6 +4,7 @@ import json
 
 import pytest
 
+from edge.bus.link import LineSettings
 from edge.cli.main import _run
 from edge.sim.meter import SimMeter
 from edge.store.meter import Meter
@@ -111,6 +112,19 @@ def test_known_meters_that_are_silent_are_named(site, sim_line, tmp_path, capsys
     out, err = capsys.readouterr()
     assert ([A], [B]) == (json.loads(out)["found"], json.loads(out)["silent"])
     assert f"{B}: known, but silent" in err
+
+
+def test_a_meter_of_the_register_is_asked_at_its_speed_in_its_year_on_its_bus(site, sim_line, tmp_path, capsys):
+    """Without a daemon too: the register knows what the settings of the bus do not."""
+    register(tmp_path, Meter(address=A, bus="B", protocol="dlt645-1997"))
+    with RegisterLock(tmp_path), MeterRegister(tmp_path / "register.json") as opened:
+        opened.learn_all({A: {"baud": 9600}})
+    sim_line.meters, sim_line.line = [SimMeter(A, "1997", seed=1)], LineSettings(baud=9600)
+    assert 0 == _run(["scan", "B", "--known", "--config", str(site)])
+    assert 0 == _run(["read", A, "energy_active_import_total", "--config", str(site)])
+    assert 0 == _run(["diagnose", "B", "--config", str(site)])
+    assert ["/dev/two"] * 3 == sim_line.opened
+    assert 5 == _run(["read", A, "--baud", "2400", "--config", str(site)])
 
 
 def test_a_list_is_any_file_with_numbers_of_twelve_digits(site, sim_line, tmp_path, capsys):
