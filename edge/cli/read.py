@@ -21,7 +21,7 @@ from edge.cli.register import Place, load_meters
 from edge.clock import Clock
 from edge.config.settings import Bus, Settings
 from edge.control.jobs import ReadJob, parse_job
-from edge.errors import entry_of
+from edge.errors import StoreError, entry_of
 from edge.poll.jobs import ReadOrder, ReadRun, Way
 from edge.poll.scan_state import Candidate
 from edge.poll.vendor_items import vendor_items
@@ -102,7 +102,11 @@ def read(  # one argument an option
 def _meter_of(settings: Settings, address: str, bus_name: str | None) -> Meter | None:
     """Return the register's meter with an address, if it is there and not looked for on another bus."""
     place = Place(Path(settings.state_dir), tuple(bus.name for bus in settings.bus))
-    meters = load_meters(place) if place.register.exists() else ()
+    try:
+        meters = load_meters(place) if place.register.exists() else ()
+    except StoreError as exc:  # a damaged register is no reason not to read
+        tell(f"  [{exc.code}] {exc.fact(language())}")
+        return None
     found = next((meter for meter in meters if meter.address == address), None)
     return found if found is not None and bus_name in (None, found.bus) and found.bus in (place.buses or ()) else None
 

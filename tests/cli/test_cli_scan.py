@@ -125,6 +125,11 @@ def test_a_meter_of_the_register_is_asked_at_its_speed_in_its_year_on_its_bus(si
     assert 0 == _run(["diagnose", "B", "--config", str(site)])
     assert ["/dev/two"] * 3 == sim_line.opened
     assert 5 == _run(["read", A, "--baud", "2400", "--config", str(site)])
+    for name in ("register.json", "register.json.bak"):
+        (tmp_path / name).write_text("{", encoding="utf-8")
+    capsys.readouterr()
+    assert 5 == _run(["read", A, "--bus", "B", "--config", str(site)])
+    assert "[E-STO-206]" in capsys.readouterr().err
 
 
 def test_a_list_is_any_file_with_numbers_of_twelve_digits(site, sim_line, tmp_path, capsys):
