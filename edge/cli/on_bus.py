@@ -1,7 +1,7 @@
 """What the verbs that work on a bus share: their options, and the way there (the daemon, or the port itself)."""
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import wraps
 from pathlib import Path
 from typing import Any, TypeVar
@@ -61,7 +61,8 @@ class BusChoice:
         if place is None or not place.register.exists():
             return ()
         bus = self.bus_of_settings()
-        return tuple(direct.candidate_of(meter, bus) for meter in load_meters(place) if meter.bus == bus.name)
+        known = (direct.candidate_of(meter, bus) for meter in load_meters(place) if meter.bus == bus.name)
+        return tuple(replace(one, line=None) if self.baud or self.parity else one for one in known)
 
     def run(
         self, job: Mapping[str, object], make: Callable[[Bus, Clock, Way], direct.SteppedJob]

@@ -245,6 +245,9 @@ class DiagnoseRun:
         times = repeats.response_ms
         values: dict[str, object] = {"meter": repeats.meter, "reads": _REPEATS, "damaged": repeats.bad}
         values["silent"] = sum(verdict is Verdict.SILENCE for verdict in repeats.verdicts)
+        if Verdict.FOREIGN_MASTER in repeats.verdicts:
+            values["foreign"] = repeats.verdicts.count(Verdict.FOREIGN_MASTER)
+            self.seen.foreign = True
         if times:
             values["response_ms"] = {"min": min(times), "avg": round(sum(times) / len(times)), "max": max(times)}
         is_steady = all(verdict in ANSWERED for verdict in repeats.verdicts)

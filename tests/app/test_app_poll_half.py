@@ -4,6 +4,7 @@ import pytest
 
 from edge.app.poll_half import open_poll
 from edge.bus.link import LineSettings
+from edge.bus.trace import TraceEvent
 from edge.clock import ManualClock
 from edge.config.settings import Settings
 from edge.control.jobs import DetectJob, DiagnoseJob, ReadJob, RegisterJob, ScanJob, StatusJob, TraceJob
@@ -151,11 +152,22 @@ def test_jobs_ask_a_meter_at_the_speed_that_it_was_raised_to(half):
     change(half, add(A, "A"))
     half._learned.put((A, Learned(baud=9600)))
     half.tend()
-    for job in (ReadJob(A, ("voltage_l1",)), ScanJob("A"), DiagnoseJob("A")):
+    for job in (ReadJob(A, ("voltage_l1",)), ScanJob("A"), DiagnoseJob("A", A)):
         half.start_job(job, Reply(), lambda _: None)
     read, scan, diagnose = half._workers["A"].jobs
     raised = LineSettings(baud=9600, parity="even")
     assert [raised] * 3 == [read.order.line, scan.state.left[0].line, diagnose.meters[0].line]
+
+
+def test_a_trace_begins_with_a_request(half):
+    """Half an answer would be shown as a bad frame: what it goes on from comes too."""
+    ring = half._workers["A"].port.trace
+    for at, direction in enumerate(["tx", "rx", "tx", "rx", "rx", "rx"]):
+        ring.add(TraceEvent(float(at), direction, b"\x68"))
+    reply = Reply()
+    half.start_job(TraceJob("A", last=2), reply, lambda _: None)
+    events = [one["result"] for one in reply.documents if "direction" in one.get("result", {})]
+    assert ["tx", "rx", "rx", "rx"] == [event["direction"] for event in events]
 
 
 def test_a_diagnosis_of_a_port_that_is_gone_names_it(half):

@@ -8,6 +8,7 @@ from edge.poll.detect import Combination
 from edge.poll.diagnose import DiagnoseRun
 from edge.poll.scan_state import Candidate
 from edge.protocols.dlt645.frame import encode_frame
+from edge.reading.outcome import ForeignMaster
 from edge.sim.faults import parse_fault
 from edge.sim.meter import SimMeter
 from edge.sim.wire import SimWire
@@ -112,6 +113,19 @@ def test_a_second_master_is_heard_before_anything_is_asked():
         answers(document)["quiet"],
         answers(document)["foreign_master"],
     )
+
+
+def test_a_second_master_is_heard_between_repeated_reads():
+    """Its request spoils one of the ten reads: that is the cause, not a meter, and its number is told."""
+
+    class Shared(VirtualBus):
+        def exchange(self, exchange, line=None):
+            outcome = super().exchange(exchange, line)
+            return ForeignMaster() if self.asked == 5 else outcome
+
+    document = diagnose(Shared(meters([A])), A)
+    repeats = next(one for one in document["checks"] if one["check"] == "repeats")
+    assert ("E-BUS-209", "fail", 1) == (code(document), repeats["answer"], repeats["values"]["foreign"])
 
 
 @pytest.mark.parametrize(
