@@ -244,6 +244,7 @@ def _keep_state(file: Path, state: ScanState) -> str:
 
 def _tell_kept(file: Path, problem: str) -> None:
     """Say where a scan that was stopped goes on; without a state what was found stands on the screen."""
+    end_progress()
     if problem:
         tell(say(f"the state cannot be kept in {file}: {problem}", f"无法保存扫描状态到 {file}：{problem}"))
         return
