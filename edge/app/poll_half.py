@@ -152,6 +152,7 @@ class PollHalf:
         while not self._learned.empty():
             address, learned = self._learned.get()
             self._facts[address] = learned
+            self.keeper.note(address, learned)
         if self._facts and (at_once or self.clock.monotonic() >= self._facts_at):
             self.keeper.learn(self._facts)
             self._facts = {}

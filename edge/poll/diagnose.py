@@ -1,8 +1,9 @@
 """Why a bus does not work: checks in a fixed order, each pass, fail or not known, and one cause at the end.
 
 1. Listen without asking: is the port there, is the line quiet, does somebody else ask?
-2. One probe for each known meter, in the order of the list (without any: everybody at once). The first silent ones
-   are listened for a while longer: an answer after the deadline is late, not silence.
+2. One probe for each known meter, in the order of the list (without any: everybody at once); where its year of the
+   standard is not known, one in each until it gives a value. The first silent ones are listened for a while longer:
+   an answer after the deadline is late, not silence.
 3. A damaged meter is looked at again: two with one address, or one with a bad wire?
 4. Ten reads of one meter that answers: how many are damaged, how far do the response times spread?
 5. Only where nobody is understood: other speeds, parities, protocols.
@@ -242,6 +243,9 @@ class DiagnoseRun:
         times = repeats.response_ms
         values: dict[str, object] = {"meter": repeats.meter, "reads": _REPEATS, "damaged": repeats.bad}
         values["silent"] = sum(verdict is Verdict.SILENCE for verdict in repeats.verdicts)
+        if Verdict.FOREIGN_MASTER in repeats.verdicts:
+            values["foreign"] = repeats.verdicts.count(Verdict.FOREIGN_MASTER)
+            self.seen.foreign = True
         if times:
             values["response_ms"] = {"min": min(times), "avg": round(sum(times) / len(times)), "max": max(times)}
         is_steady = all(verdict in ANSWERED for verdict in repeats.verdicts)

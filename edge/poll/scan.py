@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 
 from edge.errors import EdgeError, LinkError
 from edge.poll.jobs import Asker, Way
-from edge.poll.plan import year_to_ask
+from edge.poll.plan import EITHER_YEAR, year_to_ask
 from edge.poll.probe import End, Probe
 from edge.poll.scan_state import Candidate, ScanState, candidates, state_document
 from edge.protocols.dlt645.question import ANY, BROADCAST
@@ -148,7 +148,7 @@ class ScanRun:
             return None
         best = min(range(len(self.state.left)), key=self._rank)
         self._candidate = self.state.left.pop(best)
-        driver = driver_of(self._candidate.protocol) if self._candidate.protocol else self.driver
+        driver = driver_of(year_to_ask(self._candidate.protocol)) if self._candidate.protocol else self.driver
         self._probe = Probe(self._candidate.pattern, driver, self.timing, self.state.counts_refusals)
         return self._probe
 
@@ -192,7 +192,9 @@ class ScanRun:
             self.way.put({"result": {"meter": address, "protocol": protocol}})
 
     def _note_nobody(self, probe: Probe) -> None:
-        if self._candidate is not None and self._candidate.protocol:
+        if self._candidate is not None and self._candidate.protocol == EITHER_YEAR:
+            self.state.left.insert(0, replace(self._candidate, protocol="dlt645-1997"))
+        elif self._candidate is not None and self._candidate.protocol:
             self.state.silent.append(probe.pattern)
         elif probe.pattern == ANY and self.driver.name.endswith("1997"):
             self.state.left.append(Candidate(BROADCAST))  # 1997: no function reads an address; some obey 99H only

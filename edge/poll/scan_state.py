@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from edge.errors import entry_of
+from edge.poll.plan import EITHER_YEAR
 from edge.protocols.drivers import protocol_names
 
 SCHEMA = 1
@@ -14,7 +15,10 @@ _DIGITS = 12
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """An address or pattern to ask. `is_likely`: what was heard allows it. `protocol`: empty is the scan's."""
+    """An address or pattern to ask. `is_likely`: what was heard allows it.
+
+    `protocol`: empty is the scan's; "dlt645" is a known meter whose year is not known.
+    """
 
     pattern: str
     is_likely: bool = True
@@ -62,7 +66,7 @@ def state_document(state: ScanState) -> dict[str, object]:
     }
 
 
-def state_of(document: Mapping[str, Any]) -> ScanState:
+def state_of(document: Any) -> ScanState:
     """Return the state of a JSON object. Raises ValueError for anything that is none."""
     if not isinstance(document, Mapping) or document.get("schema") != SCHEMA:
         raise ValueError("schema")
@@ -91,7 +95,8 @@ def candidates(patterns: Iterable[str]) -> list[Candidate]:
 
 
 def _candidate(pattern: object, is_likely: object, protocol: object) -> Candidate:
-    return Candidate(_pattern(pattern), bool(is_likely), _protocol(protocol))
+    name = EITHER_YEAR if protocol == EITHER_YEAR else _protocol(protocol)
+    return Candidate(_pattern(pattern), bool(is_likely), name)
 
 
 def _protocol(name: object) -> str:

@@ -8,6 +8,7 @@ from edge.poll.detect import Combination
 from edge.poll.diagnose import DiagnoseRun
 from edge.poll.scan_state import Candidate
 from edge.protocols.dlt645.frame import encode_frame
+from edge.reading.outcome import ForeignMaster
 from edge.sim.faults import parse_fault
 from edge.sim.meter import SimMeter
 from edge.sim.wire import SimWire
@@ -114,6 +115,19 @@ def test_a_second_master_is_heard_before_anything_is_asked():
     )
 
 
+def test_a_second_master_is_heard_between_repeated_reads():
+    """Its request spoils one of the ten reads: that is the cause, not a meter, and its number is told."""
+
+    class Shared(VirtualBus):
+        def exchange(self, exchange, line=None):
+            outcome = super().exchange(exchange, line)
+            return ForeignMaster() if self.asked == 5 else outcome
+
+    document = diagnose(Shared(meters([A])), A)
+    repeats = next(one for one in document["checks"] if one["check"] == "repeats")
+    assert ("E-BUS-209", "fail", 1) == (code(document), repeats["answer"], repeats["values"]["foreign"])
+
+
 @pytest.mark.parametrize(
     ("line", "expected"), [({"baud": 9600}, "E-BUS-219"), ({"parity": "none"}, "E-BUS-218"), ({}, "E-BUS-224")]
 )
@@ -143,6 +157,19 @@ def test_nobody_is_known():
     assert (None, 1) == (code(way.last), way.last["answered"])
     VirtualBus().run(DiagnoseRun(way, USUAL, (), 600, "/dev/x"))
     assert "E-BUS-216" == code(way.last)
+
+
+def test_meters_whose_year_is_not_known_are_asked_in_each():
+    """A bus of either year: both meters answer, the year is seen; where nobody answers the search ends as well."""
+    either, way = Combination(2400, "even", "dlt645"), Way()
+    known = tuple(Candidate(one, protocol="dlt645") for one in (A, B))
+    VirtualBus([SimMeter(A, "1997"), SimMeter(B)]).run(DiagnoseRun(way, either, known, 600, "/dev/x"))
+    assert (None, 2) == (code(way.last), way.last["answered"])
+    assert ["dlt645-1997", "dlt645-2007"] == [one["protocol"] for one in way.last["meters"]]
+    VirtualBus().run(DiagnoseRun(way, either, known, 600, "/dev/x"))
+    assert "E-BUS-216" == code(way.last)
+    VirtualBus([SimMeter(A)]).run(DiagnoseRun(way, either, (), 600, "/dev/x"))
+    assert (None, 1) == (code(way.last), way.last["answered"])
 
 
 def test_an_echo_is_seen_and_no_fault():
