@@ -21,7 +21,7 @@ from edge.poll.buffer import CommitRule
 from edge.poll.job_queue import BusJob
 from edge.poll.jobs import ReadOrder, ReadRun
 from edge.poll.learned import Learned
-from edge.poll.plan import plan_of_bus, year_to_ask
+from edge.poll.plan import plan_of_bus
 from edge.poll.port import BusPort
 from edge.poll.rounds import Rounds
 from edge.poll.scan import scan_run
@@ -29,7 +29,6 @@ from edge.poll.scan_state import Candidate
 from edge.poll.trace_job import TraceFollower
 from edge.poll.vendor_items import vendor_items
 from edge.poll.worker import BusWorker
-from edge.protocols.drivers import driver
 from edge.store.database import open_database
 from edge.store.journal import Journal
 from edge.store.register import REGISTER_FILE, MeterRegister, RegisterLock
@@ -218,7 +217,7 @@ class PollHalf:
     def _start_scan(self, job: ScanJob, reply: Reply, nudge: Callable[[str], None]) -> None:
         bus = self._bus(job.bus)
         order = bus_jobs.scan_order(job, self._known_on(bus))
-        run = scan_run(driver(year_to_ask(job.protocol or bus.protocol)), bus.reply_ms, reply, order)
+        run = scan_run(job.protocol or bus.protocol, bus.reply_ms, reply, order)
         self._queue(bus, run, nudge)
 
     def _queue(self, bus: Bus, run: BusJob, nudge: Callable[[str], None]) -> None:

@@ -19,10 +19,9 @@ from edge.clock import Clock
 from edge.config.settings import Bus
 from edge.errors import EdgeError, UsageError
 from edge.poll.jobs import Way
-from edge.poll.plan import EITHER_YEAR, year_to_ask
+from edge.poll.plan import EITHER_YEAR
 from edge.poll.scan import ScanOrder, ScanRun, scan_document, scan_run
 from edge.poll.scan_state import ScanState, state_document, state_of
-from edge.protocols.drivers import driver
 from edge.store.meter import Meter
 from edge.store.register_change import RegisterChange
 
@@ -85,7 +84,7 @@ def scan(
     def make(bus: Bus, clock: Clock, way: Way) -> ScanRun:
         known = () if wanted or kept else choice.known()
         order = ScanOrder(addresses=wanted, known=known, only_known=only_known, is_quick=quick, kept=kept)
-        return scan_run(driver(year_to_ask(bus.protocol)), bus.reply_ms, way, order)
+        return scan_run(bus.protocol, bus.reply_ms, way, order)
 
     shown = _Shown(as_json=as_json, as_lines=as_lines, state=kept or ScanState(), file=file)
     code = _follow(choice.run(job, make), shown, file)

@@ -30,7 +30,8 @@ class ScanState:
     """The course of a scan. `found`: protocol by address. `damaged`: verdict by address. `silent`: known, no answer.
 
     `conditions`: what a person should know, values by code. `crowds`: how many patterns of so many digits were
-    answered by several meters. `is_begun`: the address that nobody has was asked.
+    answered by several meters. `is_begun`: the address that nobody has was asked. `years`: all protocols in which
+    `wanted` is asked, one after the other.
     """
 
     protocol: str = ""
@@ -45,6 +46,8 @@ class ScanState:
     crowds: dict[str, int] = field(default_factory=dict)
     is_begun: bool = False
     counts_refusals: bool = True
+    years: list[str] = field(default_factory=list)
+    wanted: list[str] = field(default_factory=list)
 
 
 def state_document(state: ScanState) -> dict[str, object]:
@@ -63,6 +66,8 @@ def state_document(state: ScanState) -> dict[str, object]:
         "crowds": dict(state.crowds),
         "is_begun": state.is_begun,
         "counts_refusals": state.counts_refusals,
+        "years": list(state.years),
+        "wanted": list(state.wanted),
     }
 
 
@@ -84,6 +89,8 @@ def state_of(document: Any) -> ScanState:
             crowds={str(depth): int(count) for depth, count in document["crowds"].items()},
             is_begun=bool(document["is_begun"]),
             counts_refusals=bool(document["counts_refusals"]),
+            years=[_protocol(one) for one in document.get("years", ())],
+            wanted=[_pattern(one) for one in document.get("wanted", ())][:_MOST_LEFT],
         )
     except (KeyError, TypeError, AttributeError, OverflowError) as exc:
         raise ValueError(str(exc)) from exc
