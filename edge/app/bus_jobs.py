@@ -8,6 +8,7 @@ from edge.clock import Clock
 from edge.config.settings import Bus
 from edge.control.jobs import DetectJob, DiagnoseJob, ScanJob, TraceJob
 from edge.errors import ControlError
+from edge.poll.damage_hours import HourOfAnswers
 from edge.poll.detect import Combination, DetectRun
 from edge.poll.diagnose import DiagnoseRun
 from edge.poll.jobs import Way
@@ -47,11 +48,17 @@ def _last(events: Sequence[TraceEvent], count: int) -> Sequence[TraceEvent]:
     return events[start:] if count else ()
 
 
-def diagnose_run(job: DiagnoseJob, bus: Bus, known: tuple[Candidate, ...], way: Way) -> DiagnoseRun:
-    """Return the run of a diagnosis: of one meter, or of all that are known."""
+def diagnose_run(
+    job: DiagnoseJob,
+    bus: Bus,
+    known: tuple[Candidate, ...],
+    way: Way,
+    hours: tuple[HourOfAnswers, ...] | None = None,
+) -> DiagnoseRun:
+    """Return the run of a diagnosis: of one meter, or of all that are known. `hours`: what was counted of the bus."""
     meters = known
     if job.meter:
         own = next((one for one in known if one.pattern == job.meter), Candidate(job.meter, protocol=bus.protocol))
         meters = (replace(own, protocol=job.protocol or own.protocol),)
     current = Combination(bus.baud, bus.parity, bus.protocol)
-    return DiagnoseRun(way, current, meters, bus.reply_ms, bus.port)
+    return DiagnoseRun(way, current, meters, bus.reply_ms, bus.port, hours)

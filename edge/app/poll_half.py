@@ -126,7 +126,8 @@ class PollHalf:
                 self._queue(bus, bus_jobs.detect_run(job, bus, reply), nudge)
             case DiagnoseJob():
                 bus = self._bus(job.bus)
-                self._queue(bus, bus_jobs.diagnose_run(job, bus, self._known_on(bus), reply), nudge)
+                hours = self._workers[bus.name].port.damage.hours()
+                self._queue(bus, bus_jobs.diagnose_run(job, bus, self._known_on(bus), reply, hours), nudge)
             case TraceJob():
                 bus = self._bus(job.bus)
                 ring = self._workers[bus.name].port.trace

@@ -37,6 +37,8 @@ _NAMES_ZH = {
     "response_ms": "响应毫秒",
     "at": "设置",
     "found": "找到",
+    "begin": "起始时间",
+    "answers": "应答数",
 }
 
 
@@ -95,6 +97,7 @@ def _line(check: Mapping[str, Any]) -> str:
         "echo": say("echo", "回声"),
         "answers": say("answers", "应答"),
         "order": say("order on wire", "接线顺序"),
+        "hours": say("worst hour", "最差时段"),
         "twins": say("one address each", "地址唯一"),
         "repeats": say("repeated reads", "重复抄读"),
         "settings": say("speed, parity", "波特率与校验"),

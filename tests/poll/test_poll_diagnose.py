@@ -1,9 +1,12 @@
 """Why a bus does not work, on virtual time: each cause is provoked and comes out as its code."""
 
+from datetime import UTC, datetime, timedelta
+
 import pytest
 
 from edge.bus.link import LineSettings
 from edge.errors import EdgeError
+from edge.poll.damage_hours import HourOfAnswers
 from edge.poll.detect import Combination
 from edge.poll.diagnose import DiagnoseRun
 from edge.poll.scan_state import Candidate
@@ -48,10 +51,16 @@ def answers(document):
 def test_a_sound_bus_passes_every_check():
     """Six meters that answer: every check passes, in its order, and there is no cause."""
     document = diagnose(VirtualBus(meters()))
-    names = ["port", "quiet", "foreign_master", "echo", "answers", "order", "twins", "repeats", "settings"]
+    names = ["port", "quiet", "foreign_master", "echo", "answers", "order", "hours", "twins", "repeats", "settings"]
     assert names == [one["check"] for one in document["checks"]]
-    assert ({"pass"}, 6, None) == (set(answers(document).values()), document["answered"], code(document))
-    repeats = document["checks"][7]["values"]
+    marks = answers(document)
+    assert ("unknown", {"pass"}, 6, None) == (
+        marks.pop("hours"),
+        set(marks.values()),
+        document["answered"],
+        code(document),
+    )
+    repeats = document["checks"][8]["values"]
     # A delay of 30 ms and the first byte at 2400 Bd: 34.6 ms; every read the same.
     assert (A, 10, 0, {"min": 35, "avg": 35, "max": 35}) == tuple(
         repeats[key] for key in ("meter", "reads", "damaged", "response_ms")
@@ -222,3 +231,16 @@ def test_a_bus_of_either_year_without_known_meters_is_diagnosed(version):
     way = Way()
     VirtualBus([SimMeter(A, version)]).run(DiagnoseRun(way, Combination(2400, "even", "dlt645"), (), 600, "/dev/x"))
     assert [(A, f"dlt645-{version}")] == [(one["meter"], one["protocol"]) for one in way.last["meters"]]
+
+
+@pytest.mark.parametrize(("damaged", "mark", "expected"), [(30, "fail", "E-BUS-226"), (2, "pass", None)])
+def test_an_hour_of_damage_is_named_where_the_line_is_sound_now(damaged, mark, expected):
+    """What the daemon counted of the last day: interference that sleeps while somebody looks."""
+    evening = datetime(2026, 3, 1, 18, tzinfo=UTC)
+    hours = (HourOfAnswers(evening - timedelta(hours=1), 100, 0), HourOfAnswers(evening, 100, damaged))
+    way = Way()
+    listed = tuple(Candidate(one, protocol="dlt645-2007") for one in METERS)
+    VirtualBus(meters()).run(DiagnoseRun(way, USUAL, listed, 600, "/dev/x", hours))
+    assert (mark, expected) == (answers(way.last)["hours"], code(way.last))
+    if expected:
+        assert {"begin": "2026-03-01T18:00+00:00", "bad": 30, "count": 100} == way.last["conclusion"]["values"]
