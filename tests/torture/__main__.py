@@ -11,13 +11,21 @@ import time
 from pathlib import Path
 
 from tests.torture.cuts import Judge, cut_often
+from tests.torture.judge_aside import judge_aside
 from tests.torture.judge_register import judge_register
 from tests.torture.judge_store import judge_store
+from tests.torture.judge_upgrade import judge_upgrade
 from tests.torture.recording import load, record
 from tests.torture.verdict import Verdict
 
 KEPT = Path(__file__).parents[2] / ".torture"
-WRITERS: dict[str, tuple[int, Judge]] = {"store": (60, judge_store), "register": (100, judge_register)}
+WRITERS: dict[str, tuple[int, Judge]] = {
+    "store": (60, judge_store),
+    "aside": (12, judge_aside),
+    "upgraded": (12, judge_upgrade),
+    "register": (100, judge_register),
+}
+_SHARE = {"aside": 4, "upgraded": 4}  # of the cuts of the others, one in so many
 _SHOWN = 20
 
 
@@ -30,7 +38,8 @@ def main() -> int:
         shutil.rmtree(KEPT)
     whole, is_thin = Verdict(), False
     for role, (rounds, judge) in WRITERS.items():
-        found = _torture(role, rounds, judge, seeds)
+        share = seeds if len(seeds) == 1 else seeds[: len(seeds) // _SHARE.get(role, 1)]
+        found = _torture(role, rounds, judge, share)
         whole.add(found, role)
         is_thin |= not (found.cuts and found.checked)
     for line in whole.faults[:_SHOWN]:

@@ -18,7 +18,7 @@ _MEMORY = Path("/dev/shm")  # the cut has happened already: what is judged need 
 def cut_once(recording: Recording, judge: Judge, seed: int) -> Verdict:
     """Return what a judge says of one cut."""
     rng = Random(seed)
-    moment = rng.choice(recording.calls).start - rng.randrange(2)
+    moment = rng.choice(recording.to_be_cut()).start - rng.randrange(2)
     disk = Disk(recording.calls, moment)
     with tempfile.TemporaryDirectory(dir=_MEMORY if os.access(_MEMORY, os.W_OK) else None) as folder:
         lay(Path(folder), disk.cut(rng))

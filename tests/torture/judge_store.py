@@ -2,8 +2,8 @@
 
 In order: it opens and nothing was set aside; each batch that must be there is there, to the byte, in an unbroken
 chain; each record that was acknowledged is there once, in the journal or in a batch or under a durable receipt, and
-says what was read; open slots, marks, plan and receipts are no older than what was said. Then the store is used: what
-waits is sealed, a new record too, and the next opening finds everything sound.
+says what was read; open slots, marks, plan and receipts are no older than what was said. Then the store is used: a
+record is stored, a batch sealed, and the next opening finds everything sound.
 """
 
 from collections import Counter
@@ -56,7 +56,13 @@ class Promises:
     durable: dict[bytes, int] = field(default_factory=dict)
     receipt: tuple[bytes, int] | None = None
     plan: int | None = None
-    opened: int = 0
+    waiting: list[Key] = field(default_factory=list)
+    keys_before: int = 0
+
+    @property
+    def after(self) -> list[Key]:
+        """What was appended after somebody had looked what waits."""
+        return self.keys[self.keys_before :]
 
     @property
     def count(self) -> int:
@@ -80,8 +86,9 @@ def promises_of(recording: Recording, moment: int) -> Promises:
                 found.receipt = (bytes.fromhex(word["run"]), word["n"])
             case "planned":
                 found.plan = word["number"]
-            case "opened":
-                found.opened += 1
+            case "waiting":
+                found.waiting = [_key(key) for key in word["keys"]]
+                found.keys_before = len(found.keys)
     return found
 
 
@@ -120,8 +127,7 @@ class _Look:
         self._facts()
         Journal(self._database).append([record_of(_PROBE)])
         sealer = Sealer(self._outbox, SIGNER, self._clock, GATEWAY, SealRules())
-        while self._outbox.waiting().readings:
-            sealer.seal(0.0)
+        sealer.seal(0.0)
 
     def _batches(self) -> None:
         rows = self._database.rows(
@@ -206,9 +212,11 @@ def _look_again(folder: Path, verdict: Verdict, clock: ManualClock) -> None:
     with open_database(folder / STORE, max_mib=MAX_MIB, clock=clock) as database:
         if database.set_aside is not None:
             verdict.unreadable.append(f"set aside after it was used: {database.notice()}")
-        rows = database.rows("SELECT bytes FROM envelope ORDER BY n DESC LIMIT 1")
-        if not rows or _PROBE not in [key_of(record) for record in open_batch(rows[0][0]).records]:
-            verdict.wrong.append("what was stored after the cut is not in the newest batch")
+        newest = database.rows("SELECT bytes FROM envelope ORDER BY n DESC LIMIT 1")[0][0]
+        keys = [key_of(record) for record in open_batch(newest).records]
+        waiting = database.rows("SELECT slot_us FROM journal WHERE meter = ?", record_of(_PROBE).meter)
+        if [to_us(record_of(_PROBE).slot_at)] != [cell for (cell,) in waiting] and _PROBE not in keys:
+            verdict.wrong.append("what was stored after the cut waits nowhere, and is not in the newest batch")
 
 
 def _key(key: list[int]) -> Key:

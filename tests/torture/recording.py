@@ -21,6 +21,11 @@ class Recording:
 
     calls: tuple[Call, ...]
 
+    def to_be_cut(self) -> tuple[Call, ...]:
+        """Return the calls at which a cut is of interest: all, or those after the writers had prepared the scene."""
+        ready = [number for number, call in enumerate(self.calls) if call.word.get("what") == "prepared"]
+        return self.calls[ready[-1] :] if ready else self.calls
+
     def said(self, moment: int) -> list[Call]:
         """Return what had been said by then."""
         return [call for call in self.calls if call.what == "say" and call.start <= moment]

@@ -9,11 +9,13 @@ from random import Random
 import apsw
 import pytest
 
-from edge.store import packing, taking
+from edge.store import database, packing, taking
 from tests.torture.cuts import cut_often, cut_once, lay
 from tests.torture.disk import Disk
+from tests.torture.judge_aside import judge_aside
 from tests.torture.judge_register import judge_register
 from tests.torture.judge_store import judge_store
+from tests.torture.judge_upgrade import judge_upgrade
 from tests.torture.recording import record
 from tests.torture.words import STORE
 
@@ -68,12 +70,28 @@ def test_a_register_that_is_written_in_place_is_caught(tmp_path):
     assert broken_register(tmp_path, "written_in_place").faults
 
 
+def test_a_copy_whose_name_is_not_synced_is_caught(tmp_path):
+    """The store is of the new version, and the copy of the old one is gone."""
+    rule = "copy_name_not_synced"
+    recording = record("upgraded", tmp_path / "files", tmp_path / "t.gz", seed=5, rounds=2, broken=rule)
+    cuts = (cut_once(recording, judge_upgrade, seed) for seed in range(MOST_CUTS))
+    assert any("no copy" in line for verdict in cuts for line in verdict.wrong)
+
+
+def test_a_set_aside_that_is_not_noted_is_caught(tmp_path, monkeypatch):
+    """An opening that does not look for what another had begun leaves in the old file what waited there."""
+    recording = record("aside", tmp_path / "files", tmp_path / "t.gz", seed=5, rounds=4)
+    monkeypatch.setattr(database, "load_aside", lambda path: None)
+    cuts = (cut_once(recording, judge_aside, seed) for seed in range(MOST_CUTS))
+    assert any(line.startswith("record") for verdict in cuts for line in verdict.lost)
+
+
 def test_rows_without_a_checksum_are_caught(tmp_path, monkeypatch):
     """Bytes of a torn sector inside a row: with its CRC the row becomes a loss that is told, without it, a lie."""
     recording = record("store", tmp_path / "files", tmp_path / "trace.gz", seed=5, rounds=4)
     moment = max(call.start for call in recording.calls if call.what == "say" and call.word["what"] == "appended")
     files = Disk(recording.calls, moment).cut(Random(1))
-    torn = [tear_a_row(tmp_path / f"cut-{seed}", files, Random(seed)) for seed in range(60)]
+    torn = [tear_a_row(tmp_path / f"cut-{seed}", files, Random(seed)) for seed in range(24)]
     with_crc = [judge_store(folder, recording, moment) for folder, _ in torn]
     assert not [line for verdict in with_crc for line in verdict.wrong if ALTERED in line]
     assert all("1 losses that nobody noted" in verdict.wrong for verdict in with_crc)

@@ -2,9 +2,12 @@
 
 import pytest
 
+from edge.store.schema import SCHEMA
 from tests.torture.cuts import cut_often
+from tests.torture.judge_aside import judge_aside
 from tests.torture.judge_register import judge_register
 from tests.torture.judge_store import judge_store
+from tests.torture.judge_upgrade import judge_upgrade
 from tests.torture.recording import load, record
 
 CUTS = 200
@@ -16,7 +19,7 @@ def recordings(tmp_path_factory):
     folder = tmp_path_factory.mktemp("recordings")
     return {
         role: record(role, folder / role, folder / f"{role}.gz", seed=1, rounds=rounds)
-        for role, rounds in (("store", 24), ("register", 40))
+        for role, rounds in (("store", 16), ("register", 40))
     }
 
 
@@ -34,6 +37,26 @@ def test_no_cut_loses_a_change_of_the_register(recordings):
     assert ([], CUTS) == (found.faults, found.cuts)
     assert found.checked > 1_000
     assert found.unsure > CUTS // 2
+
+
+def test_no_cut_while_a_store_is_set_aside_forgets_what_waited(tmp_path):
+    """Found by cuts 0, 1 and 100 of this recording: the next opening took the new store for all that there is.
+
+    Whatever step the power failed at, what waited in the damaged file comes over, once.
+    """
+    recording = record("aside", tmp_path / "files", tmp_path / "trace.gz", seed=5, rounds=10)
+    found = cut_often(recording, judge_aside, range(120))
+    assert ([], 120) == (found.faults, found.cuts)
+    assert found.checked > 10_000
+
+
+def test_no_cut_on_the_way_to_the_next_schema_loses_anything(tmp_path):
+    """Old, new or in between: the store opens as the new one, holds all, and the copy of the old one is whole."""
+    recording = record("upgraded", tmp_path / "files", tmp_path / "trace.gz", seed=5, rounds=4)
+    found = cut_often(recording, judge_upgrade, range(120))
+    assert ([], 120) == (found.faults, found.cuts)
+    assert found.checked > 5_000
+    assert f"edge.db.v{SCHEMA}" in {call.to for call in recording.to_be_cut() if call.what == "rename"}
 
 
 def test_the_recording_has_what_a_cut_needs(recordings):

@@ -1,10 +1,10 @@
-"""The processes whose calls are recorded: a poller, a forwarder, and whoever writes the register.
+"""The processes whose calls are recorded: a poller, a forwarder, openings that have more to do, the register.
 
 They run the product's own code from the record to the file: the poller's buffer and journal, the forwarder's sealer
 and outbox, the register. `--broken NAME` breaks one rule of theirs on purpose, to see whether the judges notice.
 
     python -m tests.torture.writers store FOLDER SEED ROUNDS [--broken NAME]     starts a poller and a forwarder, twice
-    python -m tests.torture.writers register FOLDER SEED ROUNDS [--broken NAME]
+    python -m tests.torture.writers aside|upgraded|register FOLDER SEED ROUNDS [--broken NAME]
 """
 
 import os
@@ -20,13 +20,14 @@ from edge.forward.sealing import Sealer
 from edge.forward.settings import SealRules
 from edge.health.model import Health
 from edge.poll.buffer import CommitRule, RecordBuffer
-from edge.store import safe_storage
+from edge.store import migration, safe_storage
 from edge.store.database import Database, open_database
 from edge.store.journal import Journal
 from edge.store.meter import Meter, meter_document
 from edge.store.outbox import Outbox
 from edge.store.receipts import EpochState
 from edge.store.register import REGISTER_FILE, MeterRegister, RegisterLock
+from tests.torture.next_schema import next_schema
 from tests.torture.words import (
     GATEWAY,
     MAX_MIB,
@@ -237,7 +238,56 @@ def _break_register(broken: str) -> None:
         safe_storage.SafeStorage._write = lambda self, content: safe_storage._write_synced(self._path, content)
 
 
+def filled(folder: Path, seed: int, rounds: int, broken: str) -> None:
+    """Store records and seal some of them, and die without closing: the log holds what the file does not."""
+    clock, mouth = ManualClock(now=START), Mouth(folder)
+    database = _open(folder, broken, clock)
+    journal, outbox = _SayingJournal(database, mouth, broken), Outbox(database, clock)
+    journal.append_plan(plan_of(0))
+    mouth.say("planned", number=0)
+    sealer = Sealer(outbox, SIGNER, clock, GATEWAY, SealRules(max_readings=600))
+    for slot in range(rounds):
+        journal.append([record_of((meter, slot, (meter + slot + seed) % 9 == 0)) for meter in range(1, METERS + 1)])
+        if slot == rounds // 2:
+            _seal(sealer, mouth)
+    mouth.say("waiting", keys=[key_of(one) for one in outbox.take(10**9).records])
+    os._exit(0)
+
+
+def aside(folder: Path, seed: int, rounds: int, broken: str) -> None:
+    """Open a store that is damaged: it is set aside, what waits is carried over, and work goes on in the new one."""
+    _process("filled", [str(folder), str(seed), str(rounds)]).wait()
+    clock, mouth = ManualClock(now=START), Mouth(folder)
+    with open_database(folder / STORE, max_mib=MAX_MIB, check=False, clock=clock) as database:
+        database.change("UPDATE epoch SET next_seq = next_seq + 1")
+        mouth.say("prepared")
+    _go_on(folder, rounds, broken)
+
+
+def upgraded(folder: Path, seed: int, rounds: int, broken: str) -> None:
+    """Open a store of this version with a program that knows the next one, and work in it."""
+    _process("filled", [str(folder), str(seed), str(rounds)]).wait()
+    Mouth(folder).say("prepared")
+    if broken == "copy_name_not_synced":
+        migration.sync_folder = lambda folder: None
+    with next_schema():
+        _go_on(folder, rounds, broken)
+
+
+def _go_on(folder: Path, rounds: int, broken: str) -> None:
+    clock, mouth = ManualClock(now=START), Mouth(folder)
+    with _open(folder, broken, clock) as database:
+        mouth.say("opened", aside=str(database.set_aside or ""))
+        for slot in range(rounds, rounds + 3):
+            records = [record_of((meter, slot, False)) for meter in range(1, METERS + 1)]
+            _SayingJournal(database, mouth, broken).append(records)
+        _seal(Sealer(Outbox(database, clock), SIGNER, clock, GATEWAY, SealRules()), mouth)
+
+
 ROLES = {
+    "filled": filled,
+    "aside": aside,
+    "upgraded": upgraded,
     "store": store,
     "poll-0": lambda *given: poll(0, *given),
     "poll-1": lambda *given: poll(1, *given),
