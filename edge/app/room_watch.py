@@ -7,6 +7,7 @@ from pathlib import Path
 from edge.clock import Clock
 from edge.errors import StoreError
 from edge.health.model import Health
+from edge.store.ballast import ballast_of, lay_ballast
 from edge.store.room import Alarm, Room, alarm_of
 
 _LOG = logging.getLogger(__name__)
@@ -41,6 +42,7 @@ class RoomWatch:
         self._alarm = alarm_of(room, self._alarm)
         if self._alarm is Alarm.NONE:
             self._health.holds(_CLAIM)
+            lay_ballast(ballast_of(self._path))  # it may have been given up when there was no room
             return
         used, limit = room.used // _MIB, room.limit // _MIB
         trouble = StoreError(_CODES[self._alarm], path=self._path, percent=room.percent, used=used, limit=limit)

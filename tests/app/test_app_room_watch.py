@@ -8,6 +8,7 @@ from edge.app.room_watch import RoomWatch
 from edge.clock import ManualClock
 from edge.errors import StoreError
 from edge.health.model import Answer, Health
+from edge.store.ballast import BALLAST_BYTES, ballast_of
 from edge.store.room import Room
 
 CLAIM = "store_has_room"
@@ -62,6 +63,15 @@ def test_it_looks_once_a_minute(bench):
     clock.advance(59)
     watch.tend()
     assert Answer.YES is health.answer(CLAIM)
+
+
+def test_the_ballast_is_laid_again_when_there_is_room(bench, tmp_path):
+    """Given up on a full disk, it must lie there before the next one; never while room is short."""
+    ballast = ballast_of(tmp_path / "edge.db")
+    look(bench, 71)
+    assert not ballast.exists()
+    look(bench, 10)
+    assert BALLAST_BYTES == ballast.stat().st_size
 
 
 def test_a_store_that_cannot_be_asked_is_not_called_full(bench):

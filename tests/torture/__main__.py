@@ -13,7 +13,7 @@ from pathlib import Path
 from tests.torture.cuts import Judge, cut_often
 from tests.torture.judge_aside import judge_aside
 from tests.torture.judge_register import judge_register
-from tests.torture.judge_store import judge_store
+from tests.torture.judge_store import judge_daemon, judge_store
 from tests.torture.judge_upgrade import judge_upgrade
 from tests.torture.recording import load, record
 from tests.torture.verdict import Verdict
@@ -21,11 +21,12 @@ from tests.torture.verdict import Verdict
 KEPT = Path(__file__).parents[2] / ".torture"
 WRITERS: dict[str, tuple[int, Judge]] = {
     "store": (60, judge_store),
+    "daemon": (20, judge_daemon),
     "aside": (12, judge_aside),
     "upgraded": (12, judge_upgrade),
     "register": (100, judge_register),
 }
-_SHARE = {"aside": 4, "upgraded": 4}  # of the cuts of the others, one in so many
+_SHARE = {"daemon": 2, "aside": 4, "upgraded": 4}  # of the cuts of the others, one in so many
 _SHOWN = 20
 
 

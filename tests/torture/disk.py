@@ -77,6 +77,8 @@ class Disk:
                 return
             self._files.append(_File())
             self._names[call.name] = len(self._files) - 1
+        if call.name not in self._names:
+            return  # a socket: nothing that a disk keeps
         entry = _Entry(call, self._names[call.name])
         self._pending.append(entry)
         _rename(self._names, entry)

@@ -14,8 +14,8 @@ _PROBE = Meter(address="888888888888", bus="A")
 
 def judge_register(folder: Path, recording: Recording, moment: int) -> Verdict:
     """Compare the files of a cut with what was said by that moment."""
-    promises = [call.word["meters"] for call in recording.calls if call.what == "say"]
-    said = len(recording.said(moment))
+    promises = [call.word["meters"] for call in recording.calls if "meters" in call.word]
+    said = sum("meters" in call.word for call in recording.said(moment))
     verdict = Verdict(checked=said)
     allowed = [promises[said - 1] if said else [], *promises[said : said + 1]]
     try:

@@ -11,13 +11,14 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
 from edge.clock import ManualClock
 from edge.errors import EdgeError
 from edge.forward.sealing import Sealer
 from edge.forward.settings import SealRules
-from edge.messages.batch import Batch
 from edge.messages.envelope import open_envelope
+from edge.messages.signing import Ed25519Verifier
 from edge.reading.chain import GENESIS
 from edge.reading.record import PollRecord, SlotState
 from edge.store.database import Database, open_database
@@ -26,6 +27,7 @@ from edge.store.instants import to_us
 from edge.store.journal import Journal
 from edge.store.outbox import Outbox
 from edge.store.plans import newest_plan
+from tests.torture.judge_register import judge_register
 from tests.torture.recording import Recording
 from tests.torture.verdict import Verdict
 from tests.torture.words import (
@@ -35,8 +37,8 @@ from tests.torture.words import (
     SIGNER,
     START,
     STORE,
-    VERIFIER,
     Key,
+    content_key,
     key_of,
     open_batch,
     plan_of,
@@ -44,6 +46,7 @@ from tests.torture.words import (
 )
 
 BatchKey = tuple[bytes, int]
+AnyKey = tuple[Any, ...]
 _PROBE: Key = (999, 90_000, False)
 
 
@@ -51,16 +54,17 @@ _PROBE: Key = (999, 90_000, False)
 class Promises:
     """What had been said by a moment."""
 
-    keys: list[Key] = field(default_factory=list)
-    sealed: dict[BatchKey, tuple[bytes, list[Key]]] = field(default_factory=dict)
+    keys: list[AnyKey] = field(default_factory=list)
+    sealed: dict[BatchKey, tuple[bytes, list[AnyKey]]] = field(default_factory=dict)
     durable: dict[bytes, int] = field(default_factory=dict)
     receipt: tuple[bytes, int] | None = None
     plan: int | None = None
-    waiting: list[Key] = field(default_factory=list)
+    public: bytes = SIGNER.public
+    waiting: list[AnyKey] = field(default_factory=list)
     keys_before: int = 0
 
     @property
-    def after(self) -> list[Key]:
+    def after(self) -> list[AnyKey]:
         """What was appended after somebody had looked what waits."""
         return self.keys[self.keys_before :]
 
@@ -86,6 +90,8 @@ def promises_of(recording: Recording, moment: int) -> Promises:
                 found.receipt = (bytes.fromhex(word["run"]), word["n"])
             case "planned":
                 found.plan = word["number"]
+            case "key":
+                found.public = bytes.fromhex(word["public"])
             case "waiting":
                 found.waiting = [_key(key) for key in word["keys"]]
                 found.keys_before = len(found.keys)
@@ -94,6 +100,18 @@ def promises_of(recording: Recording, moment: int) -> Promises:
 
 def judge_store(folder: Path, recording: Recording, moment: int) -> Verdict:
     """Compare the files of a cut with what was said by that moment."""
+    return _judge(folder, recording, moment, _Look)
+
+
+def judge_daemon(folder: Path, recording: Recording, moment: int) -> Verdict:
+    """Do the same for the daemon's own files, its readings known by what they said when they were acknowledged."""
+    verdict = _judge(folder, recording, moment, _DaemonLook)
+    register = judge_register(folder, recording, moment)
+    verdict.add(register, "register")
+    return verdict
+
+
+def _judge(folder: Path, recording: Recording, moment: int, kind: "type[_Look]") -> Verdict:
     promises = promises_of(recording, moment)
     verdict = Verdict(checked=promises.count)
     try:
@@ -101,7 +119,7 @@ def judge_store(folder: Path, recording: Recording, moment: int) -> Verdict:
         with open_database(folder / STORE, max_mib=MAX_MIB, clock=clock) as database:
             if database.set_aside is not None:
                 verdict.unreadable.append(f"set aside: {database.notice()}")
-            _Look(database, promises, verdict, clock).look()
+            kind(database, promises, verdict, clock).look()
         _look_again(folder, verdict, clock)
     except EdgeError as exc:
         verdict.unreadable.append(str(exc))
@@ -115,7 +133,7 @@ class _Look:
         self._database, self._promises, self._verdict = database, promises, verdict
         self._outbox = Outbox(database, clock)
         self._clock = clock
-        self._found: Counter[Key] = Counter()
+        self._found: Counter[AnyKey] = Counter()
         self._durable = {epoch.epoch: epoch.durable for epoch in all_epochs(database)}
 
     def look(self) -> None:
@@ -137,7 +155,7 @@ class _Look:
         heads = dict.fromkeys(self._durable)
         for epoch, seq, sha256, envelope in rows:
             held[epoch, seq] = sha256
-            sha, prev, records = _opened(envelope)
+            sha, prev, records = _opened(envelope, self._promises.public)
             if sha != sha256:
                 self._verdict.wrong.append(f"batch {seq} has other bytes than its hash")
             if seq > self._durable[epoch]:
@@ -164,10 +182,23 @@ class _Look:
 
     def _take(self, records: Iterable[PollRecord]) -> None:
         for record in records:
-            key = key_of(record)
+            key = self._key(record)
             self._found[key] += 1
-            if not _is_true(record):
+            if not self._is_true(record):
                 self._verdict.wrong.append(f"record {key} is not what was read")
+
+    def _key(self, record: PollRecord) -> AnyKey:
+        return key_of(record)
+
+    def _is_true(self, record: PollRecord) -> bool:
+        """Return True if a record says what was read: a batch leaves out what only this box needs."""
+        truth = _truth(key_of(record))
+        return (record.values, to_us(record.slot_at), to_us(record.stamp.at), record.reason) == (
+            truth.values,
+            to_us(truth.slot_at),
+            to_us(truth.stamp.at),
+            truth.reason,
+        ) and record.state in (truth.state, SlotState.REFILLED)
 
     def _records(self) -> None:
         lost = [key for key in self._promises.keys if not self._found[key]]
@@ -203,6 +234,24 @@ class _Look:
             self._verdict.lost.append(f"{what} {said}, found {found}")
 
 
+class _DaemonLook(_Look):
+    """One look into the store of a daemon; its keys hold what its records say, so nothing else needs to be known."""
+
+    def _key(self, record: PollRecord) -> AnyKey:
+        return content_key(record)
+
+    def _is_true(self, record: PollRecord) -> bool:
+        return True
+
+    def _slots(self) -> None:
+        newest: dict[tuple[str, str], int] = {}
+        for task, meter, slot_us, *_ in self._promises.keys:
+            newest[task, meter] = max(slot_us, newest.get((task, meter), 0))
+        marks = Journal(self._database).settled_marks()
+        late = [pair for pair, slot_us in newest.items() if pair not in marks or to_us(marks[pair]) < slot_us]
+        self._verdict.lost += [f"the mark of {pair}" for pair in late]
+
+
 def _is_no_older(said: object, found: object) -> bool:
     """Return True if a receipt that was marked is there, or a later one: of the same run, or the first of the next."""
     return found is not None and (found == said or found[0] != said[0] or found[1] > said[1])
@@ -219,27 +268,15 @@ def _look_again(folder: Path, verdict: Verdict, clock: ManualClock) -> None:
             verdict.wrong.append("what was stored after the cut waits nowhere, and is not in the newest batch")
 
 
-def _key(key: list[int]) -> Key:
-    meter, slot, is_missing = key
-    return meter, slot, bool(is_missing)
+def _key(key: list[Any]) -> AnyKey:
+    return tuple(key)
 
 
 @lru_cache(maxsize=512)
-def _opened(envelope: bytes) -> tuple[bytes, bytes, tuple[PollRecord, ...]]:
-    opened = open_envelope(envelope, lambda gateway, kid: VERIFIER)
-    batch: Batch = open_batch(envelope)
-    return opened.sha256, opened.header.prev, batch.records
-
-
-def _is_true(record: PollRecord) -> bool:
-    """Return True if a record says what was read: a batch leaves out what only this box needs."""
-    truth = _truth(key_of(record))
-    return (record.values, to_us(record.slot_at), to_us(record.stamp.at), record.reason) == (
-        truth.values,
-        to_us(truth.slot_at),
-        to_us(truth.stamp.at),
-        truth.reason,
-    ) and record.state in (truth.state, SlotState.REFILLED)
+def _opened(envelope: bytes, public: bytes) -> tuple[bytes, bytes, tuple[PollRecord, ...]]:
+    verifier = Ed25519Verifier(public)
+    opened = open_envelope(envelope, lambda gateway, kid: verifier)
+    return opened.sha256, opened.header.prev, open_batch(envelope, verifier).records
 
 
 _truth = lru_cache(maxsize=100_000)(record_of)

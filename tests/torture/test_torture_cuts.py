@@ -6,7 +6,7 @@ from edge.store.schema import SCHEMA
 from tests.torture.cuts import cut_often
 from tests.torture.judge_aside import judge_aside
 from tests.torture.judge_register import judge_register
-from tests.torture.judge_store import judge_store
+from tests.torture.judge_store import judge_daemon, judge_store
 from tests.torture.judge_upgrade import judge_upgrade
 from tests.torture.recording import load, record
 
@@ -37,6 +37,16 @@ def test_no_cut_loses_a_change_of_the_register(recordings):
     assert ([], CUTS) == (found.faults, found.cuts)
     assert found.checked > 1_000
     assert found.unsure > CUTS // 2
+
+
+def test_no_cut_of_the_daemon_itself_loses_anything(tmp_path):
+    """Both halves as they are installed, with meters, broker and centre: records, batches, receipts and register."""
+    recording = record("daemon", tmp_path / "files", tmp_path / "trace.gz", seed=1, rounds=5)
+    words = {call.word["what"] for call in recording.calls if call.what == "say"}
+    assert {"appended", "sealed", "receipt", "confirmed", "registered"} <= words
+    found = cut_often(recording, judge_daemon, range(100))
+    assert ([], 100) == (found.faults, found.cuts)
+    assert found.checked > 1_000
 
 
 def test_no_cut_while_a_store_is_set_aside_forgets_what_waited(tmp_path):

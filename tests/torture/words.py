@@ -8,16 +8,18 @@ import json
 import os
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from hashlib import sha256
 from pathlib import Path
 from random import Random
 from typing import Any
 
 from edge.messages.batch import Batch, parse_batch
 from edge.messages.envelope import open_envelope
-from edge.messages.signing import Ed25519Signer, Ed25519Verifier
+from edge.messages.signing import Ed25519Signer, Ed25519Verifier, Verifier
 from edge.reading.plan import Plan, PlanTask, Schedule
 from edge.reading.record import PollRecord, SlotState, Stamp
 from edge.reading.verdict import SlotReason
+from edge.store.instants import to_us
 from tests.torture.trace import SAID
 
 START = datetime(2026, 3, 1, tzinfo=UTC)
@@ -35,6 +37,7 @@ ITEMS = (
     "power_active_total",
 )
 Key = tuple[int, int, bool]  # meter, slot, is missing
+ContentKey = tuple[str, str, int, bool, str]  # task, meter, slot, is missing, what it says
 
 
 class Mouth:
@@ -70,9 +73,18 @@ def key_of(record: PollRecord) -> Key:
     return int(record.meter), (record.slot_at - START) // QUARTER, record.state is SlotState.MISSING_OPEN
 
 
-def open_batch(envelope: bytes) -> Batch:
+def content_key(record: PollRecord) -> ContentKey:
+    """Return a key that says what a record says, for records that nobody made up: the same before and after a batch."""
+    content = [sorted((key, str(value)) for key, value in record.values.items())]
+    content += [sorted((key, reason.value) for key, reason in record.faults.items()), str(record.reason)]
+    digest = sha256(repr(content).encode()).hexdigest()[:16]
+    is_missing = record.state is SlotState.MISSING_OPEN
+    return record.task, record.meter, to_us(record.slot_at), is_missing, digest
+
+
+def open_batch(envelope: bytes, verifier: Verifier = VERIFIER) -> Batch:
     """Return what a batch holds, its signature checked."""
-    return parse_batch(open_envelope(envelope, lambda gateway, kid: VERIFIER).raw)
+    return parse_batch(open_envelope(envelope, lambda gateway, kid: verifier).raw)
 
 
 def plan_of(number: int) -> Plan:

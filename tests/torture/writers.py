@@ -4,7 +4,7 @@ They run the product's own code from the record to the file: the poller's buffer
 and outbox, the register. `--broken NAME` breaks one rule of theirs on purpose, to see whether the judges notice.
 
     python -m tests.torture.writers store FOLDER SEED ROUNDS [--broken NAME]     starts a poller and a forwarder, twice
-    python -m tests.torture.writers aside|upgraded|register FOLDER SEED ROUNDS [--broken NAME]
+    python -m tests.torture.writers daemon|aside|upgraded|register FOLDER SEED ROUNDS [--broken NAME]
 """
 
 import os
@@ -28,6 +28,7 @@ from edge.store.outbox import Outbox
 from edge.store.receipts import EpochState
 from edge.store.register import REGISTER_FILE, MeterRegister, RegisterLock
 from tests.torture.next_schema import next_schema
+from tests.torture.site import run_site
 from tests.torture.words import (
     GATEWAY,
     MAX_MIB,
@@ -284,7 +285,13 @@ def _go_on(folder: Path, rounds: int, broken: str) -> None:
         _seal(Sealer(Outbox(database, clock), SIGNER, clock, GATEWAY, SealRules()), mouth)
 
 
+def daemon(folder: Path, seed: int, rounds: int, broken: str) -> None:
+    """Run a whole site for `rounds` seconds, twice; nothing of the daemon is put together here."""
+    run_site(folder, rounds)
+
+
 ROLES = {
+    "daemon": daemon,
     "filled": filled,
     "aside": aside,
     "upgraded": upgraded,
