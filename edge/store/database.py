@@ -282,9 +282,10 @@ class _Opening:
             refuse_foreign(database, SCHEMA)
             for pragma in ("journal_mode = WAL", "synchronous = FULL", f"journal_size_limit = {_WAL_BYTES}"):
                 database.rows(f"PRAGMA {pragma}")
+            # Before the bound: a store that is full to the last page must be able to get a new schema.
+            migrate(database, MIGRATIONS, is_alone=self._in_use.is_alone, begin=lambda: begin(database))
             database.bound_bytes = self._max_mib * _MIB
             database.limit(database.bound_bytes)
-            migrate(database, MIGRATIONS, is_alone=self._in_use.is_alone, begin=lambda: begin(database))
             self._in_use.share()
         except BaseException:
             connection.close()

@@ -102,6 +102,33 @@ def test_a_store_that_an_older_program_has_open_is_not_changed(path):
     assert (SCHEMA, []) == (version_of(path), list(path.parent.glob("edge.db.v*")))
 
 
+def test_a_damaged_old_store_is_set_aside_and_not_brought_forward(path):
+    """The new schema's checksum would cover the damage up; what waits is carried over into a new store instead."""
+    connection = apsw.Connection(str(path))
+    connection.execute("PRAGMA writable_schema = 1")
+    connection.execute("UPDATE sqlite_schema SET sql = replace(sql, 'e = 0', 'e = 1') WHERE name = 'outbox_unsent'")
+    connection.close()
+    with next_schema() as newest, opened(path) as database:
+        assert (2, [(newest,)]) == (len(Outbox(database).take(9).records), database.rows("PRAGMA user_version"))
+        assert SCHEMA == version_of(database.set_aside)
+    assert [] == list(path.parent.glob("edge.db.v*"))
+
+
+def test_a_full_store_is_brought_forward_too(path):
+    """The bound is for readings: a store that has no page left gets its new schema all the same, within its bound."""
+    with opened(path) as database:
+        room = (16 << 20) - database.size_bytes() - (1 << 16)
+        database.change("INSERT INTO damaged (origin, why, bytes) VALUES ('x', 'x', zeroblob(?))", room)
+        with pytest.raises(StoreError) as caught:
+            database.change("INSERT INTO damaged (origin, why, bytes) VALUES ('x', 'x', zeroblob(?))", 1 << 17)
+        assert "E-STO-103" == caught.value.code
+    large = ("CREATE TABLE large (bytes BLOB NOT NULL) STRICT", "INSERT INTO large VALUES (zeroblob(1000000))")
+    with next_schema(large) as newest, opened(path) as database:
+        assert [(newest,)] == database.rows("PRAGMA user_version")
+        assert database.limit_bytes() == max(16 << 20, database.size_bytes())
+        assert 2 == len(Outbox(database).take(9).records)
+
+
 def test_without_room_for_the_copy_nothing_is_changed(path, monkeypatch):
     """The disk has less left than the copy needs: told with the figures, and the older program still works."""
     room = SimpleNamespace(f_bavail=1, f_frsize=4096)

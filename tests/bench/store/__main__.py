@@ -13,8 +13,9 @@ from tests.bench.store.page import PAGE, Opened, Run, page
 METERS, ROUNDS, READINGS = 256, 96, 1_000_000
 # engine, what it is called, polls a commit, meters and rounds of a shorter run where a day would take hours
 RUNS = (
-    ("edge", "edge", 16, None),
-    ("edge", "edge, slow buses: a commit of 8 polls", 8, None),
+    ("edge", "edge, 16 polls a commit", 16, None),
+    ("edge", "edge, 11 polls a commit: one bus of 9600 Bd in 5 s", 11, None),
+    ("edge", "edge, 3 polls a commit: one bus of 2400 Bd in 5 s", 3, None),
     ("json", "JSON telemetry in SQLite, 16 polls a commit", 16, None),
     ("json-each", "JSON telemetry in SQLite, a commit a message", 0, (256, 1)),
     ("tinydb", "TinyDB, synced every 16 polls", 16, (256, 2)),
