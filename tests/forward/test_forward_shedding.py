@@ -3,6 +3,7 @@
 from dataclasses import replace
 from decimal import Decimal
 from itertools import pairwise
+from random import Random
 
 import pytest
 
@@ -19,7 +20,9 @@ from edge.store.inspection import find_fault
 from edge.store.shedding import Room, Shedding, ShedTotals, Step
 from tests.forward.forward_tools import GATEWAY, GATEWAY_KEY, PLAN, Bench, record
 
-ENERGY, VOLTAGE = "energy_active_import_total", "voltage_l1"
+ENERGIES = ("energy_active_import_total", *(f"energy_active_import_t{tariff}" for tariff in range(1, 5)))
+OTHERS = tuple(f"{name}_l{phase}" for name in ("voltage", "current") for phase in (1, 2, 3))
+METERS = 40
 LIMIT = 1_000_000
 
 
@@ -39,19 +42,18 @@ def room(monkeypatch):
     return found
 
 
-def poll(bench: Bench, *numbers: int, meters: int = 16, **more) -> None:
-    """Store a round of each slot: an energy, three voltages and three currents of each meter."""
+def poll(bench: Bench, *numbers: int, meters: int = METERS, **more) -> None:
+    """Store a round of each slot: five energies, three voltages and three currents of each meter."""
     for number in numbers:
         bench.journal.append([_poll(number, meter, **more) for meter in range(meters)])
         bench.run(5)
 
 
 def _poll(number: int, meter: int, *, is_energy: bool = True, **more) -> PollRecord:
-    names = [f"{name}_l{phase}" for name in ("voltage", "current") for phase in (1, 2, 3)]
-    values = {name: Decimal((number * 7919 + meter * 104729 * at) % 4001) / 10 for at, name in enumerate(names, 1)}
-    energy = {ENERGY: Decimal(number * 1000 + meter) / 100} if is_energy else {}
+    names = OTHERS if not is_energy else (*ENERGIES, *OTHERS)
+    values = {name: Decimal(Random(f"{name} {number} {meter}").randrange(10**5)) / 100 for name in names}
     plain = record(number, **more)
-    return replace(plain, meter=f"{meter:012d}", values={**energy, **values}, units={})
+    return replace(plain, meter=f"{meter:012d}", values=values, units={})
 
 
 def opened(envelope: bytes) -> Opened:
@@ -85,7 +87,7 @@ def test_a_reduced_batch_is_signed_under_the_same_number_and_names_its_original(
     assert replace(old.header, raw_length=new.header.raw_length, replaces=old.sha256) == new.header
     assert (second, envelope_hash(first)) == (next_one, opened(next_one).header.prev)
     records = parse_batch(new.raw).records
-    assert [{ENERGY}] * 16 == [set(one.values) for one in records]
+    assert [set(ENERGIES)] * METERS == [set(one.values) for one in records]
     assert {SlotReason.SHED} == {reason for one in records for reason in one.faults.values()}
     assert parse_batch(old.raw).sealed_at == parse_batch(new.raw).sealed_at
 
@@ -98,9 +100,9 @@ def test_a_replacement_of_a_replacement_names_the_first_original(bench, room):
     (last,) = kept(bench)
     batch = parse_batch(opened(last).raw)
     assert envelope_hash(first) == opened(last).header.replaces
-    assert ((), 16) == (batch.records, len(batch.losses))
+    assert ((), METERS) == (batch.records, len(batch.losses))
     assert {("shed", 1, record(1).slot_at)} == {(loss.reason, loss.count, loss.first_at) for loss in batch.losses}
-    assert ShedTotals(0, 1, 1, 16 * 7) == one.totals()
+    assert ShedTotals(0, 1, 1, METERS * 11) == one.totals()
 
 
 def test_energies_go_last(bench, room):
@@ -111,8 +113,8 @@ def test_energies_go_last(bench, room):
     while one.shed(0.0, ()) is not None:
         batches = [parse_batch(opened(envelope).raw) for envelope in kept(bench)]
         left.append([{key for own in batch.records for key in own.values} for batch in batches])
-    energies = [[ENERGY in keys for keys in row] for row in left]
-    voltages = [[VOLTAGE in keys for keys in row] for row in left]
+    energies = [[ENERGIES[0] in keys for keys in row] for row in left]
+    voltages = [[OTHERS[0] in keys for keys in row] for row in left]
     assert [[False, True, True], [False, False, True], [False] * 3] == voltages[:3]
     assert [[True] * 3] * 3 == energies[:3]
     assert [[False, True, True], [False, False, True], [False] * 3] == energies[3:]
@@ -123,7 +125,7 @@ def test_plans_and_misses_survive_everything(bench, room):
     bench.journal.append_plan(PLAN)
     missed = replace(_poll(1, 99), values={}, state="missing_open", reason=SlotReason.SILENCE)
     bench.broker.is_up = False
-    bench.journal.append([_poll(1, meter) for meter in range(16)])
+    bench.journal.append([_poll(1, meter) for meter in range(METERS)])
     bench.journal.append([replace(missed, state=type(record(1).state).MISSING_OPEN)])
     bench.run(5)
     one = shedder(bench)
@@ -178,7 +180,7 @@ def test_nothing_is_given_up_while_there_is_room(bench, room):
     bench.run(400)
     bench.send_receipt(bench.centre.receipt(*[_all_stored(bench)]))
     assert ("yes", None) == bench.condition("readings_kept")
-    assert 16 * 6 == bench.outbox.shedding().totals().readings
+    assert METERS * 6 == bench.outbox.shedding().totals().readings
 
 
 def _all_stored(bench: Bench):
@@ -191,7 +193,7 @@ def test_what_waits_is_sealed_first(bench, room):
     """Neither the quiet nor the age nor an untrusted clock keeps it: then it goes the way of the others."""
     bench.clock.trusted = ClockTrust.NONE
     offline(bench, 1, trust="none")
-    assert 16 * 7 == bench.outbox.counts().waiting
+    assert METERS * 11 == bench.outbox.counts().waiting
     room["used"] = LIMIT
     bench.until(lambda: bench.counter("batches_reduced") == bench.counter("batches_sealed") > 0)
     assert 0 == bench.outbox.counts().waiting
@@ -289,7 +291,7 @@ def test_a_cut_between_two_steps_leaves_a_whole_store(bench, room, monkeypatch, 
     assert [True, True, not is_before, False] == replaced
     room["used"] = LIMIT
     bench.until(lambda: bench.counter("batches_dropped") == 4)
-    assert ShedTotals(0, 4, 4, 4 * 16 * 7) == bench.outbox.shedding().totals()
+    assert ShedTotals(0, 4, 4, 4 * METERS * 11) == bench.outbox.shedding().totals()
 
 
 def test_a_small_store_stays_below_its_bound(bench):
