@@ -73,6 +73,7 @@ class Sealer:
         self._timer = SealTimer(rules)
         self._readings = 0
         self._wait = ClockWait(outbox, clock, rules.patience_s)
+        self._recheck_s = 0.0  # before that an untrusted clock is not asked again
         self._held_until_s = 0.0
         self.plan_trouble: ForwardError | None = None
         self.is_pressed = False  # the store is nearly full: nothing is waited for, sealed readings take less room
@@ -91,7 +92,9 @@ class Sealer:
     def due_s(self) -> float | None:
         """Return when `seal` is worth calling; None if nothing waits."""
         due_s = self._timer.due_s()
-        return None if due_s is None else max(0.0 if self.is_pressed else due_s, self._held_until_s)
+        if due_s is None:
+            return None
+        return self._held_until_s if self.is_pressed else max(due_s, self._recheck_s, self._held_until_s)
 
     def hold(self, until_s: float) -> None:
         """Leave sealing alone until then."""
@@ -106,7 +109,7 @@ class Sealer:
         taken = self._outbox.take(self._rules.max_readings)
         may_wait = self._readings < self._rules.held_readings and not self.is_pressed
         if self._wait.must_wait(taken.records, now_s) and may_wait:
-            self._held_until_s = now_s + _RECHECK_S
+            self._recheck_s = now_s + _RECHECK_S
             return None
         head = self._outbox.head()
         fitting = self._fit(head, taken)

@@ -176,6 +176,7 @@ def test_nothing_is_given_up_while_there_is_room(bench, room):
     bench.run(60)
     assert ([*whole[1:]], 1) == (kept(bench)[1:], bench.counter("batches_reduced"))
     assert ("no", "E-FWD-214") == bench.condition("readings_kept")
+    room["used"] = 0
     bench.broker.is_up = True
     bench.run(400)
     bench.send_receipt(bench.centre.receipt(*[_all_stored(bench)]))
@@ -199,6 +200,23 @@ def test_what_waits_is_sealed_first(bench, room):
     assert 0 == bench.outbox.counts().waiting
     trusts = {own.stamp.trust for envelope in kept(bench) for own in parse_batch(opened(envelope).raw).records}
     assert {"none"} == trusts
+
+
+def test_what_waits_is_sealed_before_anything_is_given_up(bench, room, monkeypatch):
+    """A sealed batch has its turn only when nothing waits any more."""
+    offline(bench, 1)
+    bench.clock.trusted = ClockTrust.NONE
+    poll(bench, 2, trust="none")
+    waiting, done = [bench.outbox.counts().waiting], Shedding.replace
+
+    def note(self, *given):
+        waiting.append(bench.outbox.counts().waiting)
+        done(self, *given)
+
+    monkeypatch.setattr(Shedding, "replace", note)
+    room["used"] = LIMIT
+    bench.run(60)
+    assert [METERS * 11, 0, 0, 0, 0] == waiting
 
 
 def test_a_network_turn_comes_between_two_steps(bench, room, monkeypatch):
