@@ -144,6 +144,7 @@ class PollHalf:
             self._start_anew()
         if self._is_plan_due:
             self._change_plan()
+        self.keeper.put_time_right()
         self.keeper.close_old_slots()
 
     def _keep_learned(self, *, at_once: bool = False) -> None:

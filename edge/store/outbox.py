@@ -26,6 +26,7 @@ from edge.store.instants import from_us, to_us
 from edge.store.meta import load_fact, mark_fact
 from edge.store.plans import mark_plan_sent, next_plan
 from edge.store.receipts import REJECTED, STORED, UNSENT, Applied, EpochState, settle_receipt
+from edge.store.redating import undated_boot
 from edge.store.sealed import SEALED_COLUMNS, Sealed, sealed_of
 from edge.store.shedding import Shedding
 from edge.store.taking import JOURNAL_ROWS, move_damaged, read_journal, read_losses
@@ -251,6 +252,10 @@ class Outbox:
     def mark_waited(self, seconds: float) -> None:
         """Remember for how long sealing has waited. Durable on return."""
         self._write(lambda: mark_fact(self._database, _WAITED, round(seconds)))
+
+    def undated_boot(self) -> str | None:
+        """Return the boot whose records may still get their true time; None if there is none."""
+        return undated_boot(self._database)
 
     def counts(self) -> Counts:
         """Return how much lies here, and since when."""
