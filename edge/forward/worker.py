@@ -171,6 +171,7 @@ class ForwardWorker:
         if news != self._news:
             self._news = news
             self._sealer.look(now_s)
+            self._settle_shedding()
         self._shedder.look()
         self._sealer.is_pressed = self._shedder.is_pressed
 

@@ -10,15 +10,18 @@ import pytest
 from edge.clock import ClockTrust
 from edge.errors import StoreError
 from edge.forward.settings import SealRules
+from edge.forward.shed_rules import bare_batch
 from edge.forward.shedding import Shedder
-from edge.messages.batch import parse_batch
-from edge.messages.envelope import Opened, envelope_hash, open_envelope
+from edge.messages.batch import build_batch, parse_batch
+from edge.messages.envelope import Opened, envelope_hash, open_envelope, seal_envelope
 from edge.messages.signing import Ed25519Signer, Ed25519Verifier
+from edge.messages.topics import batch_topic
 from edge.reading.record import PollRecord
 from edge.reading.verdict import SlotReason
 from edge.store.inspection import find_fault
-from edge.store.shedding import Room, Shedding, ShedTotals, Step
-from tests.forward.forward_tools import GATEWAY, GATEWAY_KEY, PLAN, Bench, record
+from edge.store.shedding import Replacement, Room, Shedding, ShedTotals, Step
+from tests.forward.centre_tools import both
+from tests.forward.forward_tools import GATEWAY, GATEWAY_KEY, PLAN, TENANT, Bench, record
 
 ENERGIES = ("energy_active_import_total", *(f"energy_active_import_t{tariff}" for tariff in range(1, 5)))
 OTHERS = tuple(f"{name}_l{phase}" for name in ("voltage", "current") for phase in (1, 2, 3))
@@ -322,3 +325,47 @@ def test_a_small_store_stays_below_its_bound(bench):
     assert bench.counter("batches_reduced") > 0
     assert bench.outbox.shedding().room().used_bytes <= 130_000
     assert len(kept(bench)) == bench.outbox.head().next_seq - 1
+
+
+def test_a_restart_remembers_what_the_centre_does_not_know_yet(bench, room):
+    """The condition stands from the first look on, before anything is sent."""
+    offline(bench, 1, 2)
+    shedder(bench).shed(0.0, ())
+    bench.start()
+    bench.run(1)
+    assert ("no", "E-FWD-214") == bench.condition("readings_kept")
+
+
+@pytest.mark.parametrize("is_late", [False, True])
+def test_an_original_under_way_and_its_replacement_are_one_batch(tmp_path, room, is_late):
+    """Sent, then given up and sent again as less: whichever comes first, the centre has the whole one, once."""
+    with both(tmp_path) as (bench, centre):
+        centre.run(1)
+        centre.is_up = False
+        bench.poll(*range(1, 20))
+        centre.run(5)
+        (original,) = set(bench.broker.envelopes())
+        bench.broker.break_connections()
+        bench.broker.is_up = False
+        opening = opened(original)
+        raw = build_batch(bare_batch(parse_batch(opening.raw)))
+        less = seal_envelope(replace(opening.header, raw_length=len(raw), replaces=opening.sha256), raw, GATEWAY_KEY)
+        shedding = bench.outbox.shedding()
+        shedding.replace(shedding.next(), Replacement(less, 0, 57))
+        bench.start()
+        if is_late:
+            bench.broker.published.remove((batch_topic(TENANT, GATEWAY, 0), original))
+        bench.broker.is_up = True
+        centre.is_up = True
+        centre.run(60)
+        if is_late:
+            bench.broker.published.append((batch_topic(TENANT, GATEWAY, 0), original))
+            centre.run(60)
+        assert list(range(1, 20)) == centre.slots()
+        assert 0 == bench.outbox.counts().unsent
+        counts = centre.ledger.counts(GATEWAY)
+        fates = [counts.get(fate, 0) for fate in ("stored", "held", "restored", "fork")]
+        assert ([1, 0, 1, 0] if is_late else [1, 0, 0, 0]) == fates  # the original's receipt settles the replacement
+        bench.poll(30)
+        centre.run(30)
+        assert [*range(1, 20), 30] == centre.slots()
