@@ -42,7 +42,16 @@ MAY_IMPORT = {
     "demo": _APP | {"app", "centre", "sim"},
     "cli": _APP | {"app", "centre", "sim", "demo"},
 }
-PURE = ("protocols/", "messages/", "reading/", "quality/", "poll/plan.py", "poll/rounds.py", "forward/outbox.py")
+PURE = (
+    "protocols/",
+    "messages/",
+    "reading/",
+    "quality/",
+    "poll/plan.py",
+    "poll/rounds.py",
+    "forward/outbox.py",
+    "forward/shed_rules.py",
+)
 IMPURE = {
     *{"serial", "socket", "select", "time", "threading"},
     *{"asyncio", "os", "random", "paho", "tinydb", "apsw", "subprocess", "selectors"},

@@ -4,6 +4,7 @@ import logging
 import random
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import asdict
 from pathlib import Path
 
 from edge import __version__
@@ -15,8 +16,9 @@ from edge.config.settings import Settings
 from edge.control.jobs import Job
 from edge.control.server import Reply
 from edge.errors import ControlError
+from edge.forward.broker_link import BrokerLink
 from edge.forward.settings import forward_settings, link_options
-from edge.forward.worker import BrokerLink, ForwardWorker
+from edge.forward.worker import ForwardWorker
 from edge.health.model import Health
 from edge.identity.keys import load_signer, load_verifier
 from edge.mqtt.link import MqttLink
@@ -104,7 +106,7 @@ class ForwardHalf:
 
     def status(self) -> dict[str, object]:
         """Return what waits, what is unsent, and what the last receipt covers."""
-        counts, head = self._outbox.counts(), self._outbox.head()
+        counts, head, shed = self._outbox.counts(), self._outbox.head(), self._outbox.shedding().totals()
         oldest = counts.oldest_unsent_at
         return {
             "brokers": list(self._settings.mqtt.endpoints) if self._settings.mqtt else [],
@@ -115,6 +117,7 @@ class ForwardHalf:
             "archived_batches": counts.archived,
             "quarantined_batches": counts.quarantined,
             "damaged_rows": counts.damaged,
+            "shed": asdict(shed),
             "oldest_unsent": oldest.isoformat(timespec="seconds") if oldest else None,
             "store_bytes": counts.size_bytes,
             "store_limit_bytes": counts.limit_bytes,

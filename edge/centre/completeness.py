@@ -6,7 +6,7 @@ nothing at all is missed too.
 """
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -56,6 +56,7 @@ _FILLS = {
     SlotState.MISSING_OPEN: Fill.MISSING_OPEN,
     SlotState.MISSING_FINAL: Fill.MISSING_FINAL,
 }
+_MISSES = (SlotState.MISSING_OPEN, SlotState.MISSING_FINAL)
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,7 +136,7 @@ def _add_gateway(statement: Statement, ledger: Ledger, gateway: str, question: Q
         statement.unplanned.append(gateway)
         return
     rows = {(row.task, row.meter, row.slot_at): row for row in ledger.slots(gateway, question.since, question.until)}
-    judge = _Judge(question, rows, ledger.losses(gateway))
+    judge = _Judge(question, rows, _by_meter(ledger.losses(gateway)))
     for plan, after, until in stretches(plans, question.since - _TICK, question.until - _TICK):
         for task in plan.tasks:
             try:
@@ -164,20 +165,34 @@ def _add_task(statement: Statement, gateway: str, task: PlanTask, slots: list[da
             statement.holes.append(hole)
 
 
+def _by_meter(losses: Iterable[Loss]) -> dict[tuple[str, str], list[Loss]]:
+    found: dict[tuple[str, str], list[Loss]] = {}
+    for loss in losses:
+        found.setdefault((loss.task, loss.meter), []).append(loss)
+    return found
+
+
 @dataclass(frozen=True, slots=True)
 class _Judge:
     """Says what became of one slot of one gateway."""
 
     question: Question
     rows: Mapping[tuple[str, str, datetime], SlotRow]
-    losses: Sequence[Loss]
+    losses: Mapping[tuple[str, str], Sequence[Loss]]
 
     def of(self, task: str, meter: str, slot_at: datetime) -> tuple[Fill, str]:
-        """Return what became of the slot, and the reason if it brought nothing."""
+        """Return what became of the slot, and the reason if it brought nothing.
+
+        A loss ends a slot for which nothing came, or only a miss: what filled it at the gateway is gone.
+        """
         grace = timedelta(seconds=self.question.grace_s)
         row = self.rows.get((task, meter, slot_at))
+        if row is None or row.state in _MISSES:
+            for loss in self.losses.get((task, meter), ()):
+                if loss.covers(slot_at):
+                    return Fill.MISSING_FINAL, loss.reason
         if row is None:
-            return self._of_unheard(task, meter, slot_at, grace)
+            return (Fill.AWAITED if self.question.now <= slot_at + grace else Fill.NOT_HEARD), ""
         if row.state in _FILLS:
             return _FILLS[row.state], row.reason or ""
         return (Fill.LATE if row.received_at > slot_at + grace else Fill.IN_TIME), ""
@@ -186,9 +201,3 @@ class _Judge:
         """Return True if different values came for the slot."""
         row = self.rows.get((task, meter, slot_at))
         return row is not None and row.conflict
-
-    def _of_unheard(self, task: str, meter: str, slot_at: datetime, grace: timedelta) -> tuple[Fill, str]:
-        for loss in self.losses:
-            if (loss.task, loss.meter) == (task, meter) and loss.first_at <= slot_at <= loss.last_at:
-                return Fill.MISSING_FINAL, loss.reason
-        return (Fill.AWAITED if self.question.now <= slot_at + grace else Fill.NOT_HEARD), ""

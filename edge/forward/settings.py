@@ -36,6 +36,7 @@ class ForwardSettings:
     endpoints: tuple[str, ...]
     seal: SealRules = SealRules()
     window: int = 12
+    shed_percent: int = 95  # above this part of the store's bound batches give way to smaller ones
     resend_s: float = 30.0
     max_resend_s: float = 600.0
     retry_s: float = 1.0
@@ -63,6 +64,7 @@ def forward_settings(settings: Settings, version: str) -> ForwardSettings:
             held_readings=settings.store.max_mib * 1024 * 1024 // (2 * _READING_BYTES),
         ),
         window=mqtt.window,
+        shed_percent=settings.store.shed_percent,
         resend_s=resend_s,
         max_resend_s=max(resend_s, 20 * resend_s),
     )

@@ -6,12 +6,12 @@ connection, so that the retained receipt comes again.
 """
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from random import Random
-from typing import Protocol
 
 from edge.clock import Clock
 from edge.errors import EdgeError, ForwardError, MessageError, StoreError
+from edge.forward.broker_link import BrokerLink, LinkFactory
 from edge.forward.claims import Claims
 from edge.forward.greeting import birth_of
 from edge.forward.outbox import Key, Parcel, SendWindow
@@ -20,50 +20,21 @@ from edge.forward.resealing import Resealer
 from edge.forward.retry import Retry
 from edge.forward.sealing import Sealer
 from edge.forward.settings import ForwardSettings
+from edge.forward.shedding import Shedder
 from edge.health.model import Health
 from edge.messages.birth import sign_birth
 from edge.messages.signing import Signer, Verifier
 from edge.messages.topics import BACKLOG, EVENTS, LIVE, batch_topic, birth_topic, receipt_topic
-from edge.mqtt.link import Disconnected, Event, Published, Received, Subscribed, Token
-from edge.store.outbox import Outbox, Sealed
+from edge.mqtt.link import Disconnected, Event, Published, Received, Subscribed
+from edge.store.outbox import Outbox
+from edge.store.sealed import Sealed
+from edge.store.shedding import Step
 
 WILL = b"gone"  # what the broker retains for us when we vanish: unsigned, so only a hint
 
 _LOG = logging.getLogger(__name__)
 _STORE_PAUSE_S = 5.0
 _SEAL_PAUSE_S = 60.0
-
-
-class BrokerLink(Protocol):
-    """What the forwarder needs of a connection; `edge.mqtt.link.MqttLink` is one."""
-
-    @property
-    def is_plain(self) -> bool:
-        """True if what is sent leaves this machine unencrypted."""
-
-    def connect(self) -> None:
-        """Connect and log in, or raise ForwardError."""
-
-    def step(self, timeout_s: float) -> Sequence[Event]:
-        """Return what happened, after waiting at most so long."""
-
-    def publish(self, topic: str, payload: bytes, *, qos: int, retain: bool = False) -> int:
-        """Hand over a message; return its number."""
-
-    def subscribe(self, topics: list[tuple[str, int]]) -> int:
-        """Ask for topics."""
-
-    def acknowledge(self, token: Token) -> None:
-        """Tell the broker that a message was dealt with."""
-
-    def disconnect(self) -> None:
-        """Say goodbye and close."""
-
-    def close(self) -> None:
-        """Drop the connection."""
-
-
-LinkFactory = Callable[[str, tuple[str, bytes, int, bool]], BrokerLink]  # endpoint and will -> link
 
 
 class ForwardWorker:
@@ -92,6 +63,7 @@ class ForwardWorker:
         self._claims = Claims(health)
         self._sealer = Sealer(outbox, signer, clock, settings.gateway, settings.seal)
         self._resealer = Resealer(outbox, signer, settings.gateway)
+        self._shedder = Shedder(outbox, signer, settings.gateway, settings.shed_percent)
         self._window = SendWindow(settings.window, settings.resend_s, settings.max_resend_s)
         self._link: BrokerLink | None = None
         self._is_ready = False  # the receipts are subscribed: batches may flow
@@ -100,7 +72,7 @@ class ForwardWorker:
         self._retry = Retry(settings.endpoints, settings.retry_s, settings.max_retry_s, settings.steady_s)
         self._look_s = 0.0
         self._news: int | None = None
-        self._has_sealed = False
+        self._has_worked = False
         self._is_searched = False  # the store holds nothing beyond the window's cursor
         self._numbers: dict[int, Key] = {}
         self._sealing_held_s = 0.0  # nothing is sealed before that
@@ -148,16 +120,16 @@ class ForwardWorker:
 
     def _step(self, now_s: float) -> float:
         self._look(now_s)
-        due_s = self._due_s()
-        if due_s is not None and due_s <= now_s and not self._has_sealed:
-            self._has_sealed = True  # a network turn comes between two batches
+        work = self._store_work(now_s)
+        if work is not None and not self._has_worked:
+            self._has_worked = True  # a network turn comes between two pieces of work
             try:
-                self._reseal() if self._resealer.is_due else self._seal(now_s)
+                work(now_s)
             except StoreError as exc:  # what is sealed already is sent meanwhile, and its receipts make room
                 self._note_store(exc)
-                self._sealing_held_s = now_s + _STORE_PAUSE_S
+                self._hold(work, now_s + _STORE_PAUSE_S)
             return now_s
-        self._has_sealed = False
+        self._has_worked = False
         if self._link is None:
             if now_s < self._retry.due_s:
                 return self._next_wake_s(self._retry.due_s)
@@ -169,13 +141,26 @@ class ForwardWorker:
                 self._lose(exc)
         return self._clock.monotonic()
 
+    def _store_work(self, now_s: float) -> Callable[[float], None] | None:
+        """Return what is to be done in the store now: what waits is sealed before anything is given up."""
+        seal_s, shed_s = self._due_s(), self._shedder.due_s()
+        if seal_s is not None and seal_s <= now_s:
+            return self._reseal if self._resealer.is_due else self._seal
+        return self._shed if shed_s is not None and shed_s <= now_s else None
+
+    def _hold(self, work: Callable[[float], None], until_s: float) -> None:
+        if work == self._shed:
+            self._shedder.hold(until_s)
+        else:
+            self._sealing_held_s = until_s
+
     def _due_s(self) -> float | None:
         due_s = 0.0 if self._resealer.is_due else self._sealer.due_s()
         return None if due_s is None else max(due_s, self._sealing_held_s)
 
     def _next_wake_s(self, *others: float) -> float:
-        due_s = self._due_s()
-        return min([self._look_s, *others, *([] if due_s is None else [due_s])])
+        due = [due_s for due_s in (self._due_s(), self._shedder.due_s()) if due_s is not None]
+        return min([self._look_s, *others, *due])
 
     def _look(self, now_s: float) -> None:
         """Ask the store whether somebody wrote, at most every `look_s`."""
@@ -186,6 +171,9 @@ class ForwardWorker:
         if news != self._news:
             self._news = news
             self._sealer.look(now_s)
+            self._settle_shedding()
+        self._shedder.look()
+        self._sealer.is_pressed = self._shedder.is_pressed
 
     # Sealing
 
@@ -207,7 +195,7 @@ class ForwardWorker:
             if not (self._is_ready and self._window.add_live(_parcel(sealed, LIVE))):
                 self._is_searched = False
 
-    def _reseal(self) -> None:
+    def _reseal(self, _now_s: float) -> None:
         """Move one batch of a disputed epoch into the current one."""
         old = self._resealer.reseal()
         if old is not None:
@@ -216,6 +204,19 @@ class ForwardWorker:
             self._is_searched = False
         elif not self._resealer.is_due or self._resealer.trouble is not None:
             self._claims.settle("resealing_works", self._resealer.trouble)
+
+    def _shed(self, now_s: float) -> None:
+        """Give up what one batch can spare; what is under way is left alone, its receipt makes room."""
+        given = self._shedder.shed(now_s, self._window.keys() if self._is_ready else ())
+        if given is not None:
+            self._health.count(f"batches_{given.step}")
+            self._health.count("readings_dropped", 0 if given.step is Step.ARCHIVED else given.readings)
+        self._sealer.is_pressed = self._shedder.is_pressed
+        self._settle_shedding()
+
+    def _settle_shedding(self) -> None:
+        self._claims.settle("readings_kept", self._shedder.loss())
+        self._claims.settle("shedding_works", self._shedder.trouble)
 
     # The connection
 
@@ -352,6 +353,7 @@ class ForwardWorker:
         if accepted.is_news:
             self._silent_since_s = self._clock.monotonic() if len(self._window) else None
         self._report_trouble(accepted)
+        self._settle_shedding()
         if accepted.is_disputed:
             self._resealer.begin()
         if accepted.new_epoch is not None:

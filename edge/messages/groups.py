@@ -42,7 +42,7 @@ MAX_READINGS = 65536  # records without values count as one
 MAX_FLAGS = 16
 MAX_FLAG = 64
 
-TASK, SLOT, CLOCK, SOURCE, ITEMS, METERS, STATUS, STATE, READ, COLUMNS, FAULTS, FLAGS = range(12)
+TASK, SLOT, CLOCK, SOURCE, ITEMS, METERS, STATUS, STATE, READ, COLUMNS, FAULTS, FLAGS, SHED = range(13)
 
 _SOURCE_NUMBER = {source: number for number, source in SOURCES.items()}
 _STATE_NUMBER = {state: number for number, state in STATES.items()}
@@ -210,12 +210,15 @@ def _optional_fields(
     status = [_REASON_NUMBER[record.reason] if record.reason else 0 for record in records]
     if any(status):
         fields[STATUS] = status
+    shed = _shed_columns(items, records)
+    if shed:
+        fields[SHED] = shed
     faults = [
         [position, column, _REASON_NUMBER[record.faults[item.key]]]
         for position, record in enumerate(records)
         if record.faults
         for column, item in enumerate(items)
-        if item.key in record.faults
+        if item.key in record.faults and not (column in shed and record.faults[item.key] is SlotReason.SHED)
     ]
     if faults:
         fields[FAULTS] = faults
@@ -223,6 +226,14 @@ def _optional_fields(
     if flags:
         fields[FLAGS] = flags
     return fields
+
+
+def _shed_columns(items: ItemSet, records: list[PollRecord]) -> list[int]:
+    """Return the items that were shed wherever they had not failed: named once, not once for each meter."""
+    if not any(record.faults for record in records):
+        return []
+    reasons = [{record.faults.get(item.key) for record in records} for item in items]
+    return [column for column, own in enumerate(reasons) if SlotReason.SHED in own and None not in own]
 
 
 # --- reading back
@@ -244,7 +255,7 @@ def decode_groups(value: object, tables: Tables) -> Iterator[PollRecord]:
     slot_s = 0
     room = MAX_READINGS
     for one in as_list(value, "groups", MAX_READINGS):
-        group = as_map(one, "group", range(12), (READ,))
+        group = as_map(one, "group", range(13), (READ,))
         slot_s += as_int(group.get(SLOT, 0), "slot", -_FAR_S, _FAR_S)
         reader = _GroupReader(group, as_second(slot_s, "slot"), slot_s, tables)
         room -= reader.size
@@ -344,6 +355,10 @@ def _faults_of(group: dict[int, Any], count: int, items: ItemSet) -> dict[int, M
         if key in faults:
             refuse("faults", "one stands there twice")
         faults[key] = as_name(reason, "fault", REASONS)
+    shed = as_ints(as_list(group.get(SHED, []), "shed items", len(items)), "shed items")
+    for key in [items[as_int(column, "shed items", 0, len(items) - 1)].key for column in shed]:
+        for position in range(count):
+            found.setdefault(position, {}).setdefault(key, SlotReason.SHED)
     return {position: MappingProxyType(faults) for position, faults in found.items()}
 
 

@@ -3,16 +3,19 @@
 from collections import Counter
 from dataclasses import replace
 from datetime import datetime, time, timedelta
+from decimal import Decimal
 
 import pytest
 
 from edge.centre.completeness import Closer, Fill, Question, completeness, stretches
+from edge.centre.ledger import Span
 from edge.centre.ledger_sqlite import SqliteLedger
+from edge.messages.envelope import envelope_hash
 from edge.reading.loss import Loss
 from edge.reading.plan import Plan, PlanTask, Schedule
 from edge.reading.record import SlotState
 from edge.reading.verdict import SlotReason
-from tests.centre.centre_kit import ENERGY, METER, QUARTER, SLOT, Gateway, record, refilled, take
+from tests.centre.centre_kit import ENERGY, METER, QUARTER, SLOT, Gateway, payload, record, refilled, take
 
 OTHER = "000000000007"
 LOAD = PlanTask("load", Schedule(every_s=900), (ENERGY,), (METER, OTHER))
@@ -71,6 +74,50 @@ def test_a_signed_loss_is_final(ledger):
     take(ledger, gateway, gateway.seal(plan=PLAN, losses=[loss]))
     (hole,) = [hole for hole in ask(ledger).holes if hole.meter == METER]
     assert (Fill.MISSING_FINAL, "full", 4, SLOT + 3 * QUARTER) == (hole.fill, hole.reason, hole.count, hole.last_at)
+
+
+def test_a_filling_that_was_shed_ends_the_slot(ledger):
+    """The miss arrived, the reading that filled it was given up: nobody can close it any more, and why is told."""
+    gateway = Gateway()
+    take(ledger, gateway, gateway.seal(record(value=None), plan=PLAN))
+    assert Fill.MISSING_OPEN in ask(ledger).totals["gw-1", METER]
+    take(ledger, gateway, gateway.seal(losses=[Loss("load", METER, SLOT, SLOT, 1, "shed")]))
+    (hole,) = [hole for hole in ask(ledger, until=SLOT + QUARTER).holes if hole.meter == METER]
+    assert (Fill.MISSING_FINAL, "shed", Closer.NOBODY) == (hole.fill, hole.reason, hole.closer)
+    take(ledger, gateway, gateway.seal(record()))
+    assert Fill.MISSING_FINAL not in ask(ledger, until=SLOT + QUARTER).totals["gw-1", METER]
+
+
+def test_a_loss_names_every_second_slot_and_no_other(ledger):
+    """Two slots, half an hour apart: the one in between was not given up, it is unheard."""
+    gateway = Gateway()
+    loss = Loss("load", METER, SLOT, SLOT + 2 * QUARTER, 2, "shed")
+    take(ledger, gateway, gateway.seal(plan=PLAN, losses=[loss]))
+    assert {Fill.MISSING_FINAL: 2, Fill.NOT_HEARD: 2} == ask(ledger).totals["gw-1", METER]
+
+
+@pytest.mark.parametrize("order", [("less",), ("less", "whole"), ("whole", "less")])
+def test_a_reduced_batch_is_read_and_its_original_completes_it(ledger, order):
+    """Remaining readings count, and what went is named; the original, before or after, is worth more."""
+    gateway = Gateway()
+    volts = record(meter=OTHER, values={"voltage_l1": Decimal("220.1")})
+    both = record(values={ENERGY: Decimal("12.30"), "voltage_l1": Decimal("220.0")})
+    whole = gateway.seal(both, volts, plan=PLAN)
+    reduced = record(values={ENERGY: Decimal("12.30")}, faults={"voltage_l1": SlotReason.SHED})
+    loss = Loss("load", OTHER, SLOT, SLOT, 1, "shed")
+    less = gateway.at(1, payload(reduced, plan=PLAN, losses=[loss]), replaces=envelope_hash(whole))
+    for name in order:
+        take(ledger, gateway, {"less": less, "whole": whole}[name])
+    statement = ask(ledger, until=SLOT + QUARTER)
+    assert Fill.IN_TIME in statement.totals["gw-1", METER]
+    found = {(row.meter, row.quantity): (row.value, row.reason) for row in ledger.readings(Span())}
+    if "whole" in order:
+        assert statement.is_complete
+        assert [("12.30", None), ("220.0", None), ("220.1", None)] == sorted(found.values())
+        assert [] == ledger.losses("gw-1")
+    else:
+        assert [(OTHER, "shed")] == [(hole.meter, hole.reason) for hole in statement.holes]
+        assert {(METER, ENERGY): ("12.30", None), (METER, "voltage_l1"): (None, "shed")} == found
 
 
 def test_the_plan_in_force_decides(ledger):
