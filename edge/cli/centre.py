@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from edge.cli.centre_receive import receive
 from edge.cli.common import json_option, say, show_error, tell
 from edge.errors import ControlError, UsageError
 
@@ -156,6 +157,9 @@ def export(
     span = Span(since=_instant(since), until=_instant(until), gateway=gateway, meter=meter)
     with _open_ledger(load_centre(folder), must_exist=True) as ledger:
         _print_readings(ledger.readings(span), form)
+
+
+centre.add_command(receive)
 
 
 class _Stop:

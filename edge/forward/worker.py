@@ -6,15 +6,15 @@ connection, so that the retained receipt comes again.
 """
 
 import logging
-from collections.abc import Callable, Sequence
 from random import Random
-from typing import Protocol
 
 from edge.clock import Clock
 from edge.errors import EdgeError, ForwardError, MessageError, StoreError
+from edge.forward.broker_link import BrokerLink, LinkFactory
 from edge.forward.claims import Claims
 from edge.forward.greeting import birth_of
 from edge.forward.outbox import Key, Parcel, SendWindow
+from edge.forward.pace import Pace
 from edge.forward.receipts import Accepted, Behind, accept_receipt
 from edge.forward.resealing import Resealer
 from edge.forward.retry import Retry
@@ -24,7 +24,7 @@ from edge.health.model import Health
 from edge.messages.birth import sign_birth
 from edge.messages.signing import Signer, Verifier
 from edge.messages.topics import BACKLOG, EVENTS, LIVE, batch_topic, birth_topic, receipt_topic
-from edge.mqtt.link import Disconnected, Event, Published, Received, Subscribed, Token
+from edge.mqtt.link import Disconnected, Event, Published, Received, Subscribed
 from edge.store.outbox import Outbox, Sealed
 
 WILL = b"gone"  # what the broker retains for us when we vanish: unsigned, so only a hint
@@ -32,38 +32,6 @@ WILL = b"gone"  # what the broker retains for us when we vanish: unsigned, so on
 _LOG = logging.getLogger(__name__)
 _STORE_PAUSE_S = 5.0
 _SEAL_PAUSE_S = 60.0
-
-
-class BrokerLink(Protocol):
-    """What the forwarder needs of a connection; `edge.mqtt.link.MqttLink` is one."""
-
-    @property
-    def is_plain(self) -> bool:
-        """True if what is sent leaves this machine unencrypted."""
-
-    def connect(self) -> None:
-        """Connect and log in, or raise ForwardError."""
-
-    def step(self, timeout_s: float) -> Sequence[Event]:
-        """Return what happened, after waiting at most so long."""
-
-    def publish(self, topic: str, payload: bytes, *, qos: int, retain: bool = False) -> int:
-        """Hand over a message; return its number."""
-
-    def subscribe(self, topics: list[tuple[str, int]]) -> int:
-        """Ask for topics."""
-
-    def acknowledge(self, token: Token) -> None:
-        """Tell the broker that a message was dealt with."""
-
-    def disconnect(self) -> None:
-        """Say goodbye and close."""
-
-    def close(self) -> None:
-        """Drop the connection."""
-
-
-LinkFactory = Callable[[str, tuple[str, bytes, int, bool]], BrokerLink]  # endpoint and will -> link
 
 
 class ForwardWorker:
@@ -107,6 +75,7 @@ class ForwardWorker:
         self._store_bad_s = 0.0  # until then the store counts as bad
         self._dispute_s = 0.0  # before that no receipt of another chain is believed
         self._silent_since_s: float | None = None
+        self.pace = Pace(clock.monotonic())
 
     def step(self, now_s: float) -> float:
         """Do one thing and return when to be called again, by the monotonic clock.
@@ -137,6 +106,36 @@ class ForwardWorker:
                 _LOG.info("%s", exc)
             self._link.disconnect()
         self._forget_link()
+
+    # What commands ask for; called between two steps, by the thread that steps
+
+    def seal_now(self) -> bool:
+        """Seal one batch of what waits, though none is due; return False if nothing was sealed. Raises StoreError."""
+        before = self._outbox.head()
+        now_s = self._clock.monotonic()
+        self._sealer.look(now_s)
+        self._seal(now_s)
+        return self._outbox.head() != before
+
+    def birth(self) -> bytes:
+        """Return the signed birth, as things stand now."""
+        return sign_birth(birth_of(self._settings, self._outbox, self._clock), self._signer)
+
+    def take_carried(self, payload: bytes) -> Accepted:
+        """Apply a receipt that came on a stick, with all its checks. Raises MessageError, with nothing changed."""
+        accepted = accept_receipt(
+            payload,
+            self._outbox,
+            self._centre,
+            self._settings.gateway,
+            may_dispute=self._clock.monotonic() >= self._dispute_s,
+            is_carried=True,
+        )
+        self._health.count("receipts_carried")
+        self._apply(accepted)
+        if self._link is not None and self._is_ready and accepted.new_epoch is not None:
+            self._publish_birth(self._link)
+        return accepted
 
     @property
     def _birth_topic(self) -> str:
@@ -204,6 +203,7 @@ class ForwardWorker:
             self._claims.settle("clock_trusted", None)
         if sealed is not None:
             self._health.count("batches_sealed")
+            self.pace.note(now_s, sealed=1)
             if not (self._is_ready and self._window.add_live(_parcel(sealed, LIVE))):
                 self._is_searched = False
 
@@ -238,8 +238,7 @@ class ForwardWorker:
             self._claims.settle("broker_encrypted", None)
 
     def _publish_birth(self, link: BrokerLink) -> None:
-        birth = sign_birth(birth_of(self._settings, self._outbox, self._clock), self._signer)
-        link.publish(self._birth_topic, birth, qos=1, retain=True)
+        link.publish(self._birth_topic, self.birth(), qos=1, retain=True)
 
     def _lose(self, reason: EdgeError) -> None:
         """Note that the connection is gone, or was not made: the next endpoint is tried after a pause."""
@@ -342,26 +341,32 @@ class ForwardWorker:
             _LOG.warning("receipt refused: %s", exc)
             return
         self._health.count("receipts")
-        self._health.count("batches_stored", accepted.stored)
-        self._health.count("batches_fallen", accepted.fallen)
         if accepted.is_news:  # the retained one that comes at each connection says nothing of the centre today
             self._health.seen("receipt")
             self._claims.settle("centre_confirms", None, "the centre confirms")
-        self._window.apply_receipt(accepted.confirmed)
-        self._is_searched = False
+        self._apply(accepted)
         if accepted.is_news:
             self._silent_since_s = self._clock.monotonic() if len(self._window) else None
+        if accepted.new_epoch is not None or accepted.is_new_run:
+            self._publish_birth(link)
+
+    def _apply(self, accepted: Accepted) -> None:
+        """Do what follows from a receipt that the store has taken."""
+        now_s = self._clock.monotonic()
+        self._health.count("batches_stored", accepted.stored)
+        self._health.count("batches_fallen", accepted.fallen)
+        self.pace.note(now_s, released=accepted.stored + accepted.rejected)
+        self._window.apply_receipt(accepted.confirmed)
+        self._is_searched = False
         self._report_trouble(accepted)
         if accepted.is_disputed:
             self._resealer.begin()
         if accepted.new_epoch is not None:
-            self._dispute_s = self._clock.monotonic() + self._settings.dispute_s
-        if accepted.is_held or accepted.is_disputed or self._clock.monotonic() >= self._dispute_s:
+            self._dispute_s = now_s + self._settings.dispute_s
+        if accepted.is_held or accepted.is_disputed or now_s >= self._dispute_s:
             self._claims.settle("centre_is_one", ForwardError("E-FWD-213") if accepted.is_held else None)
         if accepted.new_epoch is not None:
-            self._sealer.look(self._clock.monotonic())  # the plan goes out again
-        if accepted.new_epoch is not None or accepted.is_new_run:
-            self._publish_birth(link)
+            self._sealer.look(now_s)  # the plan goes out again
 
     def _report_trouble(self, accepted: Accepted) -> None:
         if accepted.rejected:

@@ -163,6 +163,33 @@ def open_database(path: Path, *, max_mib: int, check: bool = True, clock: Clock 
     return database
 
 
+def look_at_database(path: Path, *, max_mib: int, clock: Clock = _WALL) -> Database:
+    """Return an existing store, open for questions only; nothing of it changes, whoever has it open beside us.
+
+    A file of an older schema is opened as by `open_database`. Raises StoreError, E-STO-101 if there is none.
+    """
+    _demand_sqlite(apsw.sqlitelibversion())
+    with _translating(path):
+        in_use = InUse(path.with_name(path.name + ".lock"))
+        try:
+            database = Database(path, apsw.Connection(str(path), flags=apsw.SQLITE_OPEN_READONLY))
+            database.trust(in_use)
+        except BaseException:
+            in_use.close()
+            raise
+    try:
+        database.rows(f"PRAGMA busy_timeout = {_BUSY_MS}")
+        _refuse_newer(database)
+        database.bound_bytes = max_mib * _MIB
+        if database.rows("PRAGMA user_version")[0][0] == SCHEMA:
+            return database
+    except BaseException:
+        database.close()
+        raise
+    database.close()
+    return open_database(path, max_mib=max_mib, check=False, clock=clock)
+
+
 def _open_sound(path: Path, max_mib: int, in_use: InUse, clock: Clock) -> Database:
     try:
         database = _open(path, max_mib, clock)
