@@ -42,7 +42,7 @@ def test_a_file_is_whole_or_as_it_was(tmp_path, monkeypatch):
 
     monkeypatch.setattr(os, "fsync", full)
     assert "E-CAR-102" == code_of(write_file, tmp_path / "sub" / "00000001.cos", b"new")
-    assert ["sub/00000001.cos"] == list_files(tmp_path)
+    assert [tmp_path / "sub" / "00000001.cos"] == list((tmp_path / "sub").iterdir())
     assert b"old" == (tmp_path / "sub" / "00000001.cos").read_bytes()
 
 

@@ -236,8 +236,9 @@ def test_the_window_learns_from_a_carried_receipt(site):
 
 
 def test_an_interrupted_export_goes_on(site, monkeypatch):
-    """Pulled out in the middle: whole files only and no manifest; the next export keeps them and ends."""
+    """Pulled out in the middle: whole files only and no manifest, not even the old one; the next export ends."""
     bench, _, stick = site
+    export(bench, stick)
     polls(bench, 0, 1, 2)
     real, calls = os.fsync, []
 
