@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: help env demo test check bench bench-bus exchanges lock needs witness clean
+.PHONY: help env demo test check bench bench-bus exchanges fuzz lock needs witness clean
 
 help: ## show this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 12
@@ -42,6 +42,9 @@ bench-bus: env ## the wire used to its limit, on a timed bus: minutes; written t
 
 exchanges: env ## random exchanges with all faults, each value judged; N=100000, SEED=n replays one
 	N=$(or $(N),100000) $(BIN)/python -m tests.simulation
+
+fuzz: env ## hostile bytes for every parser, an hour each; T=seconds, TARGET=name for one of them
+	T=$(or $(T),3600) $(BIN)/python -m tests.fuzz
 
 lock: ## write the pinned requirement files anew
 	scripts/lock
