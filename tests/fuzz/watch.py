@@ -20,7 +20,7 @@ class TooManyStepsError(BaseException):
 class Bounds:
     """What one input may cost: a part for any input, and a part for each of its bytes."""
 
-    bytes_any: int = 1 << 20
+    bytes_any: int = 8 << 20  # also what a fuzzer in the same process allocates meanwhile
     bytes_each: int = 400
     steps_any: int = 20_000
     steps_each: int = 200
