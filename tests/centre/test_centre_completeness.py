@@ -139,6 +139,13 @@ def test_an_old_rejected_batch_is_not_blamed_for_ever(ledger):
     assert Closer.GATEWAY is hole_of(ledger).closer
 
 
+def test_the_day_before_the_span_tells_what_is_old(ledger):
+    """The first slot of a span: the slot before it, which is not asked for, came under a later number."""
+    gateway = Gateway()
+    take(ledger, gateway, gateway.seal_raw(b"no batch"), gateway.seal(record(SLOT - QUARTER), plan=ONE), at=SLOT + HOUR)
+    assert Closer.GATEWAY is hole_of(ledger, SLOT).closer
+
+
 @pytest.mark.parametrize(
     ("reason", "closer"),
     [

@@ -3,15 +3,19 @@
 import json
 import os
 import stat
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from edge.cli.main import main
+from edge.clock import ClockTrust
+from edge.errors import MessageError
 from edge.identity.keys import load_signer, make_key, save_public
 from edge.store.database import open_database
 from edge.store.journal import Journal
 from edge.store.outbox import Outbox
+from tests.control.test_control_socket import served
 from tests.store.store_kit import plan, record
 
 GATEWAY = "gw-1"
@@ -172,6 +176,55 @@ def test_without_the_key_what_is_sealed_leaves_and_the_rest_is_named(site, capsy
     edge("centre", "receive", str(site / "centre"), str(site / "stick"))
     assert "4 readings were left at the gateway" in capsys.readouterr().out
     assert 4 == document(capsys, site)["waiting_readings"]
+
+
+def test_readings_that_wait_for_the_clock_are_left_with_the_reason(site, capsys, monkeypatch):
+    """Nobody vouches for the time: nothing is sealed, and the code of the cause stands in the text."""
+    config = site / "edge.toml"
+    config.write_text(config.read_text().replace('clock = "rtc"', 'clock = "auto"'), encoding="utf-8")
+    monkeypatch.setattr("edge.clock.SystemClock.trust", lambda clock: ClockTrust.NONE)
+    with open_database(site / "state" / "edge.db", max_mib=64) as database:
+        database.change("DELETE FROM journal")
+        stamp = replace(record(7).stamp, trust="none")
+        Journal(database).append([replace(record(7), stamp=stamp)])
+    (trouble,) = document(capsys, site, "--export", str(site / "stick"))["export"]["troubles"]
+    assert "E-CAR-401" == trouble["code"]
+    assert "E-FWD-208" in trouble["text"]
+
+
+def test_the_estimate_reckons_with_what_waits(site, capsys):
+    """A daemon that released 4 and sealed 2 in 600 s; one batch unsent and one to be sealed: 2 * 600 / 2 s."""
+    backlog(site, "--export", str(site / "stick"))
+    poll(site, 3)
+    pace = {"seconds": 600.0, "released": 4, "sealed": 2}
+
+    def start(job, reply):
+        reply.end({"result": {"pace": pace}})
+
+    with served(site / "state" / "forward.sock", start):
+        found = document(capsys, site)
+        assert (True, 1, 2, 600) == tuple(
+            found[key] for key in ("running", "unsent_batches", "waiting_readings", "estimate_s")
+        )  # fmt: skip
+        assert 0 == backlog(site)
+        assert "10 min (receipts released 4 batches in the last 10 min, 2 new ones" in capsys.readouterr().out
+        pace["released"] = 2
+        assert None is document(capsys, site)["estimate_s"]
+
+
+def test_the_daemons_refusal_is_our_own_error(site, capsys):
+    """What the daemon says of a receipt comes out with its code and its exit code; nothing is applied by ourselves."""
+    stick = str(site / "stick")
+    backlog(site, "--export", stick)
+    edge("centre", "receive", str(site / "centre"), stick)
+
+    def start(job, reply):
+        reply.fail(MessageError("E-MSG-403", issued="a", newest="b"))
+
+    with served(site / "state" / "forward.sock", start):
+        assert 8 == backlog(site, "--import-receipts", stick)
+    assert "E-MSG-403" in capsys.readouterr().err
+    assert 1 == document(capsys, site)["unsent_batches"]
 
 
 def test_what_the_centre_rejected_is_shown(site, capsys):
