@@ -1,8 +1,9 @@
 """Files of a stick: found, read with bounds, written so that a pulled stick holds no half file.
 
 A stick is whatever a person plugged in: slow, full, FAT, pulled out in the middle, or filled by somebody else. There
-are no hard links and no owners on FAT; a rename within a folder is what makes a file whole. Reading never follows a
-link, never waits at a pipe, and never takes more bytes than it was told.
+are no hard links and no owners on FAT; a rename within a folder is what makes a file whole. Nothing follows a link,
+neither reading nor writing: whoever filled the stick does not say where root writes. Reading never waits at a pipe,
+and never takes more bytes than it was told.
 """
 
 import errno
@@ -36,7 +37,8 @@ def find_folders(stick: Path) -> list[tuple[str, Path]]:
 def folder_of(stick: Path, gateway: str) -> Path:
     """Return where a gateway's files lie, or are to lie, on a stick; nothing is made.
 
-    Raises CarryError: E-CAR-103 no folder, E-CAR-105 its place is taken by another gateway (FAT knows no case).
+    Raises CarryError: E-CAR-103 no folder, E-CAR-105 its place is taken by another gateway (FAT knows no case),
+    E-CAR-203 its place is a link.
     """
     found = find_folders(stick)
     if gateway_of(stick.resolve().name) is not None:
@@ -46,7 +48,10 @@ def folder_of(stick: Path, gateway: str) -> Path:
     for name, path in found:
         if name != gateway and name.lower() == gateway.lower():
             raise CarryError("E-CAR-105", path=path, found=name, wanted=gateway)
-    return stick / folder_name(gateway)
+    place = stick / folder_name(gateway)
+    if place.is_symlink():
+        raise CarryError("E-CAR-203", path=place, detail="a link")
+    return place
 
 
 def is_own_folder(path: Path) -> bool:
@@ -104,11 +109,13 @@ def _read(handle: int, path: Path, limit: int) -> bytes:
 def write_file(path: Path, content: bytes) -> None:
     """Write a file aside, sync it, rename it into place; what was there is replaced.
 
-    Durable once `sync_folder` was called for its folder. Raises CarryError: E-CAR-102 the stick is full, E-CAR-101
-    anything else; then the path holds what it held before, and nothing lies beside it.
+    Durable once `sync_folder` was called for its folder. Raises CarryError: E-CAR-102 the stick is full, E-CAR-203 its
+    folder is a link, E-CAR-101 anything else; then the path holds what it held before, and nothing lies beside it.
     """
     aside = path.with_suffix(ASIDE)
     with _told(path):
+        if path.parent.is_symlink():
+            raise CarryError("E-CAR-203", path=path.parent, detail="a link")
         path.parent.mkdir(parents=True, exist_ok=True)
         try:
             _write_synced(aside, content)
@@ -159,7 +166,9 @@ def block_bytes(stick: Path) -> int:
 
 
 def _write_synced(path: Path, content: bytes) -> None:
-    with path.open("wb") as file:
+    path.unlink(missing_ok=True)
+    handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o644)
+    with os.fdopen(handle, "wb") as file:
         file.write(content)
         file.flush()
         os.fsync(file.fileno())

@@ -46,6 +46,24 @@ def test_a_file_is_whole_or_as_it_was(tmp_path, monkeypatch):
     assert b"old" == (tmp_path / "sub" / "00000001.cos").read_bytes()
 
 
+def test_writing_follows_no_link(tmp_path):
+    """Whoever filled the stick cannot make root write elsewhere: by the folder, by the file, by the file beside it."""
+    (tmp_path / "elsewhere").mkdir()
+    target = tmp_path / "elsewhere" / "passwd"
+    target.write_bytes(b"root")
+    stick = tmp_path / "stick"
+    (stick / "edge-gw-2").mkdir(parents=True)
+    (stick / "edge-gw-1").symlink_to(tmp_path / "elsewhere")
+    assert "E-CAR-203" == code_of(folder_of, stick, "gw-1")
+    (stick / "edge-gw-2" / "e").symlink_to(tmp_path / "elsewhere")
+    assert "E-CAR-203" == code_of(write_file, stick / "edge-gw-2" / "e" / "00000001.cos", b"x")
+    for name in ("receipt.new", "receipt.cos"):
+        (stick / "edge-gw-2" / name).symlink_to(target)
+    write_file(stick / "edge-gw-2" / "receipt.cos", b"new")
+    assert (b"root", b"new") == (target.read_bytes(), read_file(stick / "edge-gw-2" / "receipt.cos", 10))
+    assert [target] == list((tmp_path / "elsewhere").iterdir())
+
+
 def test_what_an_interrupted_writing_left_is_no_file(tmp_path):
     """It is not listed, and it is removed."""
     (tmp_path / "e").mkdir()
