@@ -1,4 +1,4 @@
-"""What the forwarder needs of a connection to a broker, and how it gets one."""
+"""The seam to the broker: what the forwarder needs of a connection, and who makes one."""
 
 from collections.abc import Callable, Sequence
 from typing import Protocol
