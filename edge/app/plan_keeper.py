@@ -79,11 +79,20 @@ class PlanKeeper:
             self.register.apply(RegisterChange(add=self._known))
         self.register.apply(change)
 
+    def note(self, address: str, learned: Learned) -> None:
+        """Know from now on what a worker learned about a meter; the register is told later."""
+        meter = self.meters.get(address)
+        if meter is not None:
+            self.meters[address] = replace(meter, learned=learned)
+
     def learn(self, facts: Mapping[str, Learned]) -> None:
         """Write what was learned about meters into the register, in one write.
 
-        What cannot be written is learned again after a restart.
+        What cannot be written is learned again after a restart. Jobs know it at once.
         """
+        for address, learned in facts.items():
+            if address in self.meters:
+                self.meters[address] = replace(self.meters[address], learned=learned)
         try:
             self.register.learn_all({address: facts_of(learned) for address, learned in facts.items()})
         except EdgeError as exc:

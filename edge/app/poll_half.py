@@ -18,17 +18,17 @@ from edge.control.server import Reply
 from edge.errors import ControlError, StoreError
 from edge.health.model import Health
 from edge.poll.buffer import CommitRule
+from edge.poll.job_queue import BusJob
 from edge.poll.jobs import ReadOrder, ReadRun
 from edge.poll.learned import Learned
-from edge.poll.plan import plan_of_bus, year_to_ask
+from edge.poll.plan import plan_of_bus
 from edge.poll.port import BusPort
 from edge.poll.rounds import Rounds
 from edge.poll.scan import scan_run
 from edge.poll.scan_state import Candidate
 from edge.poll.trace_job import TraceFollower
 from edge.poll.vendor_items import vendor_items
-from edge.poll.worker import BusJob, BusWorker
-from edge.protocols.drivers import driver
+from edge.poll.worker import BusWorker
 from edge.store.database import open_database
 from edge.store.journal import Journal
 from edge.store.register import REGISTER_FILE, MeterRegister, RegisterLock
@@ -126,7 +126,8 @@ class PollHalf:
                 self._queue(bus, bus_jobs.detect_run(job, bus, reply), nudge)
             case DiagnoseJob():
                 bus = self._bus(job.bus)
-                self._queue(bus, bus_jobs.diagnose_run(job, bus, self._known_on(bus), reply), nudge)
+                hours = self._workers[bus.name].port.damage.hours()
+                self._queue(bus, bus_jobs.diagnose_run(job, bus, self._known_on(bus), reply, hours), nudge)
             case TraceJob():
                 bus = self._bus(job.bus)
                 ring = self._workers[bus.name].port.trace
@@ -151,6 +152,7 @@ class PollHalf:
         while not self._learned.empty():
             address, learned = self._learned.get()
             self._facts[address] = learned
+            self.keeper.note(address, learned)
         if self._facts and (at_once or self.clock.monotonic() >= self._facts_at):
             self.keeper.learn(self._facts)
             self._facts = {}
@@ -216,7 +218,7 @@ class PollHalf:
     def _start_scan(self, job: ScanJob, reply: Reply, nudge: Callable[[str], None]) -> None:
         bus = self._bus(job.bus)
         order = bus_jobs.scan_order(job, self._known_on(bus))
-        run = scan_run(driver(year_to_ask(job.protocol or bus.protocol)), bus.reply_ms, reply, order)
+        run = scan_run(job.protocol or bus.protocol, bus.reply_ms, reply, order)
         self._queue(bus, run, nudge)
 
     def _queue(self, bus: Bus, run: BusJob, nudge: Callable[[str], None]) -> None:
@@ -226,9 +228,7 @@ class PollHalf:
     def _known_on(self, bus: Bus) -> tuple[Candidate, ...]:
         meters = self.keeper.meters.values()
         return tuple(
-            Candidate(meter.address, protocol=year_to_ask(meter.known_protocol))
-            for meter in meters
-            if meter.bus == bus.name
+            Candidate(meter.address, protocol=meter.known_protocol) for meter in meters if meter.bus == bus.name
         )
 
     def _change_register(self, job: RegisterJob, reply: Reply) -> None:

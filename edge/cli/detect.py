@@ -18,6 +18,7 @@ from edge.config.edit import with_bus_values
 from edge.config.settings import Bus
 from edge.poll.detect import Combination, DetectRun
 from edge.poll.jobs import Way
+from edge.poll.plan import EITHER_YEAR
 
 _NOTHING, _PARTLY, _STOPPED = 5, 6, 130
 _SCHEMA = 1
@@ -115,7 +116,8 @@ def _write(choice: BusChoice, found: Mapping[str, Any], *, yes: bool) -> None:
     """Put what was found into the settings file, after the change was shown and agreed to."""
     file = choice.config_path or DEFAULT_CONFIG
     bus = choice.bus_of_settings()
-    values = {key: found[key] for key in ("baud", "parity", "protocol") if getattr(bus, key) != found[key]}
+    keys = ("baud", "parity") if bus.protocol == EITHER_YEAR else ("baud", "parity", "protocol")
+    values = {key: found[key] for key in keys if getattr(bus, key) != found[key]}
     old = file.read_text(encoding="utf-8")
     new = with_bus_values(old, bus.name, values) if values else old
     if new == old:

@@ -14,6 +14,7 @@ from edge.config.settings import Bus, Settings
 from edge.control.client import ask, is_served
 from edge.errors import EdgeError, UsageError
 from edge.poll.jobs import Asker, Way
+from edge.poll.plan import PolledMeter, line_of
 from edge.protocols.exchange import Exchange
 from edge.reading.outcome import Outcome
 
@@ -45,16 +46,22 @@ class CollectingWay:
 
 @dataclass(slots=True)
 class DirectBus:
-    """One bus opened by the command itself, exclusively."""
+    """One bus opened by the command itself, exclusively. `meters`: those of the register, by address."""
 
     bus: Bus
     clock: Clock
     link: Link
+    meters: Mapping[str, PolledMeter] = field(default_factory=dict)
 
     def exchange(self, exchange: Exchange, line: LineSettings | None = None) -> Outcome:
         """Run one exchange; `line`: with the port set like this, None: as the bus is set."""
         line = line or LineSettings(baud=self.bus.baud, parity=self.bus.parity)
         return run_exchange(self.link, exchange, self.clock, line, gap_s=self.bus.gap_ms / 1000)
+
+    def line_of(self, address: str) -> LineSettings | None:
+        """Return how the port is set for a meter of the register; None: as the bus is set."""
+        meter = self.meters.get(address)
+        return None if meter is None or meter.bus != self.bus.name else line_of(self.bus, meter.learned)
 
 
 class SteppedJob(Protocol):
@@ -92,12 +99,14 @@ def choose_bus(settings: Settings | None, name: str | None, given: Mapping[str, 
     return Bus.model_validate({**chosen[0].model_dump(), **values})
 
 
-def run_directly(bus: Bus, make_job: Callable[[Clock, Way], "SteppedJob"]) -> Iterator[dict[str, object]]:
-    """Yield the documents of a job run on the port itself."""
+def run_directly(
+    bus: Bus, make_job: Callable[[Clock, Way], "SteppedJob"], meters: Mapping[str, PolledMeter] | None = None
+) -> Iterator[dict[str, object]]:
+    """Yield the documents of a job run on the port itself; `meters`: those whose own speed is to be kept to."""
     clock = SystemClock()
     way = CollectingWay()
     job = make_job(clock, way)
-    direct = DirectBus(bus, clock, open_link(bus.port, clock))
+    direct = DirectBus(bus, clock, open_link(bus.port, clock), meters or {})
     try:
         while job.step(direct):
             yield from way.take()

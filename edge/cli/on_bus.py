@@ -10,11 +10,12 @@ import click
 
 from edge.cli import direct
 from edge.cli.common import config_option
-from edge.cli.register import Place, load_meters
+from edge.cli.register import Place, polled_meters
 from edge.clock import Clock
 from edge.config.settings import Bus, Settings
 from edge.errors import UsageError
 from edge.poll.jobs import Way
+from edge.poll.plan import PolledMeter
 from edge.poll.scan_state import Candidate
 
 BAUDS = [300, 600, 1200, 2400, 4800, 9600, 19200, 38400, 57600, 115200]
@@ -57,15 +58,15 @@ class BusChoice:
 
     def known(self) -> tuple[Candidate, ...]:
         """Return the meters of the register on this bus, in its order; none where no settings were read."""
-        place = self.place()
-        if place is None or not place.register.exists():
-            return ()
-        bus = self.bus_of_settings()
+        bus = None if self.settings is None else self.bus_of_settings()
         return tuple(
-            Candidate(meter.address, protocol=meter.protocol or bus.protocol)
-            for meter in load_meters(place)
-            if meter.bus == bus.name
+            Candidate(meter.address, protocol=meter.known_protocol)
+            for meter in self._meters().values()
+            if bus is not None and meter.bus == bus.name
         )
+
+    def _meters(self) -> dict[str, PolledMeter]:
+        return {} if self.settings is None else polled_meters(self.settings)
 
     def run(
         self, job: Mapping[str, object], make: Callable[[Bus, Clock, Way], direct.SteppedJob]
@@ -76,7 +77,8 @@ class BusChoice:
             asked = {"bus": self.name or "", "protocol": self.protocol or "", **job}
             return direct.ask_daemon(path, asked)
         bus = self.bus()
-        return direct.run_directly(bus, lambda clock, way: make(bus, clock, way))
+        meters = {} if self.baud else self._meters()
+        return direct.run_directly(bus, lambda clock, way: make(bus, clock, way), meters)
 
 
 def bus_argument(verb: _Verb) -> _Verb:

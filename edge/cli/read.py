@@ -1,7 +1,8 @@
 """`edge read`: read items of one meter, now."""
 
 import json
-from collections.abc import Iterator
+import os
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import click
@@ -15,14 +16,17 @@ from edge.cli.direct import (
     refuse_line_options,
     run_directly,
 )
+from edge.cli.register import polled_meters
 from edge.clock import Clock
-from edge.config.settings import Bus
+from edge.config.settings import Bus, Settings
 from edge.control.jobs import ReadJob, parse_job
-from edge.errors import entry_of
+from edge.errors import StoreError, entry_of
 from edge.poll.jobs import ReadOrder, ReadRun, Way
+from edge.poll.plan import PolledMeter
 from edge.poll.vendor_items import vendor_items
 from edge.reading.vendor import VendorItem
 from edge.reading.verdict import SlotReason, Verdict
+from edge.store.register import REGISTER_FILE
 
 _USUAL_ITEMS = ("energy_active_import_total", "voltage", "current", "power_active_total")
 _USAGE, _PORT, _NOTHING, _PARTLY = 2, 4, 5, 6
@@ -81,8 +85,12 @@ def read(  # one argument an option
             "reply_ms": reply_ms,
             "tries": tries,
         }
+        known = _known(settings, address) if settings and not port else None
+        if known is not None:
+            bus_name, protocol = bus_name or known.bus, protocol or known.known_protocol
         bus = choose_bus(settings, bus_name, {**given, "protocol": protocol})
-        documents = _read_directly(bus, job, extra) if isinstance(job, ReadJob) else iter(())
+        meters = {address: known} if known is not None and not baud else {}
+        documents = _read_directly(bus, job, extra, meters) if isinstance(job, ReadJob) else iter(())
     result: dict[str, object] = {}
     for document in documents:
         found = document.get("result")
@@ -91,11 +99,24 @@ def read(  # one argument an option
     return show_result(result, as_json=as_json)
 
 
-def _read_directly(bus: Bus, job: ReadJob, extra: tuple[VendorItem, ...]) -> Iterator[dict[str, object]]:
+def _known(settings: Settings, address: str) -> PolledMeter | None:
+    """Return what the register knows of a meter; a register that may not be read is no hindrance to reading."""
+    if not os.access(Path(settings.state_dir) / REGISTER_FILE, os.R_OK):
+        return None
+    try:
+        return polled_meters(settings).get(address)
+    except StoreError as exc:  # a damaged register is none either
+        tell(f"  [{exc.code}] {exc.fact(language())}")
+        return None
+
+
+def _read_directly(
+    bus: Bus, job: ReadJob, extra: tuple[VendorItem, ...], meters: Mapping[str, PolledMeter]
+) -> Iterator[dict[str, object]]:
     def make(clock: Clock, way: Way) -> ReadRun:
         return ReadRun(ReadOrder.of(job.meter, job.items, bus.protocol, bus, extra), clock, way)
 
-    return run_directly(bus, make)
+    return run_directly(bus, make, meters)
 
 
 def show_result(result: dict[str, object], *, as_json: bool) -> int:
@@ -120,7 +141,8 @@ def _list(value: object) -> list[object]:
 def _print_table(readings: list[dict[str, object]]) -> None:
     for one in readings:
         value = say("absent", "无数据") if one["value"] is None else one["value"]
-        name = one["quantity"] or f"di:{one['di']}"
+        field = f".{one['field']}" if one.get("field") else ""
+        name = one["quantity"] or f"di:{one['di']}{field}"
         click.echo(f"{name!s:34} {value!s:>16} {one['unit']!s:6} {one['response_ms']} ms")
 
 

@@ -13,7 +13,10 @@ from edge.cli.common import (
     socket_path,
     tell,
 )
+from edge.config.settings import Settings
 from edge.errors import ControlError, StoreError
+from edge.poll.learned import learned_of
+from edge.poll.plan import PolledMeter
 from edge.store.meter import Meter
 from edge.store.register import REGISTER_FILE, MeterRegister, RegisterLock, apply_change
 from edge.store.register_change import RegisterChange, change_document
@@ -63,6 +66,23 @@ def load_meters(place: Place) -> tuple[Meter, ...]:
             remark = StoreError("E-STO-209", path=place.register, detail=fault)
             tell(f"  [{remark.code}] {remark.fact(language())}")
     return found
+
+
+def polled_meters(settings: Settings) -> dict[str, PolledMeter]:
+    """Return the meters of the register on the buses of the settings, by address."""
+    buses = {bus.name: bus for bus in settings.bus}
+    place = Place(Path(settings.state_dir), tuple(buses))
+    return {
+        meter.address: PolledMeter(
+            address=meter.address,
+            bus=meter.bus,
+            protocol=meter.protocol or buses[meter.bus].protocol,
+            tags=meter.tags,
+            learned=learned_of(meter.learned),
+        )
+        for meter in (load_meters(place) if place.register.exists() else ())
+        if meter.bus in buses
+    }
 
 
 def change_register(place: Place, change: RegisterChange) -> None:

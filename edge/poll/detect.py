@@ -10,12 +10,13 @@
 
 from collections import deque
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from itertools import product
 
 from edge.bus.link import LineSettings, Parity
 from edge.errors import EdgeError, LinkError
 from edge.poll.jobs import Asker, Way
+from edge.poll.plan import years_to_ask
 from edge.poll.scan import scan_timing
 from edge.protocols.dlt645.control import Version
 from edge.protocols.dlt645.question import ANY, BROADCAST
@@ -37,7 +38,7 @@ _TELLING = (*_SOUND, Verdict.FOREIGN_MASTER, *_DAMAGED, Verdict.PORT_GONE, Verdi
 
 @dataclass(frozen=True, slots=True)
 class Combination:
-    """One way in which a line may be set."""
+    """One way in which a line may be set; a bus may be set to either year, which nobody can be asked in."""
 
     baud: int
     parity: Parity
@@ -47,6 +48,11 @@ class Combination:
     def line(self) -> LineSettings:
         """The line settings."""
         return LineSettings(baud=self.baud, parity=self.parity)
+
+    @property
+    def by_year(self) -> "tuple[Combination, ...]":
+        """The combinations that can be tried for it: itself, or one for each year."""
+        return tuple(replace(self, protocol=name) for name in years_to_ask(self.protocol))
 
     def __str__(self) -> str:
         return f"{self.baud} 8{self.parity[0].upper()}1 {self.protocol}"
@@ -66,7 +72,7 @@ LIKELY = (
 
 def combinations(current: Combination | None, *, is_all: bool) -> tuple[Combination, ...]:
     """Return what to try, in order: what the bus is set to, then the likely ones, and all others if they are wanted."""
-    first = dict.fromkeys([*([current] if current else []), *LIKELY])
+    first = dict.fromkeys([*(current.by_year if current else ()), *LIKELY])
     if not is_all:
         return tuple(first)[: len(LIKELY)]
     others = (Combination(baud, parity, name) for parity, baud, name in product(_PARITIES, _BAUDS, _PROTOCOLS))
@@ -221,7 +227,7 @@ def _condition(
             return "E-BUS-209", {"meter": str(best.combination)}
         return "E-BUS-217", {"count": best.byte_count, "at": str(best.combination)}
     found = sound.combination
-    if current is None or found == current:
+    if current is None or found in current.by_year:
         return None
     values = {"was": str(current), "now": str(found)}
     if found.baud != current.baud:

@@ -1,8 +1,10 @@
 """Why a bus does not work: checks in a fixed order, each pass, fail or not known, and one cause at the end.
 
 1. Listen without asking: is the port there, is the line quiet, does somebody else ask?
-2. One probe for each known meter, in the order of the list (without any: everybody at once). The first silent ones
-   are listened for a while longer: an answer after the deadline is late, not silence.
+2. One probe for each known meter, in the order of the list (without any: everybody at once); where its year of the
+   standard is not known, one in each until it gives a value. The first silent ones are listened for a while longer:
+   an answer after the deadline is late, not silence.
+   The daemon has counted in which hours of the last day answers were damaged: interference keeps its hours.
 3. A damaged meter is looked at again: two with one address, or one with a bad wire?
 4. Ten reads of one meter that answers: how many are damaged, how far do the response times spread?
 5. Only where nobody is understood: other speeds, parities, protocols.
@@ -10,13 +12,15 @@ The course is a generator of exchanges that gets each outcome back, so that it r
 """
 
 from collections.abc import Generator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from edge.errors import EdgeError
+from edge.poll.damage_hours import HourOfAnswers, worst_hour
 from edge.poll.detect import Combination, DetectRun
 from edge.poll.findings import ANSWERED, DAMAGED, Check, Findings, Mark, Repeats, Seen, conclude
 from edge.poll.jobs import Asker, Way
+from edge.poll.plan import years_to_ask
 from edge.poll.probe import End, Probe
 from edge.poll.scan import scan_timing
 from edge.poll.scan_state import Candidate
@@ -35,7 +39,8 @@ _LISTENED_FOR = 3  # so many silent meters
 _REPEATS = 10
 _TROUBLED = 5  # so many damaged meters are looked at again
 
-Course = Generator[Exchange, Outcome, None]
+Question = tuple[Exchange, str]  # and the meter that it is meant for: some are raised to another speed
+Course = Generator[Question, Outcome, None]
 
 
 @dataclass(slots=True)
@@ -60,13 +65,17 @@ class _Kept:
 
 @dataclass(slots=True)
 class DiagnoseRun:
-    """A diagnosis. `meters`: the known ones in the order of the list; `current`: how the bus is set."""
+    """A diagnosis. `meters`: the known ones in the order of the list; `current`: how the bus is set.
+
+    `hours`: what the daemon counted of the last day, None without one.
+    """
 
     way: Way
     current: Combination
     meters: tuple[Candidate, ...] = ()
     reply_ms: int = 600
     port: str = ""
+    hours: tuple[HourOfAnswers, ...] | None = None
     checks: list[Check] = field(default_factory=list)
     seen: Findings = field(default_factory=Findings)
     _course: Course | None = None
@@ -81,7 +90,8 @@ class DiagnoseRun:
         if self._search is not None:
             return self._search.step(worker) or self._end_search()
         try:
-            self._outcome = worker.exchange(self._next())
+            exchange, meter = self._next()
+            self._outcome = worker.exchange(exchange, worker.line_of(meter))
         except StopIteration:
             return self._end_course()
         except EdgeError as exc:
@@ -90,7 +100,7 @@ class DiagnoseRun:
             return self._end_by_port(EdgeError("E-BUS-210", meter=self.port))
         return True
 
-    def _next(self) -> Exchange:
+    def _next(self) -> Question:
         if self._course is None or self._outcome is None:
             self._course = self._steps()
             return next(self._course)
@@ -109,9 +119,9 @@ class DiagnoseRun:
             return self._end_by_port(self._found.error)
         last = self.seen.detected = self._found.last
         found = last.get("found")
-        if found and not self.meters:
+        if isinstance(found, dict) and not self.meters:
             address = str(last.get("address") or ANY)
-            self.seen.meters.append(Seen(Candidate(address, protocol=self.current.protocol), Verdict.OK))
+            self.seen.meters.append(Seen(Candidate(address, protocol=found["protocol"]), Verdict.OK))
         is_other = bool(found) and last.get("condition") is not None
         mark = Mark.FAIL if is_other else Mark.PASS if found else Mark.UNKNOWN
         self._tell(Check("settings", mark, {"at": str(self.current), "found": found}))
@@ -142,7 +152,7 @@ class DiagnoseRun:
     # 1.
 
     def _listen(self) -> Course:
-        heard = yield ListenExchange(_LISTEN_S)
+        heard = yield ListenExchange(_LISTEN_S), ANY
         self._tell(Check("port", Mark.PASS, {"port": self.port}))
         self.seen.foreign = heard.verdict is Verdict.FOREIGN_MASTER
         is_noisy = heard.verdict is Verdict.GARBAGE
@@ -154,20 +164,33 @@ class DiagnoseRun:
 
     def _ask_each(self) -> Course:
         silent: set[str] = set()
-        for number, meter in enumerate(self.meters or (Candidate(ANY, protocol=self.current.protocol),)):
-            exchange = self._probe(meter, frozenset(silent))
-            sent = exchange.request().lstrip(b"\xfe")
-            self.way.put({"progress": {"meter": meter.pattern, "left": max(0, len(self.meters) - number - 1)}})
-            outcome = yield exchange
-            self.seen.has_echo |= sent in outcome.raw
+        for number, listed in enumerate(self.meters or (Candidate(ANY, protocol=self.current.protocol),)):
+            self.way.put({"progress": {"meter": listed.pattern, "left": max(0, len(self.meters) - number - 1)}})
+            meter, outcome = yield from self._ask_by_year(listed, frozenset(silent))
             verdict = outcome.verdict
             if verdict is Verdict.SILENCE and self.meters and len(silent) < _LISTENED_FOR:
-                heard = yield ListenExchange(_LATE_S)
+                heard = yield ListenExchange(_LATE_S), meter.pattern
                 verdict = Verdict.LATE if meter.pattern in addresses_in(heard.raw) else verdict
             if verdict is Verdict.SILENCE:
                 silent.add(meter.pattern)
             self._keep(meter, outcome, verdict)
         self._tell_answers()
+
+    def _ask_by_year(
+        self, listed: Candidate, late_from: frozenset[str]
+    ) -> Generator[Question, Outcome, tuple[Candidate, Outcome]]:
+        """Return a meter with the year in which it answered, and what came back; else the first that was heard."""
+        seen: list[tuple[Candidate, Outcome]] = []
+        for name in years_to_ask(listed.protocol):
+            meter = replace(listed, protocol=name)
+            exchange = self._probe(meter, late_from)
+            sent = exchange.request().lstrip(b"\xfe")
+            outcome = yield exchange, meter.pattern
+            self.seen.has_echo |= sent in outcome.raw
+            seen.append((meter, outcome))
+            if outcome.verdict is Verdict.OK:
+                return meter, outcome
+        return next((one for one in seen if one[1].verdict is not Verdict.SILENCE), seen[0])
 
     def _probe(self, meter: Candidate, late_from: frozenset[str]) -> Exchange:
         if meter.pattern == ANY:
@@ -196,6 +219,12 @@ class DiagnoseRun:
         found = seen.break_at
         order = Mark.UNKNOWN if len(seen.meters) <= 2 or not seen.answered else Mark.FAIL if found else Mark.PASS  # noqa: PLR2004
         self._tell(Check("order", order, {"last": found[0], "first": found[1]} if found else {}))
+        self._tell_hours()
+
+    def _tell_hours(self) -> None:
+        worst = self.seen.worst_hour = worst_hour(self.hours or ())
+        mark = Mark.UNKNOWN if worst is None else Mark.FAIL if self.seen.is_worst_noisy else Mark.PASS
+        self._tell(Check("hours", mark, worst.document() if worst else {}))
 
     # 3.
 
@@ -204,7 +233,7 @@ class DiagnoseRun:
         for one in damaged[:_TROUBLED]:
             probe = Probe(one.meter.pattern, driver(one.meter.protocol), scan_timing(self.reply_ms))
             while probe.end is None:
-                probe.take((yield probe.next_exchange()))
+                probe.take((yield probe.next_exchange(), one.meter.pattern))
             one.is_twin = probe.end is End.TWIN
         twins = [one.meter.pattern for one in damaged if one.is_twin]
         mark = Mark.FAIL if twins else Mark.PASS if self.seen.answered else Mark.UNKNOWN
@@ -219,13 +248,16 @@ class DiagnoseRun:
             return
         repeats = self.seen.repeats = Repeats(answering.meter.pattern)
         for _ in range(_REPEATS):
-            outcome = yield self._probe(answering.meter, frozenset())
+            outcome = yield self._probe(answering.meter, frozenset()), answering.meter.pattern
             repeats.verdicts.append(outcome.verdict)
             if outcome.response_ms is not None and outcome.verdict in ANSWERED:
                 repeats.response_ms.append(outcome.response_ms)
         times = repeats.response_ms
         values: dict[str, object] = {"meter": repeats.meter, "reads": _REPEATS, "damaged": repeats.bad}
         values["silent"] = sum(verdict is Verdict.SILENCE for verdict in repeats.verdicts)
+        if Verdict.FOREIGN_MASTER in repeats.verdicts:
+            values["foreign"] = repeats.verdicts.count(Verdict.FOREIGN_MASTER)
+            self.seen.foreign = True
         if times:
             values["response_ms"] = {"min": min(times), "avg": round(sum(times) / len(times)), "max": max(times)}
         is_steady = all(verdict in ANSWERED for verdict in repeats.verdicts)

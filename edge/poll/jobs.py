@@ -44,6 +44,9 @@ class Asker(Protocol):
     def exchange(self, exchange: Exchange, line: LineSettings | None = None) -> Outcome:
         """Run one exchange; `line`: with the port set like this, None: as the bus is set."""
 
+    def line_of(self, address: str) -> LineSettings | None:
+        """Return how the port is set for a meter that was raised to another speed; None: as the bus is set."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReadOrder:
@@ -95,7 +98,7 @@ class ReadRun:
             return False
         if not self.poll.is_done:
             try:
-                self.poll.take(worker.exchange(self.poll.next_exchange()))
+                self.poll.take(worker.exchange(self.poll.next_exchange(), worker.line_of(self.order.meter)))
             except EdgeError as exc:
                 self.way.fail(exc)
                 return False
@@ -138,9 +141,13 @@ def read_document(poll: MeterPoll, clock: Clock) -> dict[str, object]:
 
 
 def _reading_document(item: ItemReading, now: str) -> dict[str, object]:
+    """Return a reading as JSON. `field` is there where an identifier has several and no quantity key names them."""
+    key, _, part = item.name.partition(".")
+    is_raw = is_raw_key(key)
     return {
-        "quantity": None if is_raw_key(item.name.partition(".")[0]) else item.name,
+        "quantity": None if is_raw else item.name,
         "di": item.identifier,
+        **({"field": part} if is_raw and part else {}),
         "value": None
         if item.value is None
         else format(item.value, "f")

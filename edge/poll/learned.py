@@ -1,7 +1,7 @@
 """What was learned about a meter, as the register keeps it, and when a refusal is worth another try.
 
 Everything here is found out by asking and can be found out again: a fact that is missing or cannot be read is "not
-known yet", never an error. Days are ISO dates in UTC.
+known yet", never an error. Days are ISO dates, local ones where a local day counts, else in UTC.
 """
 
 from collections.abc import Mapping
@@ -10,7 +10,12 @@ from datetime import date, timedelta
 from types import MappingProxyType
 from typing import Any
 
+from edge.protocols.dlt645.control import SPEEDS
+from edge.protocols.drivers import protocol_names
+
 RETRY_AFTER = timedelta(days=30)  # a firmware may have been exchanged; asking more often costs wire time for nothing
+SOON = timedelta(days=1)  # where going without costs more than asking
+_AHEAD = timedelta(days=1)  # a local day may be the next one of UTC
 _LONG_AGO = date(2000, 1, 1)
 
 
@@ -38,9 +43,9 @@ class Learned:
     baud: int | None = None
     clock_set: date | None = None
 
-    def avoid(self, today: date) -> frozenset[str]:
-        """Return the identifiers that are not worth asking for today."""
-        return frozenset(one for one, day in self.refused.items() if today - day < RETRY_AFTER)
+    def avoid(self, today: date, after: timedelta = RETRY_AFTER) -> frozenset[str]:
+        """Return the identifiers that are not worth asking for today; a day to come was noted under a wrong clock."""
+        return frozenset(one for one, day in self.refused.items() if -_AHEAD <= today - day < after)
 
 
 NOTHING = Learned()
@@ -53,7 +58,7 @@ def learned_of(facts: Mapping[str, Any]) -> Learned:
         refused = dict.fromkeys(map(str, refused), "")
     proven = facts.get("proven", ())
     return Learned(
-        protocol=facts["protocol"] if isinstance(facts.get("protocol"), str) else "",
+        protocol=facts["protocol"] if facts.get("protocol") in protocol_names() else "",
         refused=_days(refused) if isinstance(refused, dict) else MappingProxyType({}),
         proven=frozenset(map(str, proven)) if isinstance(proven, list | tuple) else frozenset(),
         tariffs=_count(facts.get("tariffs")),
@@ -63,7 +68,7 @@ def learned_of(facts: Mapping[str, Any]) -> Learned:
         quiet_ms=_count(facts.get("quiet_ms")),
         slowest_ms=_count(facts.get("slowest_ms")),
         answers=_count(facts.get("answers")) or 0,
-        baud=_count(facts.get("baud")),
+        baud=baud if (baud := _count(facts.get("baud"))) in SPEEDS.values() else None,
         clock_set=None if (day := _day(facts.get("clock_set"))) == _LONG_AGO else day,
     )
 

@@ -1,7 +1,7 @@
 """What the poller of a bus knows of one meter while it runs: its manners, its noise, and what it refuses.
 
 `learned` is the part that the register keeps. A single item counts as refused for good only after several polls in a
-row (a meter that starts up refuses what it has); a block at once, since single reads take its place.
+row that ask for it (a meter that starts up refuses what it has); a block at once, since single reads take its place.
 """
 
 from collections import Counter, deque
@@ -12,11 +12,11 @@ from types import MappingProxyType
 
 from edge.bus.link import LineSettings
 from edge.config.settings import Bus
-from edge.poll.learned import Learned
+from edge.poll.learned import SOON, Learned
 from edge.poll.manners import LongWay, Manners
 from edge.poll.meter_poll import MeterPoll
 from edge.poll.plan import PolledMeter
-from edge.poll.speed import REFUSED_SPEED, agreed_speed
+from edge.poll.speed import REFUSED_BACK, REFUSED_SPEED, agreed_speed
 from edge.protocols.drivers import driver
 from edge.protocols.exchange import PlanTerms, Timing
 from edge.reading.outcome import Outcome
@@ -84,16 +84,19 @@ class MeterState:
         self._is_at_other = self.agreed is not None and not self._is_at_other
 
     def wanted_speed(self, today: date) -> int | None:
-        """Return the speed that the meter should be set to; None if it is as it should be."""
+        """Return the speed that the meter should be set to; None if it is as it should be, or does not come back."""
         may_raise = self.agreed is not None and REFUSED_SPEED not in self.learned.avoid(today) and not self.is_noisy
         wanted = self.agreed if may_raise else self.bus.baud
-        return None if self._is_at_other or wanted == self.speed else wanted
+        is_stuck = wanted == self.bus.baud and REFUSED_BACK in self.learned.avoid(today, SOON)
+        return None if self._is_at_other or is_stuck or wanted == self.speed else wanted
 
     def set_speed(self, reached: int | None, wanted: int, today: date) -> None:
         """Note at which speed the meter is; one that did not reach what was wanted is not asked again soon."""
         if reached is not None:
             self.manners.learned = replace(self.learned, baud=None if reached == self.bus.baud else reached)
-        if reached != wanted or self.is_noisy:
+        if reached != wanted and wanted == self.bus.baud:
+            self.refuses(frozenset({REFUSED_BACK}), today)
+        elif reached != wanted or self.is_noisy:
             self.refuses(frozenset({REFUSED_SPEED}), today)
         self._damage.clear()
 
@@ -156,12 +159,11 @@ class MeterState:
         return replace(self.learned, answers=0, slowest_ms=None)
 
     def _refused_again(self, poll: MeterPoll) -> set[str]:
-        asked = poll.refused_alone
-        for identifier in list(self._refusals):
-            if identifier not in asked:
-                del self._refusals[identifier]
-        self._refusals.update(asked)
-        return {one for one in asked if self._refusals[one] >= _POLLS_REFUSED}
+        refused, answered = poll.refused_alone, {one.identifier for one in poll.read.values()}
+        for identifier in answered - refused:  # polls of other tasks do not ask for it: they tell nothing
+            self._refusals.pop(identifier, None)
+        self._refusals.update(refused)
+        return {one for one in refused if self._refusals[one] >= _POLLS_REFUSED}
 
     def _odd_sizes(self, poll: MeterPoll) -> Mapping[str, int]:
         """Return the sizes of blocks that differ from what would be expected of any such meter."""

@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date
 
+from edge.bus.link import LineSettings
 from edge.clock import Clock
 from edge.config.settings import Bus
 from edge.health.model import Health
@@ -21,6 +22,11 @@ from edge.reading.verdict import SlotReason, Verdict
 
 _LATE_S = 10.0  # a question that old is answered no more
 _UNHEARD = {SlotReason.SILENCE, SlotReason.GARBAGE}
+
+
+def clock_claim(address: str) -> str:
+    """Return the name of the condition that a meter's clock is right."""
+    return f"clock of meter {address}"
 
 
 @dataclass(slots=True, kw_only=True)
@@ -55,6 +61,11 @@ class MetersHere:
         if state is None:
             state = self._states[address] = MeterState.of(self.meters[address], self.bus, self.items)
         return state
+
+    def line_of(self, address: str) -> LineSettings | None:
+        """Return how the port is set for a meter; None for one that is not on this bus."""
+        meter = self.meters.get(address)
+        return self.state(address).line if meter is not None and meter.bus == self.bus.name else None
 
     def begin(self, address: str, keys: Sequence[str]) -> MeterPoll | VersionSearch:
         """Return a poll of these items; of a meter whose year is not known, the search for it comes first."""
@@ -115,6 +126,7 @@ class MetersHere:
         """Take other meters; what was learned in this run is newer than what the register held."""
         for address in self.meters.keys() - meters.keys():
             self.report.forget(address)
+            self.health.forget(clock_claim(address))
         for address, state in list(self._states.items()):
             meter = meters.get(address)
             if meter is None or not self._is_same(meter):

@@ -29,12 +29,22 @@ class PolledMeter:
     @property
     def known_protocol(self) -> str:
         """The protocol, with the year if that was found out."""
-        return self.learned.protocol if self.protocol == EITHER_YEAR and self.learned.protocol else self.protocol
+        return known_year(self.protocol, self.learned)
+
+
+def known_year(protocol: str, learned: Learned) -> str:
+    """Return the protocol, with the year if that was found out."""
+    return learned.protocol if protocol == EITHER_YEAR and learned.protocol else protocol
 
 
 def year_to_ask(protocol: str) -> str:
     """Return the protocol to look for meters with: where either year may be spoken, the newer."""
-    return "dlt645-2007" if protocol == EITHER_YEAR else protocol
+    return years_to_ask(protocol)[0]
+
+
+def years_to_ask(protocol: str) -> tuple[str, ...]:
+    """Return the protocols in which a meter may have to be asked until it answers, the newer first."""
+    return ("dlt645-2007", "dlt645-1997") if protocol == EITHER_YEAR else (protocol,)
 
 
 def line_of(bus: Bus, learned: Learned) -> LineSettings:

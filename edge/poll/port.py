@@ -15,6 +15,7 @@ from edge.clock import Clock
 from edge.config.settings import Bus
 from edge.errors import EdgeError, LinkError
 from edge.health.model import Health
+from edge.poll.damage_hours import DamageHours
 from edge.protocols.dlt645.overheard import Overheard
 from edge.protocols.exchange import Exchange, Listener
 from edge.reading.outcome import Outcome
@@ -28,7 +29,10 @@ _REOPEN_S = (1.0, 2.0, 5.0, 10.0, 30.0)
 
 @dataclass(slots=True, kw_only=True)
 class BusPort:
-    """The way onto one bus. `progress_s`: monotonic time of the last byte in either direction."""
+    """The way onto one bus. `progress_s`: monotonic time of the last byte in either direction.
+
+    `damage`: in which hours answers were damaged.
+    """
 
     bus: Bus
     clock: Clock
@@ -37,6 +41,7 @@ class BusPort:
     trace: TraceRing = field(default_factory=lambda: TraceRing(2000))
     listener: Listener = field(default_factory=Overheard)
     progress_s: float = 0.0
+    damage: DamageHours = field(default_factory=DamageHours)
     _heard_s: float = inf
     _foreign: int = 0
     _link: Link | None = None
@@ -81,6 +86,7 @@ class BusPort:
         )
         self._report_foreign()
         self.health.count(f"exchanges.{self.bus.name}.{outcome.verdict.value}")
+        self.damage.note(self.clock.utc_now(), outcome.verdict)
         if outcome.verdict is Verdict.PORT_GONE:
             self._lose(LinkError("E-BUS-104", port=self.bus.port, detail="it vanished while it was in use"))
             return outcome

@@ -11,6 +11,8 @@ A course is a generator: it yields what to ask, takes the outcome, and returns w
 6. A damaged answer is asked for again, up to `tries` times. A missing one is not: it may still come, and the next
    question could take it for its own.
 7. Anything else that comes back (silence, a stranger, damage again) decides nothing; what was settled before, counts.
+8. That there is no memory of a kind is believed at the second refusal, in another course: a meter that starts up
+   refuses what it has.
 """
 
 from collections.abc import Generator, Iterable, Mapping
@@ -53,11 +55,26 @@ Course = Generator[Ask, Outcome, Result]
 
 @dataclass(slots=True, kw_only=True)
 class Known:
-    """What is known of a meter's memory: identifiers that it refuses, those it answered, time between records."""
+    """What is known of a meter's memory: identifiers that it refuses, those it answered, time between records.
+
+    `doubted`: refused once (rule 8).
+    """
 
     refused: set[str] = field(default_factory=set)
+    doubted: set[str] = field(default_factory=set)
     answered: set[str] = field(default_factory=set)
     interval: timedelta | None = None
+
+    def answers(self, identifier: str) -> None:
+        """Note that the meter has what the identifier names."""
+        self.answered.add(identifier)
+        self.doubted.discard(identifier)
+
+    def refuses(self, identifier: str) -> bool:
+        """Note that the meter refused what every memory has; return whether that is sure."""
+        is_sure = identifier in self.doubted
+        (self.refused if is_sure else self.doubted).add(identifier)
+        return is_sure
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -216,7 +233,7 @@ def _ask_records(missed: Missed, known: Known) -> Course[_Records | None]:
             answer = load_answer(outcome, begin, missed.blocks) if isinstance(outcome, Answer) else None
             if answer is None:
                 return None
-            known.answered.add(identifier)
+            known.answers(identifier)
             known.interval = interval_of(tuple(answer.records)) or known.interval
             records.add(answer, missed.keys)
         todo -= frozenset(classes)
@@ -229,10 +246,9 @@ def _is_refused_for_good(identifier: str, missed: Missed, known: Known) -> Cours
         return False
     outcome = yield from _tried(latest_ask(identifier), missed)
     if isinstance(outcome, Refused):
-        known.refused.add(identifier)
-        return True
+        return known.refuses(identifier) or None
     if isinstance(outcome, Answer):
-        known.answered.add(identifier)
+        known.answers(identifier)
         return False
     return None
 
@@ -274,14 +290,14 @@ def _find_freeze(
         ask = time_ask(freeze, number)
         outcome = yield from _tried(ask, missed)
         if isinstance(outcome, Refused) and number == 1:
-            known.refused.add(ask.request.identifier)
-            return _NOT_KEPT
+            return _NOT_KEPT if known.refuses(ask.request.identifier) else None
         if isinstance(outcome, Refused):
             number = 1  # fewer are kept: the latest says how they lie
             continue
         at = frozen_time(outcome) if isinstance(outcome, Answer) else None
         if at is None:
             return _NOT_KEPT if isinstance(outcome, Answer) else None
+        known.answers(ask.request.identifier)
         if abs(at - moment) <= tolerance:
             return number, at
         number += round((at - moment) / freeze.step) if freeze.step else 1

@@ -9,6 +9,7 @@ Rules:
 3. A slot is asked for five minutes after its time at the earliest (before, the meter may not have recorded it yet),
    and when the time of its second chances is over.
 4. What the memory does not hold ends as missing for good, `not_kept`; a protocol without memory ends all its slots so.
+   That a meter refuses its memory is remembered to the end of the local day: a new meter has none yet.
 5. Only the oldest slots are in memory, a few at a time; the store holds the others.
 """
 
@@ -22,6 +23,7 @@ from edge.bus.link import LineSettings
 from edge.clock import Clock
 from edge.config.settings import Bus
 from edge.poll.jobs import Asker
+from edge.poll.learned import SOON
 from edge.poll.meter_state import MeterState
 from edge.poll.plan import EITHER_YEAR
 from edge.poll.recall import Course, CourseResult, Known, Missed, Recalled, load_classes, recall
@@ -195,6 +197,11 @@ class Refill:
         found = self.slots.open_slots_of(*pair, self._given.get(pair), limit)
         return [slot.slot_at for slot in found if slot.slot_at != self._filled.get(pair)]
 
+    @property
+    def _local_now(self) -> datetime:
+        """The meters' local time."""
+        return self.clock.utc_now().astimezone(ZoneInfo(self.plan.timezone)).replace(tzinfo=None)
+
     def _begin(self, pair: Pair, spare_s: float) -> list[PollRecord] | None:
         """Begin a course; return what is settled without asking, None if there is no time for its first request."""
         task, address = self._task(pair), pair[1]
@@ -216,7 +223,7 @@ class Refill:
         """Return as many slots in a row as one request may ask for in the time there is."""
         state = self.state_of(address)
         known = self._known.setdefault(address, Known())
-        known.refused = set(state.learned.avoid(self.clock.utc_now().date()))
+        known.refused = set(state.learned.avoid(self._local_now.date(), SOON))
         interval = known.interval or min(timedelta(seconds=task.schedule.every_s or 3600), _LONGEST_INTERVAL)
         most = self._most_blocks(load_classes(task.items), known, spare_s)
         if most == 0:
@@ -232,7 +239,7 @@ class Refill:
             moments=tuple(row[:1] if task.schedule.every_s is None else row),
             is_rare=task.schedule.every_s is None,
             blocks=1 if task.schedule.every_s is None else (row[-1] - row[0]) // interval + 1,
-            now=self.clock.utc_now().astimezone(ZoneInfo(self.plan.timezone)).replace(tzinfo=None),
+            now=self._local_now,
             needs_two=state.is_noisy,
             tries=self.bus.tries,
         )
@@ -259,8 +266,8 @@ class Refill:
     def _end(self, running: _Running, result: CourseResult) -> list[PollRecord]:
         self._running = self._ask = None
         address = running.address
-        today, state = self.clock.utc_now().date(), self.state_of(address)
-        refused = frozenset(self._known[address].refused) - state.learned.avoid(today)
+        today, state = self._local_now.date(), self.state_of(address)
+        refused = frozenset(self._known[address].refused) - state.learned.avoid(today, SOON)
         if refused:
             state.refuses(refused, today)
             self.learned(address)

@@ -2,7 +2,8 @@
 
 Rules:
 1. The order goes out once for a slot. It is given only for a slot that came after this worker began, and soon after it:
-   so a restart never repeats one, for a second freeze would push the first one back. No record of it is needed.
+   so a restart never repeats one, for a second freeze would push the first one back. No record of it is needed. One
+   that another master kept off the wire is tried again within that minute.
 2. Whoever joins a slot later (after a restart, a second chance) is asked for the frozen registers; their time decides.
 3. The time is read after the values: if it is the moment of the order then, no other freeze came in between. It may
    be off by the meter's clock, a few minutes, less than half the period: the freeze of an earlier slot cannot pass.
@@ -47,6 +48,11 @@ class Snapshots:
     began_at: datetime
     _ordered: dict[str, tuple[datetime, datetime]] = field(default_factory=dict)
 
+    def begin_anew(self, now: datetime) -> None:
+        """Forget slots of a time that has not come yet, which a wrong clock made."""
+        self._ordered.clear()
+        self.began_at = now
+
     def due(self, rounds: Iterable[Round], now: datetime) -> Round | None:
         """Return the round whose freeze is to be ordered now; None if there is none (rule 1)."""
         for one in rounds:
@@ -58,6 +64,10 @@ class Snapshots:
     def note_ordered(self, one: Round, at: datetime) -> None:
         """Note that the freeze of a round goes out, whatever becomes of it; and again, when it has gone out."""
         self._ordered[one.task.name] = (one.slot_at, at)
+
+    def withdraw(self, one: Round) -> None:
+        """Note that the freeze of a round did not go out after all: nobody heard it, so it may be tried again."""
+        self._ordered.pop(one.task.name, None)
 
     def keys(self, task: PlanTask) -> tuple[str, ...]:
         """Return what the meters are asked for: the frozen registers and then their time; else the task's items."""

@@ -6,7 +6,7 @@ Nothing is begun that could still be on the wire when the next live slot comes.
 import logging
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import date
+from datetime import date, timedelta
 from zoneinfo import ZoneInfo
 
 from edge.bus.link import LineSettings
@@ -14,7 +14,7 @@ from edge.clock import Clock
 from edge.errors import EdgeError
 from edge.health.model import Health
 from edge.poll.jobs import Asker
-from edge.poll.meters_here import MetersHere
+from edge.poll.meters_here import MetersHere, clock_claim
 from edge.poll.plan import EITHER_YEAR, PolledMeter
 from edge.poll.refill import Refill
 from edge.poll.speed import SpeedChange
@@ -28,7 +28,7 @@ log = logging.getLogger(__name__)
 _LOOK_EVERY_S = 60.0
 _ONE_S = 2.0  # the longest that one exchange of an errand takes
 _SYNC_AGAIN_S = 600.0  # after something that passes stood in the way
-_PASSING = {Hindrance.NEAR_MIDNIGHT, Hindrance.NEAR_RECORD, Hindrance.UNTRUSTED}
+_PASSING = {Hindrance.NEAR_MIDNIGHT, Hindrance.NEAR_RECORD, Hindrance.UNTRUSTED, Hindrance.FOREIGN_MASTER}
 _MOST_OFF_S = 300  # beyond it no meter obeys a broadcast (DL/T 645-2007)
 
 
@@ -48,7 +48,7 @@ class _SyncWay:
         self.result = result if isinstance(result, Mapping) else None
 
     def fail(self, error: EdgeError) -> None:
-        """Let it be: it is tried again another day."""
+        """Let it be: it is tried again after a while."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -91,7 +91,8 @@ class SpareTime:
         if change is None:
             return False
         exchange = change.next_exchange()
-        if exchange is None:
+        if exchange is None:  # there is no such order: the meter is where it was
+            change.reached = change.old
             self._end_speed(change)
             return False
         line = LineSettings(baud=change.baud, parity=self.meters.bus.parity)
@@ -141,7 +142,8 @@ class SpareTime:
             self._sync = None
             result = self._sync_way.result or {}
             self._sync_at_s = self.clock.monotonic() + _SYNC_AGAIN_S
-            self._synced_on = None if result.get("hindrance") in _PASSING else self._today
+            is_over = bool(result) and result.get("hindrance") not in _PASSING
+            self._synced_on = self._today if is_over else None
             self._report_clocks(result)
         return True
 
@@ -170,8 +172,10 @@ class SpareTime:
         return self.meters.state(meter.address).speed == self.meters.bus.baud
 
     def _last_set(self) -> date | None:
+        """Return the last day on which the time was given; a day to come was noted under a wrong clock."""
+        tomorrow = self._today + timedelta(days=1)  # a local day may be the next one of UTC
         days = (self.meters.state(meter.address).learned.clock_set for meter in self.meters.here)
-        return max((day for day in days if day is not None), default=None)
+        return max((day for day in days if day is not None and day <= tomorrow), default=None)
 
     def _note_set(self, day: date) -> None:
         for meter in self.meters.here:
@@ -185,7 +189,7 @@ class SpareTime:
             after = one["offset_after_s"] if one["offset_after_s"] is not None else one["offset_before_s"]
             if after is None:
                 continue
-            claim = f"clock of meter {one['meter']}"
+            claim = clock_claim(str(one["meter"]))
             if abs(after) <= _MOST_OFF_S:
                 self.health.holds(claim, offset_s=after)
             elif self.health.fails(claim, error := EdgeError("E-BUS-234", meter=one["meter"], offset_s=after)):

@@ -1,8 +1,9 @@
 """Raising (or lowering) the speed of one meter, where the installer agreed: ordered, and proven by reading. Pure.
 
 The meter confirms at the old speed; then it is read at the new one. If it does not answer there, it is looked for at
-the old one. A meter that refuses, or cannot be read at the new speed, is not asked again for a month. One that is lost
-at both speeds is looked for at both in turn by the polls that follow.
+the old one. A meter that refuses, or cannot be read at the new speed, is not asked again for a month; one that does not
+come back to the speed of its bus, for a day. One that is lost at both speeds is looked for at both in turn by the polls
+that follow.
 Source: DL/T 645-2007, function 17H.
 """
 
@@ -10,14 +11,16 @@ from collections import deque
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
+from edge.protocols.dlt645.control import SPEEDS
 from edge.protocols.drivers import driver
 from edge.protocols.exchange import Exchange, Timing
 from edge.protocols.own_orders import change_speed
 from edge.reading.outcome import Answer, Malformed, Outcome, Refused, Silence
 
 AGREED = "speed="  # a tag of the register: the installer agreed that this meter may be raised to the speed behind it
-REFUSED_SPEED = "change_speed"  # stands among the refused identifiers
-_SPEEDS = frozenset({600, 1200, 2400, 4800, 9600, 19200})
+REFUSED_SPEED = "change_speed"  # stands among the refused identifiers; so does the way back, tried again each day
+REFUSED_BACK = "change_speed_back"
+_SPEEDS = frozenset(SPEEDS.values())
 _TRIES = 2
 
 
@@ -57,7 +60,7 @@ class SpeedChange:
         return self._look_at[0] if self._look_at else self.old
 
     def next_exchange(self) -> Exchange | None:
-        """Return the exchange that goes next; None where the protocol has no such order."""
+        """Return the exchange that goes next; None where there is no such order."""
         if not self._is_ordered:
             return change_speed(self.protocol, self.address, self.new, self.timing)
         return driver(self.protocol).find(self.address, self.timing)

@@ -19,7 +19,7 @@ from edge.protocols.drivers import driver
 from edge.protocols.exchange import Exchange, Timing
 from edge.protocols.own_orders import time_sync
 from edge.quality.time_sync import DEFAULT_RULES, Hindrance, SyncRules, may_broadcast, result_of
-from edge.reading.outcome import Answer, Outcome
+from edge.reading.outcome import Answer, Outcome, Sent
 from edge.reading.verdict import Verdict
 
 _CLOCK = "clock"
@@ -59,6 +59,7 @@ class TimeSyncRun:
     _waiting: deque[PolledMeter] = field(default_factory=deque)
     _tries: int = 0
     _has_decided: bool = False
+    _told_at: datetime | None = None
 
     def __post_init__(self) -> None:
         self._known = {meter.address: _Clock() for meter in self.meters}
@@ -111,12 +112,14 @@ class TimeSyncRun:
         self.hindrance = may_broadcast(now, self.last_on, offsets, is_trusted=is_trusted, rules=self.rules)
         if self.hindrance is not None:
             return
-        at = (now + timedelta(seconds=_BROADCAST_S) + _HALF_S).replace(microsecond=0)
-        order = next(filter(None, (time_sync(meter.known_protocol, at, self.timing) for meter in self.meters)), None)
+        orders = (time_sync(meter.known_protocol, self._time_to_send, self.timing) for meter in self.meters)
+        order = next(filter(None, orders), None)
         if order is None:
             return
-        self._run(worker, order)
-        self.sent_at = at
+        if not isinstance(self._run(worker, order), Sent):
+            self.hindrance = Hindrance.FOREIGN_MASTER
+            return
+        self.sent_at = self._told_at
         self.on_sent(now.date())
         self._waiting.extend(meter for meter in self.meters if self._known[meter.address].before is not None)
 
@@ -125,6 +128,11 @@ class TimeSyncRun:
         if outcome.verdict is Verdict.PORT_GONE:
             raise LinkError("E-BUS-104", port="of this bus", detail="it vanished while the clocks were set")
         return outcome
+
+    def _time_to_send(self) -> datetime:
+        """Return what the time will be when a frame that goes out now has ended."""
+        self._told_at = (self._local_now() + timedelta(seconds=_BROADCAST_S) + _HALF_S).replace(microsecond=0)
+        return self._told_at
 
     def _local_now(self) -> datetime:
         return self.clock.utc_now().astimezone(self.zone).replace(tzinfo=None)

@@ -1,7 +1,8 @@
 """What goes on on a bus, one row an address: how often, how fast, which errors, the last values. Pure.
 
 A request opens a question; the next sound answer of that address closes it, another request or two seconds of nothing
-make it silence. A damaged answer counts for whoever was asked last.
+make it silence. What comes within ten seconds after that is late, not somebody else's. A damaged answer counts for
+whoever was asked last.
 """
 
 from dataclasses import dataclass, field
@@ -11,6 +12,7 @@ from edge.protocols.dlt645.transcript import Line
 from edge.reading.verdict import Verdict
 
 _LOST_AFTER_S = 2.0
+_LATE_S = 10.0  # a question that old is answered no more
 _MOST_ROWS = 512
 _BROADCAST = "9" * 12
 
@@ -72,6 +74,7 @@ class Traffic:
     foreign: int = 0
     stray_bytes: int = 0
     _asked: _Asked | None = None
+    _owing: dict[str, float] = field(default_factory=dict)
 
     def take(self, line: Line, *, is_listening: bool = False) -> None:
         """Take a line. `is_listening`: all requests are somebody else's, and that is no error."""
@@ -91,6 +94,7 @@ class Traffic:
     def clear(self) -> None:
         """Forget everything."""
         self.rows.clear()
+        self._owing.clear()
         self.foreign = self.stray_bytes = 0
         self._asked = None
 
@@ -120,6 +124,8 @@ class Traffic:
         if asked is not None and ("A" in asked.address or asked.address == address):
             row.response_ms = [*row.response_ms[-99:], max(0, round((line.at - asked.at) * 1000))]
             self._asked = None
+        elif line.at - self._owing.pop(address, -_LATE_S) < _LATE_S:
+            self._count(row, Verdict.LATE)
         elif asked is not None:
             self._count(self._row(asked.address), Verdict.WRONG_ADDRESS)
             asked.is_explained = True
@@ -146,8 +152,11 @@ class Traffic:
         self._asked.is_explained = True
 
     def _close(self) -> None:
-        if self._asked is not None and not self._asked.is_explained:
-            self._count(self._row(self._asked.address), Verdict.SILENCE)
+        if self._asked is not None:
+            self._owing = {one: at for one, at in self._owing.items() if self._asked.at - at < _LATE_S}
+            self._owing[self._asked.address] = self._asked.at
+            if not self._asked.is_explained:
+                self._count(self._row(self._asked.address), Verdict.SILENCE)
         self._asked = None
 
     def _count(self, row: TrafficRow, verdict: Verdict) -> None:

@@ -12,7 +12,6 @@ import logging
 from collections import deque
 from collections.abc import Callable, Mapping
 from dataclasses import InitVar, dataclass, field
-from typing import Protocol
 
 from edge.bus.link import LineSettings
 from edge.clock import Clock
@@ -21,6 +20,8 @@ from edge.errors import EdgeError, StoreError
 from edge.health.model import Health
 from edge.poll.buffer import CommitRule, RecordBuffer, Sink
 from edge.poll.chances import Chance, SecondChances
+from edge.poll.clock_jump import ClockJump
+from edge.poll.job_queue import JobQueue
 from edge.poll.learned import Learned
 from edge.poll.meter_poll import MeterPoll
 from edge.poll.meters_here import MetersHere
@@ -33,7 +34,7 @@ from edge.poll.snapshot import Snapshots, freeze_orders
 from edge.poll.spare_time import SpareTime
 from edge.poll.version import VersionSearch
 from edge.protocols.exchange import Exchange, Timing
-from edge.reading.outcome import Outcome
+from edge.reading.outcome import Outcome, PortGone
 from edge.reading.plan import Plan
 from edge.reading.record import PollRecord
 from edge.reading.vendor import VendorItem
@@ -43,17 +44,9 @@ log = logging.getLogger(__name__)
 
 _IDLE_S = 1.0
 _UNASKED_PER_STEP = 2048
-_JUMP_S = 120.0
 _CLEAR_S = 2.0  # nothing that can wait is begun so shortly before a slot
 _FREEZE_S = 0.5  # time for the meters to freeze
 _SPARE_S = 60.0  # time for what can wait, where no task is ever due
-
-
-class BusJob(Protocol):
-    """A job of the control socket that needs the bus: it is stepped between the polls."""
-
-    def step(self, worker: "BusWorker") -> bool:
-        """Do at most one exchange through `worker.exchange`. Return False when the job has ended."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -76,7 +69,7 @@ class BusWorker:
     items: InitVar[tuple[VendorItem, ...]] = ()
     slots: OpenSlots | None = None
     snapshots: frozenset[str] = frozenset()
-    jobs: deque[BusJob] = field(default_factory=deque)
+    jobs: JobQueue = field(default_factory=JobQueue)
     polls_done: int = 0
     _buffer: RecordBuffer = field(init=False)
     _here: MetersHere = field(init=False)
@@ -87,9 +80,8 @@ class BusWorker:
     _chances: SecondChances = field(default_factory=SecondChances)
     _snapshots: Snapshots = field(init=False)
     _busy_until_s: float = 0.0
-    _had_job: bool = False
     _is_anew: bool = False
-    _ahead_s: float | None = None
+    _jump: ClockJump = field(init=False)
     _new_plans: deque[tuple[Plan, Mapping[str, PolledMeter]]] = field(default_factory=deque)
 
     def __post_init__(
@@ -98,6 +90,7 @@ class BusWorker:
         learn: Callable[[str, Learned], None],
         items: tuple[VendorItem, ...],
     ) -> None:
+        self._jump = ClockJump(self.clock)
         self._snapshots = Snapshots(
             tasks=self.snapshots, timezone=self.rounds.plan.timezone, began_at=self.clock.utc_now()
         )
@@ -136,8 +129,8 @@ class BusWorker:
             self._freeze(frozen)
         if self.clock.monotonic() < self._busy_until_s:
             return self._busy_until_s
-        if self._is_jobs_turn():
-            self._step_job()
+        if self._poll is None and self.jobs.takes_turn(is_poll_waiting=self.rounds.has_waiting):
+            self.jobs.step(self)
             return self.clock.monotonic()
         if self._buffer.is_full:
             self._buffer.commit_if_due(is_idle=True)
@@ -175,6 +168,10 @@ class BusWorker:
         """Run one exchange on this bus. Raises LinkError if the port is closed and cannot be opened."""
         return self.port.exchange(exchange, line, quiet_s)
 
+    def line_of(self, address: str) -> LineSettings | None:
+        """Return how the port is set for a meter; None: as the bus is set."""
+        return self._here.line_of(address)
+
     @property
     def timing(self) -> Timing:
         """How long this bus waits for answers."""
@@ -184,20 +181,6 @@ class BusWorker:
     def progress_s(self) -> float:
         """The monotonic time of the last byte on the wire: a long exchange is no standstill."""
         return self.port.progress_s
-
-    # Jobs of the control socket.
-
-    def _is_jobs_turn(self) -> bool:
-        """Return True if a job goes next: between polls, and turn about with them, so that neither starves."""
-        if not self.jobs or self._poll is not None:
-            return False
-        self._had_job = not self._had_job
-        return self._had_job or not self.rounds.has_waiting
-
-    def _step_job(self) -> None:
-        job = self.jobs[0]
-        if not job.step(self):
-            self.jobs.popleft()
 
     # Polling.
 
@@ -239,6 +222,8 @@ class BusWorker:
 
     def _exchange_of(self, poll: MeterPoll | VersionSearch) -> Outcome:
         """Run the next exchange of a poll the way that suits its meter."""
+        if not self.port.is_ready():  # it went away at a freeze in between
+            return PortGone()
         exchange, line = poll.next_exchange(), self._here.state(poll.address).line
         outcome = self.exchange(exchange, line, poll.quiet_s if isinstance(poll, MeterPoll) else None)
         self._here.heard(poll, outcome)
@@ -289,10 +274,15 @@ class BusWorker:
     def _freeze(self, one: Round) -> None:
         """Order the freeze of a snapshot."""
         self._snapshots.note_ordered(one, self.clock.utc_now())
+        verdicts: set[Verdict] = set()
         states = [self._here.state(address) for address in one.task.meters if address in self._here]
         for order, line in freeze_orders(states, self.timing):
-            self.exchange(order, line)
+            if not self.port.is_ready():
+                break
+            verdicts.add(self.exchange(order, line).verdict)
             self._snapshots.note_ordered(one, self.clock.utc_now())
+        if verdicts == {Verdict.FOREIGN_MASTER}:
+            self._snapshots.withdraw(one)
         self._busy_until_s = self.clock.monotonic() + _FREEZE_S
 
     def _miss_resting(self, one: Round, address: str) -> None:
@@ -368,15 +358,11 @@ class BusWorker:
 
     def _make_due(self) -> None:
         """Make the rounds that are due. Slots that the wall clock jumped over passed while the box was off."""
-        wall, monotonic = self.clock.utc_now(), self.clock.monotonic()
-        ahead = wall.timestamp() - monotonic
-        jumped = self._ahead_s is not None and ahead - self._ahead_s > _JUMP_S
-        self._ahead_s = ahead
-        if jumped:
+        if self._jump.has_jumped():
             self.rounds.missed_as = SlotReason.GATEWAY_DOWN
         else:
             self.rounds.missed_as = SlotReason.PORT_GONE if self.port.is_lost else SlotReason.OVERRUN
-        self.rounds.make_due(wall)
+        self.rounds.make_due(self.clock.utc_now())
 
     def _begin_anew(self) -> None:
         """Store what is buffered, then let store and rounds forget slots of a time that has not come yet."""
@@ -389,6 +375,8 @@ class BusWorker:
         self._is_anew = False
         if self._spare.refill is not None:
             self._spare.refill.start_anew()
+        self._chances.clear()
+        self._snapshots.begin_anew(self.clock.utc_now())
         self.rounds.begin_anew(self.clock.utc_now())
 
     def _take_new_plans(self) -> None:

@@ -26,6 +26,7 @@ class Hindrance(StrEnum):
     TOO_FAR = "too_far"
     TOO_LITTLE = "too_little"
     NEAR_RECORD = "near_record"
+    FOREIGN_MASTER = "foreign_master"  # it kept the wire when the time was to be sent
 
 
 class SyncResult(StrEnum):

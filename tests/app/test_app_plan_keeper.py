@@ -160,6 +160,15 @@ def test_slots_that_are_open_for_too_long_are_closed(bench):
     assert (slot, SlotState.MISSING_FINAL, SlotReason.SILENCE) == (last.slot_at, last.state, last.reason)
 
 
+def test_what_was_learned_is_known_to_the_next_job(bench):
+    """The year found out a moment ago: a scan or read that begins now asks in it, without another plan or restart."""
+    bench.add(A, protocol="dlt645")
+    keeper = bench.keeper()
+    keeper.put_in_force()
+    keeper.learn({A: Learned(protocol="dlt645-1997")})
+    assert "dlt645-1997" == keeper.meters[A].known_protocol
+
+
 def test_what_was_learned_is_written_and_odd_facts_are_survived(bench):
     """Refused blocks come back with the meter; a register that says something else about them harms nobody."""
     bench.add(A)

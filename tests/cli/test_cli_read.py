@@ -13,6 +13,9 @@ from edge.protocols.dlt645.frame import encode_frame
 from edge.reading.verdict import Verdict
 from edge.sim.faults import parse_fault
 from edge.sim.meter import SimMeter
+from edge.store.meter import Meter
+from edge.store.register import REGISTER_FILE, MeterRegister, apply_change
+from edge.store.register_change import RegisterChange
 from tests.cli.sim_line import SimLine
 
 METER, OTHER = "202107072529", "202107072530"
@@ -134,6 +137,15 @@ def test_items_that_the_protocol_does_not_have(line, capsys):
     assert 5 == read("di:9010", "di:09999999", "di:09999998")
 
 
+def test_the_fields_of_an_identifier_are_told_apart(line, capsys):
+    """A value and its time have one identifier: the field's name stands in the table and in the document."""
+    line.meters = [meter()]
+    assert 0 == read("di:01010000")
+    assert ["di:01010000", "di:01010000.time"] == [one.split()[0] for one in capsys.readouterr().out.splitlines()]
+    _, document = document_of(capsys, "di:01010000")
+    assert [None, "time"] == [one.get("field") for one in document["readings"]]
+
+
 def test_the_document_of_a_reading(line, capsys):
     """Exactly the fields that are promised, each of its type; `bytes_seen` stays inside."""
     line.meters = [meter()]
@@ -182,6 +194,19 @@ def test_a_bus_must_be_named_where_there_are_several(line, config, capsys):
     line.meters = [meter()]
     assert 0 == _run(["read", METER, ENERGY, "--bus", "B", "--config", str(config)])
     assert ["/dev/two"] == line.opened
+
+
+def test_a_meter_of_the_register_is_read_as_it_is_known(line, config, capsys):
+    """Without a daemon too: on its bus, in its year, at the speed that it was raised to; --baud stands above that."""
+    known = Meter(address=METER, bus="B", protocol="dlt645", learned={"protocol": "dlt645-1997", "baud": 9600})
+    with MeterRegister(config.with_name(REGISTER_FILE)) as register:
+        apply_change(register, RegisterChange(add=(known,)))
+        register.learn_all({METER: dict(known.learned)})
+    line.meters = [SimMeter(METER, "1997", faults=(parse_fault("speed:9600"),))]
+    assert 0 == _run(["read", METER, ENERGY, "--config", str(config), "--json"])
+    assert "dlt645-1997" == json.loads(capsys.readouterr().out)["protocol"]
+    assert ["/dev/two"] == line.opened
+    assert 5 == _run(["read", METER, ENERGY, "--baud", "2400", "--config", str(config)])
 
 
 @pytest.mark.parametrize(

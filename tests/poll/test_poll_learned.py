@@ -21,7 +21,7 @@ _LEARNED = st.builds(
     quiet_ms=_COUNT,
     slowest_ms=_COUNT,
     answers=st.integers(0, 30),
-    baud=_COUNT,
+    baud=st.sampled_from([None, 600, 9600, 19200]),
     clock_set=st.none() | st.dates(date(2020, 1, 1), date(2100, 1, 1)),
 )
 _JSON = st.recursive(
@@ -46,8 +46,15 @@ def test_odd_facts_are_not_known(facts):
 
 def test_a_list_of_refusals_is_tried_again():
     """The first version kept no days: such a refusal is old."""
-    learned = learned_of({"refused": ["0001FF00"]})
+    learned = learned_of({"refused": ["0001FF00"], "protocol": "dlt645-2031"})
+    assert "" == learned.protocol
     assert {"0001FF00"} == set(learned.refused)
+    assert frozenset() == learned.avoid(date(2026, 3, 1))
+
+
+def test_a_refusal_of_a_day_to_come_counts_no_more():
+    """It was noted while the clock was wrong: it would hold until that day and a month."""
+    learned = Learned(refused={"0001FF00": date(2036, 1, 1)})
     assert frozenset() == learned.avoid(date(2026, 3, 1))
 
 
@@ -57,3 +64,9 @@ def test_refusals_grow_old():
     learned = Learned(refused={"0001FF00": day})
     assert frozenset({"0001FF00"}) == learned.avoid(day + RETRY_AFTER - timedelta(days=1))
     assert frozenset() == learned.avoid(day + RETRY_AFTER)
+
+
+def test_a_speed_that_no_meter_has_is_not_known():
+    """A hand that wrote one into the register cannot make the port fail at every poll of that meter."""
+    assert learned_of({"baud": 12345}).baud is None
+    assert 9600 == learned_of({"baud": 9600}).baud

@@ -271,6 +271,16 @@ def test_a_block_that_may_be_is_compared_with_single_reads(power, factor, proven
     assert (proven, refused) == (one.proven, one.refused)
 
 
+def test_zeros_prove_nothing():
+    """An idle meter shows zeros whatever it means by the block: it is compared again when there is power."""
+    one = totals_poll(Proof.OPEN)
+    one.take(totals("0.0000", "0.000"))
+    one.take(alone("power_active_total", "0.0000", "kW"))
+    one.take(alone("power_factor_total", "0.000"))
+    assert one.is_done
+    assert (set(), set()) == (one.proven, one.refused)
+
+
 def test_a_proven_block_is_kept_while_nothing_can_be_told():
     """An idle meter proves nothing new."""
     one = totals_poll(Proof.OPEN, proven=["totals"])

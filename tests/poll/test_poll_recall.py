@@ -127,12 +127,23 @@ def test_silence_damage_and_an_answer_to_another_begin_decide_nothing(outcome):
 
 
 def test_a_meter_without_load_records_is_remembered():
-    """Refused with a time, refused without: all classes, then one by one; each is remembered, the slots are over."""
-    known = Known()
-    script = [(one, NO_DATA) for one in ("06040001", "06040002", "06000001", "06000002")]
-    result = run(recall(missed("00:15", "00:30"), known), script)
+    """Refused with a time and without, and so again: one class, then all; each is remembered, the slots are over."""
+    known, slots = Known(), missed("00:15", "00:30")
+    one, every = [[(each, NO_DATA) for each in (f"06{kind}0001", f"06{kind}0002")] for kind in ("04", "00")]
+    for script in (one, one + every):
+        assert ([], False) == (texts(result := run(recall(slots, known), script)), result.is_sound)
+    result = run(recall(slots, known), every)
     assert [("0015", {}), ("0030", {})] == texts(result)
     assert {"06040001", "06000001"} == known.refused
+
+
+def test_a_meter_that_refuses_while_it_starts_up_loses_no_slot():
+    """One refusal of everything decides nothing; then it answers, and the doubt is gone."""
+    known = Known()
+    assert not run(recall(missed("00:15"), known), [("06040001", NO_DATA), ("06040002", NO_DATA)]).is_sound
+    found = [("06040001", load("06040001", ("0015", 100)))]
+    assert [("0015", {IMPORT: "1.00"})] == texts(run(recall(missed("00:15"), known), found))
+    assert (set(), set()) == (known.refused, known.doubted)
 
 
 def test_a_refusal_of_one_time_is_no_refusal_of_records():
@@ -223,9 +234,10 @@ def test_a_day_that_is_not_kept():
 
 
 def test_a_meter_without_daily_freezes_is_remembered():
-    """The latest is refused too: nothing is asked of these freezes again."""
+    """The latest is refused too, and so again: nothing is asked of these freezes any more."""
     known = Known()
     script = [("05060005", NO_DATA), ("05060001", NO_DATA)]
+    assert not run(recall(missed("00:05", is_rare=True), known), script).is_sound
     assert [("0005", {})] == texts(run(recall(missed("00:05", is_rare=True), known), script))
     assert {"05060001"} == known.refused
     assert [("0005", {})] == texts(run(recall(missed("00:05", is_rare=True), known), []))

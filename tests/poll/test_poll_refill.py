@@ -1,7 +1,7 @@
 """Missed slots of one bus filled from simulated meters' memories, in spare time, on virtual time."""
 
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, time, timedelta
 
 import pytest
 
@@ -88,6 +88,14 @@ class Bench:
                 return records
             records += done
         raise AssertionError("it does not end")
+
+    def run_for(self, hours):
+        """Run, and again every five minutes; return the records."""
+        records = self.run()
+        for _ in range(12 * hours):
+            self.clock.sleep(300)
+            records += self.run()
+        return records
 
 
 def quarters(count, hours_ago=24, meter=A, task="load"):
@@ -217,10 +225,11 @@ def test_a_daily_slot_has_the_freeze_of_its_day():
     assert bench.sims[A].truth("00010100", slot_at - timedelta(minutes=5))[0] == one.values[T1]
 
 
-def test_a_meter_without_records_is_asked_once():
-    """What it refused is remembered; all its slots end, and no second slot is asked for on the wire."""
+def test_a_meter_without_records_is_asked_twice():
+    """What it refused again after a rest is remembered; all its slots end, and no other is asked for on the wire."""
     bench = Bench(quarters(3, hours_ago=23.75) + quarters(1, hours_ago=3.75), RecordingMeter(A, refused=("06",)))
-    records = bench.run()
+    assert [] == bench.run()
+    records = bench.run_for(hours=1)
     assert [SlotReason.NOT_KEPT] * 4 == [one.reason for one in records]
     assert A == bench.learned[-1]
     assert {"06010001", "06040001", "06000001"} == bench.states[A].learned.avoid(NOW.date())
@@ -230,6 +239,18 @@ def test_a_meter_without_records_is_asked_once():
     bench.slots.slots = bench.slots.slots[-1:]
     assert 1 == len(bench.run())
     assert asked == len(bench.exchanges)
+
+
+def test_a_new_meter_that_has_no_freezes_yet_is_asked_again_the_next_day():
+    """It refuses what it will have: tomorrow's slot is not lost for a month."""
+    task = PlanTask("day", Schedule(at=time(0, 5)), (IMPORT,), (A,))
+    first = datetime(2026, 3, 4, 16, 5, tzinfo=UTC)  # 00:05 in Shanghai
+    meter = RecordingMeter(A, refused=("0506",))
+    bench = Bench([("day", A, first)], meter, tasks=(task,))
+    assert [SlotReason.NOT_KEPT] == [one.reason for one in bench.run_for(hours=1)]
+    meter.refused = ()
+    bench.slots.slots = [("day", A, first + timedelta(days=1))]
+    assert [SlotState.REFILLED] == [one.state for one in bench.run_for(hours=24)]
 
 
 def test_a_protocol_without_memory_ends_its_slots():

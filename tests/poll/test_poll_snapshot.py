@@ -19,9 +19,11 @@ from edge.poll.rounds import Rounds
 from edge.poll.snapshot import SNAPSHOT_CHECKS, freeze_orders
 from edge.poll.worker import BusWorker
 from edge.protocols.exchange import Timing
+from edge.reading.outcome import ForeignMaster
 from edge.reading.plan import Plan, PlanTask, Schedule
 from edge.reading.record import SlotState, Source
 from edge.reading.verdict import SlotReason
+from edge.sim.faults import parse_fault
 from edge.sim.wire import SimWire
 from edge.store.database import open_database
 from edge.store.journal import Journal
@@ -60,7 +62,7 @@ class Site:
         addresses = tuple(self.sims)
         task = PlanTask("same", Schedule(every_s=900), items, addresses)
         self.plan = Plan(T0 - timedelta(seconds=1), "Asia/Shanghai", (task, *also))
-        self.orders, self.has_port_from = [], T0
+        self.orders, self.has_port_from, self.loses_port_for = [], T0, timedelta()
         self.begin()
 
     def begin(self):
@@ -97,7 +99,7 @@ class Site:
 
 
 class Ear:
-    """A wire that notes when a freeze for all was ordered."""
+    """A wire that notes when a freeze for all was ordered; the port may be lost with it."""
 
     def __init__(self, wire, site):
         self.wire, self.site = wire, site
@@ -105,6 +107,9 @@ class Ear:
     def transmit(self, data, at, line=None):
         if bytes.fromhex("68 99 99 99 99 99 99 68 16 04 CC CC CC CC") in data:
             self.site.orders.append(self.site.clock.utc_now())
+            if self.site.loses_port_for:
+                self.site.has_port_from = self.site.clock.utc_now() + self.site.loses_port_for
+                raise LinkError("E-BUS-104", port="memory", detail="pulled out")
         return self.wire.transmit(data, at, line)
 
 
@@ -291,3 +296,54 @@ def problems_of(tmp_path: Path, text: str):
 def test_settings_of_a_snapshot_are_checked(tmp_path, old, new, expected):
     """An item that meters do not freeze, and a period too short for stamps of minutes, are said with their line."""
     assert expected == problems_of(tmp_path, TASK.replace(old, new))
+
+
+def test_a_port_that_is_lost_with_the_order_ends_no_worker(make_site):
+    """A poll was under way when the adapter was pulled out: it waits, and is read when the port is back."""
+    load = PlanTask("load", Schedule(every_s=60), (IMPORT, "voltage_l1", "frequency"), (A,), 0)
+    site = make_site(RecordingMeter(A), also=(load,))
+    site.loses_port_for = timedelta(seconds=20)
+    site.run_to(FIRST - timedelta(milliseconds=1))
+    site.worker.rounds.make_due(FIRST)
+    site.worker._begin_poll()
+    site.run_to(FIRST + timedelta(seconds=50))
+    site.worker.stop()
+    assert 1 == len(site.orders)
+    (record,) = [one for one in site.sink.records if (one.task, one.slot_at) == ("load", FIRST)]
+    assert SlotState.READ is record.state
+
+
+def test_a_clock_that_was_ahead_stops_no_snapshots(make_site):
+    """A day of wrong time, then the right one: what was frozen for slots to come holds up none of those that come."""
+    site = make_site(RecordingMeter(A), RecordingMeter(B, faults=(parse_fault("dead"),)))
+    site.clock.now += timedelta(days=1)
+    site.begin()
+    site.run_to(FIRST + timedelta(days=1, minutes=1))
+    site.clock.now -= timedelta(days=1)
+    site.worker.restart_slots()
+    before = len(site.sink.records)
+    site.run_to(FIRST + timedelta(minutes=20))
+    site.worker.stop()
+    slot_at = FIRST + timedelta(minutes=15)
+    records = {one.meter: one for one in site.sink.records[before:] if one.slot_at == slot_at}
+    assert (SlotState.READ, SlotReason.SILENCE) == (records[A].state, records[B].reason)
+    assert 2 == len(site.orders)
+    assert slot_at >= max(site.sink.journal.settled_marks().values())
+
+
+def test_an_order_that_another_master_kept_off_the_wire_goes_out_later(make_site, monkeypatch):
+    """While the wire is the other's nothing is sent; within the minute it is tried again, and all are read as of it."""
+    site = make_site(RecordingMeter(A), RecordingMeter(B))
+    exchange, free_at = BusPort.exchange, FIRST + timedelta(seconds=20)
+
+    def busy(self, *asked):
+        if FIRST <= site.clock.utc_now() < free_at:
+            site.clock.sleep(10)
+            return ForeignMaster()
+        return exchange(self, *asked)
+
+    monkeypatch.setattr(BusPort, "exchange", busy)
+    site.run_to(FIRST + timedelta(minutes=4))
+    (ordered_at,) = site.orders
+    assert free_at <= ordered_at < FIRST + timedelta(minutes=1)
+    assert [SlotState.READ] * 2 == [one.state for address in (A, B) for one in site.of(address)]

@@ -12,7 +12,10 @@ from edge.clock import ClockTrust, ManualClock
 from edge.errors import LinkError
 from edge.poll.plan import PolledMeter
 from edge.poll.time_sync import TimeSyncRun
+from edge.protocols.dlt645.order_exchange import OrderExchange
+from edge.protocols.dlt645.overheard import Overheard
 from edge.protocols.exchange import Timing
+from edge.reading.outcome import ForeignMaster
 from edge.sim.faults import parse_fault
 from edge.sim.meter import SimMeter
 from edge.sim.wire import SimWire
@@ -34,7 +37,7 @@ class Way:
 
 
 class Line:
-    """A bus that counts its exchanges, and the broadcasts among them."""
+    """A bus that counts its exchanges, and the broadcasts among them; a second master keeps the wire from orders."""
 
     def __init__(self, sims, now=NOON):
         self.clock = ManualClock(now=now)
@@ -42,12 +45,18 @@ class Line:
         self.link = MemoryLink(self.clock, SimWire(sims, self.clock))
         self.exchanges = 0
         self.broadcasts = []
+        self.kept_s, self.is_kept = 0.0, False
 
     def exchange(self, exchange, line=None):
         self.exchanges += 1
         seen = []
+        if self.is_kept and isinstance(exchange, OrderExchange):
+            return ForeignMaster()
+        rival = Overheard()
+        rival.busy_until_s = self.clock.monotonic() + (self.kept_s if isinstance(exchange, OrderExchange) else 0)
+        line = LineSettings()
         try:
-            return run_exchange(self.link, exchange, self.clock, LineSettings(), gap_s=0.02, tap=seen.append)
+            return run_exchange(self.link, exchange, self.clock, line, gap_s=0.02, tap=seen.append, listener=rival)
         finally:
             requests = [event.data.lstrip(b"\xfe") for event in seen if event.direction == "tx"]
             self.broadcasts += [data for data in requests if data[8] == SYNC]
@@ -176,3 +185,20 @@ def test_a_job_that_nobody_waits_for_ends():
 def test_a_bus_without_meters_ends_at_once():
     """Nobody there, nothing to send."""
     assert [] == run(Line([]))["meters"]
+
+
+def test_a_broadcast_that_has_to_wait_gives_the_time_of_its_sending():
+    """A second master keeps the wire for some seconds: no meter is set back by them."""
+    line = Line([meter(A, 60)])
+    line.kept_s = 8.0
+    assert {A: "synchronised"} == results(run(line))
+    assert abs(line.sims[0].state.clock_error) < timedelta(seconds=2)
+
+
+def test_a_broadcast_that_never_went_out_is_not_the_one_of_today():
+    """The wire was never free: nothing was sent, the day is not used up, and the reason has its name."""
+    line, days = Line([meter(A, 60)]), []
+    line.is_kept = True
+    document = run(line, on_sent=days.append)
+    assert ([], [], None, "foreign_master") == (line.broadcasts, days, document["sent"], document["hindrance"])
+    assert {A: "not_sent"} == results(document)

@@ -60,6 +60,20 @@ def test_errors_are_counted_by_verdict_at_whom_was_asked():
     assert expected == bus.row()["errors"]
 
 
+def test_an_answer_after_its_time_is_late():
+    """It counts for the meter that was slow; the one that is asked meanwhile has no fault."""
+    bus = Bus()
+    bus.send(10.0, "tx", ask(A))
+    bus.send(11.0, "tx", ask(B))
+    bus.send(11.2, "rx", answer(A))
+    bus.send(11.5, "rx", answer(B))
+    bus.send(20.0, "tx", ask(A))
+    bus.traffic.pass_time(23.0)
+    bus.send(23.5, "rx", answer(A))
+    assert {"silence": 2, "late": 2} == bus.row(A)["errors"]
+    assert (1, {}) == (bus.row(B)["answers"], bus.row(B)["errors"])
+
+
 def test_requests_that_are_not_ours_are_a_second_master():
     """Heard, not sent: counted as foreign; our own echo is none."""
     bus = Bus()

@@ -42,6 +42,11 @@ class VirtualBus:
         self.spoil = spoil
         self.asked = 0
         self.outcomes = []
+        self.lines = {}
+
+    def line_of(self, address):
+        """Return the line of a meter that was raised to another speed."""
+        return self.lines.get(address)
 
     def transmit(self, data, at, line=None):
         return self.spoil(list(self.wire.transmit(data, at, line)))

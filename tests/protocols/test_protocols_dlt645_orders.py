@@ -224,7 +224,7 @@ def test_who_may_give_which_order():
 def test_orders_of_the_poller():
     """The poller reaches its own orders by the protocol's name; 1997 knows neither freeze nor speed."""
     timing = Timing(wake=0)
-    sync = time_sync("dlt645-1997", _local("2017-06-05 10:22:51"), timing)
+    sync = time_sync("dlt645-1997", lambda: _local("2017-06-05 10:22:51"), timing)
     assert sync is not None
     assert _FRAMES["v160"] == sync.request()
     freeze = freeze_now("dlt645-2007", timing)
@@ -233,5 +233,6 @@ def test_orders_of_the_poller():
     speed = change_speed("dlt645-2007", "201901120001", 2400, timing)
     assert speed is not None
     assert _FRAMES["v247"] == speed.request()
+    assert change_speed("dlt645-2007", "201901120001", 38400, timing) is None
     assert (None, None) == (freeze_now("dlt645-1997", timing), change_speed("dlt645-1997", _ME, 9600, timing))
-    assert time_sync("modbus", _local("2017-06-05 00:00:00"), timing) is None
+    assert time_sync("modbus", lambda: _local("2017-06-05 00:00:00"), timing) is None

@@ -9,6 +9,7 @@ from edge.protocols.dlt645.overheard import Overheard
 
 METER = "202311000001"
 REQUEST = encode_frame(METER, 0x11, bytes.fromhex("00000100"))
+OTHER = encode_frame(METER, 0x11, bytes.fromhex("00000200"))
 ANSWER = encode_frame(METER, 0x91, bytes(8))
 
 
@@ -52,5 +53,29 @@ def test_half_a_request_long_ago_hides_none():
     """What broke off a second ago does not swallow what comes now."""
     heard = Overheard()
     heard.hear(encode_frame(METER, 0x11, bytes(200))[:40], 100.0)
+    heard.hear(REQUEST, 101.0)
+    assert 1 == heard.foreign
+
+
+def test_the_other_may_ask_what_we_asked():
+    """Our echo comes once, and not after the answer to a later question: then the same bytes are the other's."""
+    heard = Overheard()
+    heard.sent(REQUEST)
+    heard.hear(REQUEST, 100.0)
+    heard.hear(ANSWER, 100.2)
+    heard.hear(REQUEST, 101.0)
+    assert 1 == heard.foreign
+    heard.sent(OTHER)
+    heard.hear(ANSWER, 101.5)  # late: our own request is on its way still
+    heard.hear(OTHER, 101.6)
+    assert 1 == heard.foreign
+
+
+def test_the_other_may_ask_what_we_asked_without_an_echo():
+    """Adapters that do not hear themselves: what we asked before the last question is not waited for any more."""
+    heard = Overheard()
+    for request in (REQUEST, OTHER):
+        heard.sent(request)
+        heard.hear(ANSWER, 100.0)
     heard.hear(REQUEST, 101.0)
     assert 1 == heard.foreign

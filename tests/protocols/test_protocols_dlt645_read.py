@@ -265,6 +265,14 @@ def test_clock_is_date_time_and_date_again():
     assert isinstance(_clock("01110116", "595923", "02120116"), Malformed)
 
 
+def test_part_of_a_clock_is_no_answer():
+    """A false start hides the date until the deadline: time and second date are missing, so nothing was read."""
+    exchange = _read("04000101+04000102", ("clock",))
+    false_start = bytes.fromhex("68000000000000 68 91 C8")
+    exchange.receive(false_start + encode_frame(_ME, 0x91, bytes.fromhex("01010004 01110116")))
+    assert isinstance(exchange.give_up(), BadChecksum)
+
+
 def _find(pattern: str, *replies: bytes, version: str = "2007") -> Outcome:
     exchange = Dlt645Driver("2007" if version == "2007" else "1997").find(pattern, _TIMING)
     exchange.request()
@@ -328,3 +336,10 @@ def test_a_meter_that_states_another_address_than_it_answers_under_is_not_found(
     same = _find(pattern, encode_frame(_ME, control, data + bytes.fromhex(_ME)[::-1]))
     assert isinstance(same, Answer)
     assert _ME == same.address
+
+
+def test_the_answer_to_another_masters_question_is_no_stranger():
+    """Request and answer of the other are one thing: a second master. An answer to no request is another."""
+    theirs = encode_frame(_OTHER, 0x11, _DI, 0) + encode_frame(_OTHER, 0x91, _DI + _VALUE)
+    assert isinstance(_verdict(theirs), ForeignMaster)
+    assert isinstance(_verdict(theirs + encode_frame("202107072531", 0x91, _DI + _VALUE)), WrongAddress)

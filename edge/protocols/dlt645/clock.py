@@ -5,14 +5,14 @@ from dataclasses import replace
 
 from edge.protocols.dlt645.read import ReadExchange
 from edge.protocols.exchange import Progress, Timing
-from edge.reading.outcome import Answer, Item, Malformed, Outcome
+from edge.reading.outcome import Answer, BadChecksum, Item, Malformed, Outcome, Silence
 
 
 class ClockExchange:
     """Date, time, and the date again, so that midnight between the two does not give a time of the wrong day.
 
     Implements `Exchange`; the answer has one item, `clock`, as YYMMDDhhmmss. A date that changed in between is judged
-    malformed: the poller asks again.
+    malformed: this read brings no clock.
     """
 
     def __init__(self, make: Callable[[str], ReadExchange], identifiers: tuple[str, str]) -> None:
@@ -55,10 +55,12 @@ class ClockExchange:
         return progress if outcome is None else self._step(outcome)
 
     def give_up(self) -> Outcome:
-        """Return the verdict at the deadline."""
+        """Return the verdict at the deadline; a part that is found behind damage only now makes no clock."""
         if self._outcome is None:
-            self._outcome = self._left[0].give_up()
-        return self._outcome
+            outcome = self._left[0].give_up()
+            if self._step(outcome) is Progress.SEND:
+                self._outcome = BadChecksum(raw=outcome.raw)
+        return self._outcome or Silence()
 
     def _step(self, outcome: Outcome) -> Progress:
         if not isinstance(outcome, Answer):

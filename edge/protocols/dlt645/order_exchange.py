@@ -5,6 +5,8 @@ whatever else came (`evidence.py`). An order that nobody answers is done when it
 An order to whoever is on the line waits to the deadline: a second confirmation, even the same, is another meter.
 """
 
+from collections.abc import Callable
+
 from edge.protocols.dlt645.evidence import Evidence, refused
 from edge.protocols.dlt645.frame import OVERHEAD, PREAMBLE, BadFrame, Frame, FrameReader, NeedData
 from edge.protocols.dlt645.order import MOST_DATA, Order
@@ -16,13 +18,19 @@ _MOST_BYTES = 4096
 
 
 class OrderExchange:
-    """One order and its confirmation. Implements `Exchange`; ends as Confirmed, Sent, or the verdict on the fault."""
+    """One order and its confirmation. Implements `Exchange`; ends as Confirmed, Sent, or the verdict on the fault.
 
-    def __init__(self, order: Order, timing: Timing, *, late_from: frozenset[str] = frozenset()) -> None:
-        self._order = order
-        self._timing = timing if order.is_answered else Timing(reply_s=0.0, gap_s=0.0, wake=timing.wake)
+    `order` may be what makes it: it is made again when it is sent, as the time of day has to be.
+    """
+
+    def __init__(
+        self, order: Order | Callable[[], Order], timing: Timing, *, late_from: frozenset[str] = frozenset()
+    ) -> None:
+        self._make: Callable[[], Order] = (lambda: order) if isinstance(order, Order) else order
+        self._order = self._make()
+        self._timing = timing if self._order.is_answered else Timing(reply_s=0.0, gap_s=0.0, wake=timing.wake)
         self._reader = FrameReader()
-        self._seen = Evidence(order, late_from)
+        self._seen = Evidence(self._order, late_from)
         self._answer: Frame | None = None
         self._outcome: Outcome | None = None
 
@@ -51,6 +59,7 @@ class OrderExchange:
 
     def request(self) -> bytes:
         """Return the order's frame."""
+        self._order = self._make()
         self._seen.sent = self._order.encode(0)
         return self._order.encode(self._timing.wake)
 

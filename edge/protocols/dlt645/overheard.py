@@ -1,7 +1,8 @@
 """What is on the wire besides our own exchanges: requests that we did not send come from a second master.
 
 After such a request the wire belongs to that master until its meter has answered, or until the time in which a meter
-must begin to answer is over. Our own request heard back (an echo) is known by its bytes.
+must begin to answer is over. Our own request heard back (an echo) is known by its bytes: once for each time it was
+sent; older ones than the last are over when an answer is heard. The same bytes later are somebody else's question.
 Source: DL/T 645-2007, response delay of at most 500 ms.
 """
 
@@ -42,7 +43,11 @@ class Overheard:
     def _judge(self, frame: Frame, now_s: float) -> None:
         if frame.is_response:
             self.busy_until_s = min(self.busy_until_s, now_s)
-        elif frame.raw not in self._sent:
+            while len(self._sent) > 1:  # the last one may be on its way still, if this is a late answer
+                self._sent.popleft()
+        elif frame.raw in self._sent:
+            self._sent.remove(frame.raw)
+        else:
             self.foreign += 1
             self.last_foreign_s = now_s
             self.busy_until_s = now_s + _ANSWER_BY_S
