@@ -10,11 +10,11 @@ import pytest
 EDGE = Path(__file__).parent.parent / "edge"
 
 _POLL = {"errors", "clock", "reading", "config", "health", "quality", "protocols", "bus"}
-_FORWARD = {"errors", "clock", "reading", "config", "health", "messages", "store", "identity", "mqtt"}
-_CENTRE = {"errors", "clock", "reading", "config", "messages", "quality", "identity", "mqtt"}
+_FORWARD = {"errors", "clock", "reading", "config", "health", "messages", "store", "identity", "mqtt", "carry"}
+_CENTRE = {"errors", "clock", "reading", "config", "messages", "quality", "identity", "mqtt", "carry"}
 _APP = {
     *{"errors", "clock", "reading", "config", "health", "protocols", "messages", "bus", "store", "poll", "forward"},
-    *{"quality", "identity", "commands", "control", "web", "mqtt", "notify"},
+    *{"quality", "identity", "commands", "control", "web", "mqtt", "notify", "carry"},
 }
 MAY_IMPORT = {
     "errors": set(),
@@ -34,6 +34,7 @@ MAY_IMPORT = {
     "commands": {"errors", "clock", "reading", "config", "messages", "store", "identity"},
     "control": {"errors", "clock", "reading", "config", "health"},
     "mqtt": {"errors", "clock"},
+    "carry": {"errors"},
     "centre": _CENTRE,
     "sim": {"errors", "clock", "reading", "protocols", "bus"},
     "web": {"errors", "clock", "reading", "config", "health", "control"},
@@ -51,6 +52,7 @@ PURE = (
     "poll/rounds.py",
     "forward/outbox.py",
     "forward/shed_rules.py",
+    "carry/layout.py",
 )
 IMPURE = {
     *{"serial", "socket", "select", "time", "threading"},

@@ -12,12 +12,13 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from edge.cli.centre_receive import receive
 from edge.cli.common import json_option, say, show_error, tell
 from edge.errors import ControlError, UsageError
 
 if TYPE_CHECKING:
     from edge.centre.accept import Taken
-    from edge.centre.completeness import Hole, Statement
+    from edge.centre.completeness import Hole, SlotFate, Statement
     from edge.centre.ledger import ReadingRow
     from edge.centre.ledger_sqlite import SqliteLedger
     from edge.centre.worker import Notice
@@ -111,10 +112,14 @@ def run(folder: Path, broker: str | None, as_jsonl: bool) -> int:
 @_since
 @_until
 @json_option
-def completeness(folder: Path, gateway: str | None, since: str | None, until: str | None, as_json: bool) -> int:
+@click.option("--jsonl", "as_jsonl", is_flag=True, help="print each slot of each meter, one JSON object a line")
+def completeness(
+    folder: Path, gateway: str | None, since: str | None, until: str | None, as_json: bool, as_jsonl: bool
+) -> int:
     """Tell what was expected, what came, and who can close the holes [default: the last 24 hours]."""
-    from edge.centre.completeness import Question
+    from edge.centre.completeness import Question, Statement, slot_fates
     from edge.centre.completeness import completeness as state
+    from edge.centre.keyring import FolderKeyring
     from edge.clock import SystemClock
     from edge.config.centre import load_centre
     from edge.config.settings import parse_duration
@@ -126,8 +131,13 @@ def completeness(folder: Path, gateway: str | None, since: str | None, until: st
     if first >= last:
         raise UsageError("E-CEN-105", text=since or until)
     grace_s = parse_duration(settings.completeness.grace)
-    question = Question(since=first, until=last, now=now, grace_s=grace_s, gateway=gateway)
+    enrolled = FolderKeyring(Path(settings.centre.gateways)).names()
+    question = Question(since=first, until=last, now=now, grace_s=grace_s, gateway=gateway, enrolled=enrolled)
     with _open_ledger(settings, must_exist=True) as ledger:
+        if as_jsonl:
+            statement = Statement(first, last)
+            holes = [_print_slot(fate) for fate in slot_fates(ledger, question, statement)]
+            return FINE if statement.is_complete and not any(holes) else PARTLY
         statement = state(ledger, question)
         unassigned = ledger.unassigned()
     if as_json:
@@ -156,6 +166,9 @@ def export(
     span = Span(since=_instant(since), until=_instant(until), gateway=gateway, meter=meter)
     with _open_ledger(load_centre(folder), must_exist=True) as ledger:
         _print_readings(ledger.readings(span), form)
+
+
+centre.add_command(receive)
 
 
 class _Stop:
@@ -261,16 +274,26 @@ def _statement_document(statement: "Statement", unassigned: Iterable[str]) -> di
     def counts(found: Any) -> dict[str, int]:
         return {"expected": sum(found.values()), **{str(fill): found[fill] for fill in Fill}}
 
+    tasks: dict[tuple[str, str], dict[str, dict[str, int]]] = {key: {} for key in statement.totals}
+    for (gateway, meter, task), found in statement.tasks.items():
+        tasks[gateway, meter][task] = counts(found)
     return {
         "from": _text(statement.since),
         "to": _text(statement.until),
         "complete": statement.is_complete,
         "total": counts(statement.total),
         "meters": [
-            {"gateway": key[0], "meter": key[1], **counts(found), "conflicts": statement.conflicts[key]}
+            {
+                "gateway": key[0],
+                "meter": key[1],
+                **counts(found),
+                "conflicts": statement.conflicts[key],
+                "tasks": tasks[key],
+            }
             for key, found in sorted(statement.totals.items())
         ],
         "holes": [_hole_document(hole) for hole in statement.holes],
+        "unheard": statement.unheard,
         "unplanned": statement.unplanned,
         "unreadable": statement.unreadable,
         "unassigned": list(unassigned),
@@ -288,7 +311,24 @@ def _hole_document(hole: "Hole") -> dict[str, object]:
         "state": str(hole.fill),
         "reason": hole.reason,
         "closed_by": str(hole.closer),
+        "batches": [list(span) for span in hole.closing.batches],
     }
+
+
+def _print_slot(fate: "SlotFate") -> bool:
+    """Print a slot as a line of JSON, and return True if it is a hole."""
+    document = {
+        "gateway": fate.gateway,
+        "meter": fate.meter,
+        "task": fate.task,
+        "slot_at": _text(fate.slot_at),
+        "state": str(fate.fill),
+        "reason": fate.reason,
+        "closed_by": str(fate.closing.closer) if fate.closing else None,
+        "conflict": fate.is_conflict,
+    }
+    click.echo(json.dumps(document, ensure_ascii=False))
+    return fate.closing is not None
 
 
 def _print_statement(statement: "Statement", unassigned: Iterable[str]) -> None:
@@ -305,7 +345,11 @@ def _print_statement(statement: "Statement", unassigned: Iterable[str]) -> None:
     for hole in statement.holes:
         span = f"{_text(hole.first_at)} .. {_text(hole.last_at)}"
         why = f"{hole.fill}{f' ({hole.reason})' if hole.reason else ''}"
-        click.echo(f"{hole.gateway} {hole.meter} {hole.task} {span} x{hole.count}: {why}; {words[hole.closer]}")
+        batches = ", ".join(f"{low}-{high}" if low < high else str(low) for low, high in hole.closing.batches)
+        who = words[hole.closer] + (f" ({say('batches', '批次')} {batches})" if batches else "")
+        click.echo(f"{hole.gateway} {hole.meter} {hole.task} {span} x{hole.count}: {why}; {who}")
+    for gateway in statement.unheard:
+        click.echo(say(f"{gateway}: enrolled, and never heard of", f"{gateway}：已登记，从未收到任何消息"))
     for gateway in statement.unplanned:
         click.echo(say(f"{gateway}: sent no plan yet, nothing is expected of it", f"{gateway}：尚未上送抄读计划"))
     for problem in statement.unreadable:
@@ -315,12 +359,14 @@ def _print_statement(statement: "Statement", unassigned: Iterable[str]) -> None:
 
 
 def _closer_words() -> dict[Any, str]:
-    from edge.centre.completeness import Closer
+    from edge.centre.closers import Closer
 
     return {
-        Closer.REFILL: say("the gateway may still refill it", "网关仍可补抄"),
+        Closer.METER: say("the meter may still have it, the gateway asks", "电表内可能仍有数据，网关会补抄"),
+        Closer.GATEWAY: say("look at the gateway: edge status there", "请检查网关：在网关上执行 edge status"),
+        Closer.NETWORK: say("on its way, or the gateway is cut off or without power", "仍在途中，或网关断网、断电"),
+        Closer.CENTRE: say("this centre rejected it: look at its messages", "被本主站退回：请查看主站消息"),
         Closer.NOBODY: say("final, nobody can close it", "已确定缺失，无法补抄"),
-        Closer.GATEWAY: say("not heard: is the gateway offline?", "未收到：网关是否离线？"),
     }
 
 

@@ -15,12 +15,14 @@ from edge.forward.broker_link import BrokerLink, LinkFactory
 from edge.forward.claims import Claims
 from edge.forward.greeting import birth_of
 from edge.forward.outbox import Key, Parcel, SendWindow
-from edge.forward.receipts import Accepted, Behind, accept_receipt
+from edge.forward.pace import Pace
+from edge.forward.receipts import Accepted, accept_receipt
 from edge.forward.resealing import Resealer
 from edge.forward.retry import Retry
 from edge.forward.sealing import Sealer
 from edge.forward.settings import ForwardSettings
 from edge.forward.shedding import Shedder
+from edge.forward.telling import tell_receipt, tell_sealing, tell_shedding
 from edge.health.model import Health
 from edge.messages.birth import sign_birth
 from edge.messages.signing import Signer, Verifier
@@ -79,6 +81,9 @@ class ForwardWorker:
         self._store_bad_s = 0.0  # until then the store counts as bad
         self._dispute_s = 0.0  # before that no receipt of another chain is believed
         self._silent_since_s: float | None = None
+        self._birth_topic = birth_topic(settings.tenant, settings.gateway)
+        self._receipt_topic = receipt_topic(settings.tenant, settings.gateway)
+        self.pace = Pace(clock.monotonic())
 
     def step(self, now_s: float) -> float:
         """Do one thing and return when to be called again, by the monotonic clock.
@@ -110,13 +115,35 @@ class ForwardWorker:
             self._link.disconnect()
         self._forget_link()
 
-    @property
-    def _birth_topic(self) -> str:
-        return birth_topic(self._settings.tenant, self._settings.gateway)
+    # What commands ask for; called between two steps, by the thread that steps
 
-    @property
-    def _receipt_topic(self) -> str:
-        return receipt_topic(self._settings.tenant, self._settings.gateway)
+    def seal_now(self) -> bool:
+        """Seal one batch of what waits, though none is due; return False if nothing was sealed. Raises StoreError."""
+        before = self._outbox.head()
+        now_s = self._clock.monotonic()
+        self._sealer.look(now_s)
+        self._seal(now_s)
+        return self._outbox.head() != before
+
+    def birth(self) -> bytes:
+        """Return the signed birth, as things stand now."""
+        return sign_birth(birth_of(self._settings, self._outbox, self._clock), self._signer)
+
+    def take_carried(self, payload: bytes) -> Accepted:
+        """Apply a receipt that came on a stick, with all its checks. Raises MessageError, with nothing changed."""
+        accepted = accept_receipt(
+            payload,
+            self._outbox,
+            self._centre,
+            self._settings.gateway,
+            may_dispute=self._clock.monotonic() >= self._dispute_s,
+            is_carried=True,
+        )
+        self._health.count("receipts_carried")
+        self._apply(accepted)
+        if self._link is not None and self._is_ready and accepted.new_epoch is not None:
+            self._publish_birth(self._link)
+        return accepted
 
     def _step(self, now_s: float) -> float:
         self._look(now_s)
@@ -171,7 +198,7 @@ class ForwardWorker:
         if news != self._news:
             self._news = news
             self._sealer.look(now_s)
-            self._settle_shedding()
+            tell_shedding(self._claims, self._shedder)
         self._shedder.look()
         self._sealer.is_pressed = self._shedder.is_pressed
 
@@ -184,14 +211,10 @@ class ForwardWorker:
             self._claims.settle("sealing_works", exc)
             self._sealer.hold(now_s + _SEAL_PAUSE_S)
             return
-        self._claims.settle("sealing_works", None)
-        self._claims.settle("plan_fits", self._sealer.plan_trouble)
-        if self._sealer.waits_for_time:
-            self._claims.settle("clock_trusted", ForwardError("E-FWD-208"))
-        else:
-            self._claims.settle("clock_trusted", None)
+        tell_sealing(self._claims, self._sealer)
         if sealed is not None:
             self._health.count("batches_sealed")
+            self.pace.note(now_s, sealed=1)
             if not (self._is_ready and self._window.add_live(_parcel(sealed, LIVE))):
                 self._is_searched = False
 
@@ -212,11 +235,7 @@ class ForwardWorker:
             self._health.count(f"batches_{given.step}")
             self._health.count("readings_dropped", 0 if given.step is Step.ARCHIVED else given.readings)
         self._sealer.is_pressed = self._shedder.is_pressed
-        self._settle_shedding()
-
-    def _settle_shedding(self) -> None:
-        self._claims.settle("readings_kept", self._shedder.loss())
-        self._claims.settle("shedding_works", self._shedder.trouble)
+        tell_shedding(self._claims, self._shedder)
 
     # The connection
 
@@ -239,8 +258,7 @@ class ForwardWorker:
             self._claims.settle("broker_encrypted", None)
 
     def _publish_birth(self, link: BrokerLink) -> None:
-        birth = sign_birth(birth_of(self._settings, self._outbox, self._clock), self._signer)
-        link.publish(self._birth_topic, birth, qos=1, retain=True)
+        link.publish(self._birth_topic, self.birth(), qos=1, retain=True)
 
     def _lose(self, reason: EdgeError) -> None:
         """Note that the connection is gone, or was not made: the next endpoint is tried after a pause."""
@@ -343,47 +361,37 @@ class ForwardWorker:
             _LOG.warning("receipt refused: %s", exc)
             return
         self._health.count("receipts")
-        self._health.count("batches_stored", accepted.stored)
-        self._health.count("batches_fallen", accepted.fallen)
         if accepted.is_news:  # the retained one that comes at each connection says nothing of the centre today
             self._health.seen("receipt")
             self._claims.settle("centre_confirms", None, "the centre confirms")
-        self._window.apply_receipt(accepted.confirmed)
-        self._is_searched = False
+        self._apply(accepted)
         if accepted.is_news:
             self._silent_since_s = self._clock.monotonic() if len(self._window) else None
-        self._report_trouble(accepted)
-        self._settle_shedding()
-        if accepted.is_disputed:
-            self._resealer.begin()
-        if accepted.new_epoch is not None:
-            self._dispute_s = self._clock.monotonic() + self._settings.dispute_s
-        if accepted.is_held or accepted.is_disputed or self._clock.monotonic() >= self._dispute_s:
-            self._claims.settle("centre_is_one", ForwardError("E-FWD-213") if accepted.is_held else None)
-        if accepted.new_epoch is not None:
-            self._sealer.look(self._clock.monotonic())  # the plan goes out again
         if accepted.new_epoch is not None or accepted.is_new_run:
             self._publish_birth(link)
 
-    def _report_trouble(self, accepted: Accepted) -> None:
-        if accepted.rejected:
-            self._health.count("batches_rejected", accepted.rejected)
-            _LOG.error("%s", ForwardError("E-FWD-206", count=accepted.rejected))
+    def _apply(self, accepted: Accepted) -> None:
+        """Do what follows from a receipt that the store has taken."""
+        now_s = self._clock.monotonic()
+        self.pace.note(now_s, released=accepted.stored + accepted.rejected)
+        self._window.apply_receipt(accepted.confirmed)
+        self._is_searched = False
+        tell_receipt(self._health, self._claims, accepted)
+        tell_shedding(self._claims, self._shedder)
+        if accepted.is_disputed:
+            self._resealer.begin()
         if accepted.new_epoch is not None:
-            self._health.count("epochs_opened")
-            _LOG.error("%s", ForwardError("E-FWD-204", epoch=accepted.new_epoch.hex()))
-        if self._claims.settle("centre_keeps", next(map(_error_of, accepted.behind), None)):
-            self._health.count("batches_lost_by_centre", sum(one.last - one.first + 1 for one in accepted.behind))
+            self._dispute_s = now_s + self._settings.dispute_s
+        if accepted.is_held or accepted.is_disputed or now_s >= self._dispute_s:
+            self._claims.settle("centre_is_one", ForwardError("E-FWD-213") if accepted.is_held else None)
+        if accepted.new_epoch is not None:
+            self._sealer.look(now_s)  # the plan goes out again
 
     def _watch_silence(self, now_s: float) -> None:
         since_s = self._silent_since_s
         if since_s is not None and now_s - since_s >= self._settings.receipt_s:
             silent = ForwardError("E-FWD-205", seconds=round(now_s - since_s), count=len(self._window))
             self._claims.settle("centre_confirms", silent)
-
-
-def _error_of(lost: Behind) -> ForwardError:
-    return ForwardError("E-FWD-212", epoch=lost.epoch.hex(), first=lost.first, last=lost.last)
 
 
 def _parcel(sealed: Sealed, lane: int) -> Parcel:

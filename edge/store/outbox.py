@@ -25,7 +25,8 @@ from edge.store.epochs import Epoch, Standing, begin_epoch, current_epoch, save_
 from edge.store.instants import from_us, to_us
 from edge.store.meta import load_fact, mark_fact
 from edge.store.plans import mark_plan_sent, next_plan
-from edge.store.receipts import REJECTED, STORED, UNSENT, Applied, EpochState, settle_receipt
+from edge.store.receipt_marks import ReceiptMarks, load_marks, mark_applied
+from edge.store.receipts import REJECTED, STORED, UNSENT, Applied, EpochState, reached_in, settle_receipt
 from edge.store.redating import undated_boot
 from edge.store.sealed import SEALED_COLUMNS, Sealed, sealed_of
 from edge.store.shedding import Shedding
@@ -33,7 +34,6 @@ from edge.store.taking import JOURNAL_ROWS, move_damaged, read_journal, read_los
 
 _FULL = "E-STO-103"
 _RESERVE_BYTES = 1 << 20  # the sealing connection may exceed the bound by this, so that a full store still delivers
-_RECEIPT = "receipt"
 _WAITED = "waited_for_clock"
 _WALL = SystemClock()
 _Result = TypeVar("_Result")
@@ -225,25 +225,24 @@ class Outbox:
         """Return the part that gives up what there is no room for; see `shedding.py`."""
         return Shedding(self._database, self._write)
 
-    def last_receipt(self) -> tuple[bytes, int] | None:
-        """Return (run, n) of the receipt that was marked last."""
-        fact = load_fact(self._database, _RECEIPT)
-        return (fact[0], fact[1]) if fact else None
+    def marks(self) -> ReceiptMarks:
+        """Return which receipts were applied last."""
+        return load_marks(self._database)
 
-    def mark_receipt(self, run: bytes, n: int) -> bool:
+    def last_receipt(self) -> tuple[bytes, int] | None:
+        """Return (run, n) of the receipt that was marked last, of those that the broker brought."""
+        return self.marks().brought
+
+    def mark_receipt(self, run: bytes, n: int, issued_at: datetime | None = None, *, is_carried: bool = False) -> bool:
         """Remember a receipt as seen; return False, and remember nothing, if it is no newer than the last of its run.
 
         Durable on return: an old receipt is refused after a restart too.
         """
+        return self._write(lambda: mark_applied(self._database, run, n, issued_at, is_carried=is_carried))
 
-        def work() -> bool:
-            last = self.last_receipt()
-            if last is not None and last[0] == run and n <= last[1]:
-                return False
-            mark_fact(self._database, _RECEIPT, [run, n])
-            return True
-
-        return self._write(work)
+    def reached(self, epoch: bytes) -> int:
+        """Return the highest number of an epoch that the centre is known to have stored; 0 if none, or not ours."""
+        return reached_in(self._database, epoch)
 
     def waited_s(self) -> float:
         """Return for how long sealing has waited for a trusted clock, over all starts; 0 if it does not wait."""

@@ -7,9 +7,12 @@ from decimal import Decimal
 
 import pytest
 
-from edge.centre.completeness import Closer, Fill, Question, completeness, stretches
+from edge.centre.accept import accept_birth
+from edge.centre.closers import Closer
+from edge.centre.completeness import Fill, Question, completeness, stretches
 from edge.centre.ledger import Span
 from edge.centre.ledger_sqlite import SqliteLedger
+from edge.messages.birth import open_birth
 from edge.messages.envelope import envelope_hash
 from edge.reading.loss import Loss
 from edge.reading.plan import Plan, PlanTask, Schedule
@@ -52,19 +55,143 @@ def test_every_kind_of_slot_is_told_apart(ledger):
     assert {Fill.MISSING_OPEN: 1, Fill.NOT_HEARD: 3} == other
     assert [
         (METER, SLOT + 3 * QUARTER, 1, "garbage", Closer.NOBODY),
-        (OTHER, SLOT, 1, "silence", Closer.REFILL),
+        (OTHER, SLOT, 1, "silence", Closer.METER),
         (OTHER, SLOT + QUARTER, 3, "", Closer.GATEWAY),
     ] == [(hole.meter, hole.first_at, hole.count, hole.reason, hole.closer) for hole in statement.holes]
     assert not statement.is_complete
 
 
-def test_a_slot_that_is_just_over_is_awaited(ledger):
-    """Within the grace nothing is missing yet; what lies in the future is not expected at all."""
+@pytest.mark.parametrize(
+    ("minutes", "expected"),
+    [(1, {Fill.AWAITED: 1}), (15, {Fill.AWAITED: 1}), (16, {Fill.AWAITED: 1, Fill.NOT_HEARD: 1})],
+)
+def test_a_hole_is_known_within_one_round(ledger, minutes, expected):
+    """Awaited until the next round begins, whatever the grace; what lies in the future is not expected at all."""
     gateway = Gateway()
     take(ledger, gateway, gateway.seal(plan=PLAN))
-    statement = ask(ledger, now=SLOT + timedelta(minutes=20))
-    assert {Fill.AWAITED: 2} == statement.totals["gw-1", METER]
-    assert statement.is_complete
+    statement = ask(ledger, now=SLOT + timedelta(minutes=minutes))
+    assert expected == statement.totals["gw-1", METER]
+    assert (minutes < 16) == statement.is_complete
+
+
+def test_a_daily_slot_is_awaited_for_the_grace(ledger):
+    """A round of a day is too long to wait for: half an hour, as the settings say."""
+    gateway = Gateway()
+    take(ledger, gateway, gateway.seal(plan=replace(PLAN, tasks=(DAILY,))))
+    at = SLOT.replace(hour=16, minute=5)
+    for minutes, fill in ((30, Fill.AWAITED), (31, Fill.NOT_HEARD)):
+        statement = ask(ledger, until=at + HOUR, now=at + timedelta(minutes=minutes))
+        assert {fill: 1} == statement.total
+
+
+def hole_of(ledger: SqliteLedger, at: datetime = SLOT + QUARTER, **more):
+    """Return the hole of METER that holds a slot."""
+    (hole,) = [
+        one for one in ask(ledger, **more).holes if one.meter == METER and one.first_at <= at <= one.last_at
+    ]  # fmt: skip
+    return hole
+
+
+ONE = replace(PLAN, tasks=(replace(LOAD, meters=(METER,)),))
+
+
+def test_a_silent_gateway_is_the_networks_hole(ledger):
+    """Not heard since the slot: it may be cut off; heard since, with nothing missing: it is its own."""
+    gateway = Gateway()
+    take(ledger, gateway, gateway.seal(record(), plan=ONE), at=SLOT + timedelta(minutes=1))
+    assert Closer.NETWORK is hole_of(ledger).closer
+    take(ledger, gateway, gateway.seal(record(SLOT + 3 * QUARTER)), at=SLOT + HOUR)
+    assert Closer.GATEWAY is hole_of(ledger).closer
+
+
+def test_a_birth_is_a_sign_of_life(ledger):
+    """A gateway that says it is there, and sends nothing of the slot, is looked at itself."""
+    gateway = Gateway()
+    take(ledger, gateway, gateway.seal(record(), plan=ONE), at=SLOT)
+    birth = open_birth(gateway.birth(), lambda *_: gateway.signer.verifier())
+    accept_birth(ledger, birth, SLOT + 2 * HOUR)
+    assert Closer.GATEWAY is hole_of(ledger).closer
+
+
+def test_a_missing_number_is_the_networks_hole(ledger):
+    """The next slot came, the number between is missing: named, with the number."""
+    gateway = Gateway()
+    first, _, third = (
+        gateway.seal(record(SLOT + number * QUARTER), plan=ONE if number == 0 else None) for number in range(3)
+    )  # fmt: skip
+    take(ledger, gateway, first, third, at=SLOT + 2 * HOUR)
+    hole = hole_of(ledger)
+    assert (Closer.NETWORK, ((2, 2),), 1) == (hole.closer, hole.closing.batches, hole.count)
+    assert (Closer.GATEWAY, ()) == ((last := hole_of(ledger, SLOT + 3 * QUARTER)).closer, last.closing.batches)
+
+
+def test_a_rejected_batch_is_the_centres_hole(ledger):
+    """Signed and in its place, but this centre cannot read it: its slots can be closed here only."""
+    gateway = Gateway()
+    take(ledger, gateway, gateway.seal(record(), plan=ONE), gateway.seal_raw(b"no batch"), at=SLOT + HOUR)
+    take(ledger, gateway, gateway.seal(record(SLOT + 2 * QUARTER)), at=SLOT + HOUR)
+    hole = hole_of(ledger)
+    assert (Closer.CENTRE, ((2, 2),)) == (hole.closer, hole.closing.batches)
+
+
+def test_an_old_rejected_batch_is_not_blamed_for_ever(ledger):
+    """Numbers below those that brought slots as old as this one cannot hold it."""
+    gateway = Gateway()
+    take(ledger, gateway, gateway.seal_raw(b"no batch"), gateway.seal(record(), plan=ONE), at=SLOT + HOUR)
+    take(ledger, gateway, gateway.seal(record(SLOT + 2 * QUARTER)), at=SLOT + HOUR)
+    assert Closer.GATEWAY is hole_of(ledger).closer
+
+
+def test_the_day_before_the_span_tells_what_is_old(ledger):
+    """The first slot of a span: the slot before it, which is not asked for, came under a later number."""
+    gateway = Gateway()
+    take(ledger, gateway, gateway.seal_raw(b"no batch"), gateway.seal(record(SLOT - QUARTER), plan=ONE), at=SLOT + HOUR)
+    assert Closer.GATEWAY is hole_of(ledger, SLOT).closer
+
+
+@pytest.mark.parametrize(
+    ("reason", "closer"),
+    [
+        (SlotReason.SILENCE, Closer.METER),
+        (SlotReason.REFUSED, Closer.METER),
+        (SlotReason.PORT_GONE, Closer.GATEWAY),
+        (SlotReason.GATEWAY_DOWN, Closer.GATEWAY),
+        (SlotReason.OVERRUN, Closer.GATEWAY),
+    ],
+)
+def test_an_open_slot_is_the_meters_or_the_gateways(ledger, reason, closer):
+    """Who did not answer, and who did not ask."""
+    gateway = Gateway()
+    take(ledger, gateway, gateway.seal(record(SLOT + QUARTER, value=None, reason=reason), plan=ONE))
+    assert (closer, str(reason)) == ((hole := hole_of(ledger)).closer, hole.reason)
+
+
+def test_each_task_has_totals_of_its_own(ledger):
+    """Two tasks of one meter: each counts its slots, the meter counts both."""
+    gateway = Gateway()
+    fast = replace(LOAD, name="fast", schedule=Schedule(every_s=300), meters=(METER,))
+    take(ledger, gateway, gateway.seal(record(), plan=replace(PLAN, tasks=(*ONE.tasks, fast))))
+    statement = ask(ledger)
+    assert (4, 12) == tuple(sum(statement.tasks["gw-1", METER, name].values()) for name in ("load", "fast"))
+    assert 16 == sum(statement.totals["gw-1", METER].values())
+    assert {Fill.IN_TIME: 1, Fill.NOT_HEARD: 3} == statement.tasks["gw-1", METER, "load"]
+
+
+def test_holes_of_two_stretches_of_a_plan_are_told_apart_by_meter_and_task(ledger):
+    """Slots in a row make one hole, over a change of the plan too; another task's never do."""
+    gateway = Gateway()
+    half = SLOT + 2 * QUARTER - TICK
+    take(ledger, gateway, gateway.seal(plan=ONE), gateway.seal(plan=replace(ONE, valid_from=half)), at=SLOT)
+    assert [(SLOT, SLOT + 3 * QUARTER, 4)] == [(one.first_at, one.last_at, one.count) for one in ask(ledger).holes]
+
+
+def test_who_is_enrolled_and_never_came_is_unheard(ledger):
+    """Beside those that were heard; a gateway that was heard is not among them."""
+    gateway = Gateway()
+    take(ledger, gateway, gateway.seal(record(), plan=ONE))
+    question = Question(since=SLOT, until=SLOT + TICK, now=SLOT, grace_s=60, enrolled=("gw-1", "gw-2"))
+    statement = completeness(ledger, question)
+    assert (["gw-2"], [], False) == (statement.unheard, statement.unplanned, statement.is_complete)
 
 
 def test_a_signed_loss_is_final(ledger):
