@@ -7,7 +7,7 @@ from datetime import datetime, time, timedelta
 import pytest
 
 from edge.centre.completeness import Closer, Fill, Question, completeness, stretches
-from edge.centre.ledger_sqlite import SqliteLedger
+from edge.centre.ledger import Ledger
 from edge.reading.loss import Loss
 from edge.reading.plan import Plan, PlanTask, Schedule
 from edge.reading.record import SlotState
@@ -23,14 +23,7 @@ HOUR = timedelta(hours=1)
 TICK = timedelta(microseconds=1)
 
 
-@pytest.fixture
-def ledger(tmp_path):
-    """Open a ledger for one test."""
-    with SqliteLedger(tmp_path / "ledger.db") as opened:
-        yield opened
-
-
-def ask(ledger: SqliteLedger, *, now: datetime = SLOT + 24 * HOUR, until: datetime = SLOT + HOUR):
+def ask(ledger: Ledger, *, now: datetime = SLOT + 24 * HOUR, until: datetime = SLOT + HOUR):
     """Ask for the hour that begins at SLOT: four quarter-hours of two meters."""
     return completeness(ledger, Question(since=SLOT, until=until, now=now, grace_s=1800))
 

@@ -204,7 +204,7 @@ def test_a_ledger_that_fails_acknowledges_nothing(site, monkeypatch):
     """The broker brings the batch again, and it is stored once the disk obeys; it is told once, not every try."""
     site.step()
     with monkeypatch.context() as patched:
-        patched.setattr(SqliteLedger, "keep_entry", _raise_full)
+        patched.setattr(SqliteLedger, "keep_entries", _raise_full)
         site.broker.bring(UP, site.gateway.seal(record()))
         site.step(6)
         assert (1, []) == (len(site.broker.unacknowledged), site.receipts())
@@ -215,7 +215,7 @@ def test_a_ledger_that_fails_acknowledges_nothing(site, monkeypatch):
     assert Online() == site.notices[-1]
 
 
-def _raise_full(ledger, entry) -> None:
+def _raise_full(ledger, entries) -> None:
     raise StoreError("E-CEN-302", path="ledger.db", detail="full")
 
 
