@@ -1,5 +1,7 @@
 """Ledgers of both kinds for tests: a file, or a database of the tests' own server."""
 
+import shutil
+import subprocess
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
@@ -10,7 +12,7 @@ import pytest
 from edge.centre.database_url import parse_database_url
 from edge.centre.ledger_postgres import PostgresLedger
 from edge.centre.ledger_sqlite import SqliteLedger
-from tests.postgres_server import PostgresServer
+from tests.postgres_server import PostgresServer, program
 
 KINDS = ("sqlite", "postgres")
 
@@ -38,6 +40,24 @@ class Ledgers:
         url = self.server.new_schema()
         self.stack.callback(self.server.drop_schema, url)
         return url
+
+    def lonely_place(self) -> str:
+        """Return where an empty ledger may be made with nothing beside it, as a backup wants it."""
+        if self.server is None:
+            return self.place()
+        url = self.server.new_database()
+        self.stack.callback(self.server.drop, url)
+        return url
+
+    def restore(self, backup: Path) -> str:
+        """Make a ledger of a backup, as the operator's guide says, and return where it is."""
+        place = self.lonely_place()
+        if self.server is None:
+            shutil.copy(backup / "ledger.db", place)
+        else:
+            command = [program("pg_restore"), "--no-owner", "--exit-on-error", "--dbname", place]
+            subprocess.run([*command, str(backup / "ledger.dump")], check=True)
+        return place
 
     def open(self, place: str, *, must_exist: bool = False) -> Opened:
         """Open a ledger."""

@@ -109,6 +109,10 @@ class PostgresServer:
         self.run(f"CREATE DATABASE {name} TEMPLATE template0 {more}")
         return self.url(name)
 
+    def drop(self, url: str) -> None:
+        """Drop a database, whoever is connected to it."""
+        self.run(f"DROP DATABASE {url.rpartition('/')[2]} WITH (FORCE)")
+
     def new_schema(self) -> str:
         """Make room for one more ledger in the one database, which is quick, and return its address."""
         self._count += 1

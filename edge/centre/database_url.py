@@ -2,7 +2,7 @@
 
 import re
 from dataclasses import dataclass, field
-from urllib.parse import parse_qsl, unquote, urlencode, urlsplit, urlunsplit
+from urllib.parse import parse_qsl, unquote, urlencode, urlsplit
 
 from edge.errors import UsageError
 
@@ -53,7 +53,8 @@ def parse_database_url(text: str) -> DatabaseUrl:
         secrets["password"] = unquote(password)
     authority = f"{name}@{host}" if name else host
     open_query = urlencode([(key, value) for key, value in query if key not in _SECRET_KEYS])
-    return DatabaseUrl(urlunsplit((SCHEMES[0], authority, parts.path, open_query, "")), secrets)
+    bare = f"{SCHEMES[0]}://{authority}{parts.path}"
+    return DatabaseUrl(f"{bare}?{open_query}" if open_query else bare, secrets)
 
 
 def _refusal(text: str) -> UsageError:

@@ -6,7 +6,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from edge.centre.keyring import NAME, FolderKeyring
-from edge.centre.ledger_sqlite import SqliteLedger
+from edge.centre.ledger import Ledger
+from edge.centre.opening import watch_of
 from edge.centre.receipts import ReceiptDesk
 from edge.centre.worker import OFFLINE, Broker, CentreWorker, Notice
 from edge.clock import Clock
@@ -84,7 +85,7 @@ def read_addresses(path: Path) -> Iterator[str]:
 
 def build_worker(
     settings: CentreSettings,
-    ledger: SqliteLedger,
+    ledger: Ledger,
     clock: Clock,
     tell: Callable[[Notice], None],
     *,
@@ -94,7 +95,11 @@ def build_worker(
     """Return the worker of a centre; each call is a new run. `broker` takes the place of the settings' endpoint."""
     facts = settings.centre
     desk = ReceiptDesk(
-        ledger=ledger, signer=load_signer(Path(facts.key)), run=os.urandom(RUN_BYTES), policy=facts.durable
+        ledger=ledger,
+        signer=load_signer(Path(facts.key)),
+        run=os.urandom(RUN_BYTES),
+        policy=facts.durable,
+        watch=watch_of(settings, ledger),
     )
     return CentreWorker(
         link=link or MqttLink(mqtt_options(settings, broker), clock),

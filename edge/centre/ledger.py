@@ -223,8 +223,8 @@ class Ledger(Protocol):
     def durables(self) -> Mapping[tuple[str, bytes], int]:
         """Return `durable` of each epoch, by (gateway, epoch), where it is above 0."""
 
-    def copy_to(self, path: Path) -> Sequence[EpochState]:
-        """Write a whole copy to a new file, while the centre may go on; return the epochs as the copy holds them.
+    def copy_to(self, folder: Path) -> Sequence[EpochState]:
+        """Write a whole copy into a folder, while the centre may go on; return the epochs as the copy holds them.
 
         Durable: the file is synced on return; its folder is not.
         """

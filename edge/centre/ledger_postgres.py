@@ -36,6 +36,7 @@ from edge.reading.loss import Loss
 from edge.reading.plan import Plan
 from edge.reading.record import SlotState
 
+COPY = "ledger.dump"
 _PER_KIND = 200  # envelopes in quarantine, a kind and gateway: at most 12.5 MiB
 _SCANNED = 100_000  # batches looked at above `stored` for the list of gaps
 _EPOCH_COLUMNS = "gateway, epoch, predecessor, stored, head, oldest, durable, heard_at"
@@ -197,16 +198,18 @@ class PostgresLedger(PostgresLink):
         Durable on return.
         """
         with self.transaction():
-            marks = sorted((one.gateway, one.epoch, one.stored) for one in states)
-            self._run_each(_MARK_DURABLE, [(stored, gateway, epoch) for gateway, epoch, stored in marks])
+            self._run(
+                "LOCK TABLE epoch IN SHARE ROW EXCLUSIVE MODE"
+            )  # waits for the centre, so neither waits in a ring
+            self._run_each(_MARK_DURABLE, [(one.stored, one.gateway, one.epoch) for one in states])
 
     def durables(self) -> dict[tuple[str, bytes], int]:
         """Return `durable` of each epoch, by (gateway, epoch), where it is above 0."""
         rows = self._all("SELECT gateway, epoch, durable FROM epoch WHERE durable > 0")
         return {(gateway, epoch): durable for gateway, epoch, durable in rows}
 
-    def copy_to(self, path: Path) -> Sequence[EpochState]:
-        """Write a whole copy to a new file, while the centre may go on; return the epochs as the copy holds them.
+    def copy_to(self, folder: Path) -> Sequence[EpochState]:
+        """Write a whole copy into a folder, while the centre may go on; return the epochs as the copy holds them.
 
         Both look at one snapshot, so the copy holds what is said. Durable: the file is synced on return; its folder
         is not.
@@ -215,7 +218,7 @@ class PostgresLedger(PostgresLink):
             self._run("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
             snapshot = self._all("SELECT pg_export_snapshot()")[0][0]
             states = self._epochs("TRUE", [])
-            dump_database(self._url, snapshot, path)
+            dump_database(self._url, snapshot, folder / COPY)
         return states
 
     def wal_position(self) -> int:
@@ -223,19 +226,21 @@ class PostgresLedger(PostgresLink):
         return int(self._all("SELECT pg_current_wal_flush_lsn() - '0/0'")[0][0])
 
     def standby_position(self, name: str | None = None) -> int | None:
-        """Return how far a standby has the log on its disk: the one of this name, else the furthest; None without one.
+        """Return how far a standby has the log on its disk: the one of this name, else the furthest; None without.
 
-        Raises StoreError E-CEN-309 if this login may not see it.
+        A copy that `pg_basebackup` is making streams too, but is none yet.
         """
-        hidden, position = self._all(
-            "SELECT count(*) FILTER (WHERE state IS NULL),"
-            " max(flush_lsn - '0/0') FILTER (WHERE state = 'streaming' AND application_name <> 'pg_basebackup')"
-            " FROM pg_stat_replication WHERE %s::text IS NULL OR application_name = %s",
+        position = self._all(
+            "SELECT max(flush_lsn - '0/0') FROM pg_stat_replication WHERE state = 'streaming'"
+            " AND application_name <> 'pg_basebackup' AND (%s::text IS NULL OR application_name = %s)",
             [name, name],
-        )[0]
-        if hidden:
-            raise StoreError("E-CEN-309", path=self._url)
+        )[0][0]
         return None if position is None else int(position)
+
+    def check_standbys(self) -> None:
+        """Raise StoreError E-CEN-309 if this login may not see the standbys."""
+        if self._all("SELECT pg_has_role(current_user, 'pg_read_all_stats', 'USAGE')") != [(True,)]:
+            raise StoreError("E-CEN-309", path=self._url)
 
     def gateways(self) -> Sequence[str]:
         """Return the gateways that were heard, by name."""

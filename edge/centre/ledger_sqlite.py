@@ -39,6 +39,7 @@ from edge.reading.loss import Loss
 from edge.reading.plan import Plan
 from edge.reading.record import PollRecord, SlotState
 
+COPY = "ledger.db"
 _PER_KIND = 200  # envelopes in quarantine, a kind and gateway: at most 12.5 MiB
 _SCANNED = 100_000  # batches looked at above `stored` for the list of gaps
 _EPOCH_COLUMNS = "gateway, epoch, predecessor, stored, head, oldest, durable, heard_at"
@@ -194,11 +195,12 @@ class SqliteLedger(SqliteFile):
         rows = self._all("SELECT gateway, epoch, durable FROM epoch WHERE durable > 0")
         return {(gateway, epoch): durable for gateway, epoch, durable in rows}
 
-    def copy_to(self, path: Path) -> Sequence[EpochState]:
-        """Write a whole copy to a new file, while the centre may go on; return the epochs as the copy holds them.
+    def copy_to(self, folder: Path) -> Sequence[EpochState]:
+        """Write a whole copy into a folder, while the centre may go on; return the epochs as the copy holds them.
 
         Durable: the file is synced on return; its folder is not.
         """
+        path = folder / COPY
         self._copy(path)
         with self._reading(path) as copy:
             return _states(copy.execute(f"SELECT {_EPOCH_COLUMNS} FROM epoch ORDER BY id"))  # noqa: S608 - ours

@@ -95,6 +95,8 @@ class PostgresLink:
                 raise
             finally:
                 self._is_writing = False
+            if db.closed:  # the library ends a transaction on a lost connection without a word
+                raise StoreError("E-CEN-306", path=self._url, detail="the connection was lost before the commit")
 
     def _forget(self) -> None:
         """Let go of what was learned inside a transaction that is undone, or over a connection that is gone."""
@@ -201,8 +203,8 @@ def _shown(db: psycopg.Connection[tuple[Any, ...]], name: str) -> str:
 
 def _layout_of(db: psycopg.Connection[tuple[Any, ...]]) -> int | None:
     """Return the layout that the database has; None if it holds no ledger."""
-    row = db.execute("SELECT to_regclass('layout')").fetchone()
-    if row == (None,):
+    known = "SELECT FROM pg_class WHERE relname = 'layout' AND relnamespace = current_schema()::regnamespace"
+    if db.execute(known).fetchone() is None:  # asked of the table: a name's absence is remembered for a transaction
         return None
     found = db.execute("SELECT version FROM layout").fetchone()
     return int(found[0]) if found else None

@@ -36,9 +36,10 @@ UP = batch_topic("hz", "gw-1", 0)
 class Site:
     """A centre with a broker in memory; `restart` gives it a new run on the same ledger."""
 
-    def __init__(self, path, policy: str = "commit") -> None:
+    def __init__(self, path, policy: str = "commit", ledger=None, watch=None) -> None:
         self.clock = ManualClock(SLOT)
-        self.ledger = SqliteLedger(path)
+        self.ledger = ledger or SqliteLedger(path)
+        self.watch = watch
         self.broker = MemoryBroker(self.clock)
         self.gateway = Gateway()
         self.notices = []
@@ -52,7 +53,7 @@ class Site:
             link=self.broker,
             ledger=self.ledger,
             keys=Keys({"gw-1": self.gateway.signer, "gw-2": self.gateway.signer}),
-            desk=ReceiptDesk(ledger=self.ledger, signer=SIGNER, run=run, policy=self.policy),
+            desk=ReceiptDesk(ledger=self.ledger, signer=SIGNER, run=run, policy=self.policy, watch=self.watch),
             clock=self.clock,
             tenant="hz",
             tell=self.notices.append,
