@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: help env demo test check bench bench-bus exchanges lock needs witness clean
+.PHONY: help env demo test check bench bench-bus bench-centre exchanges lock needs witness clean
 
 help: ## show this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 12
@@ -39,6 +39,9 @@ bench: env ## the first figures, written to docs/bench.md
 
 bench-bus: env ## the wire used to its limit, on a timed bus: minutes; written to docs/bench-bus.md
 	$(BIN)/python -m tests.bench.bus
+
+bench-centre: env needs ## the centre on PostgreSQL: verify, decode, store; written to docs/bench-centre.md
+	$(BIN)/python -m tests.bench.centre
 
 exchanges: env ## random exchanges with all faults, each value judged; N=100000, SEED=n replays one
 	N=$(or $(N),100000) $(BIN)/python -m tests.simulation

@@ -198,9 +198,8 @@ class PostgresLedger(PostgresLink):
         Durable on return.
         """
         with self.transaction():
-            self._run(
-                "LOCK TABLE epoch IN SHARE ROW EXCLUSIVE MODE"
-            )  # waits for the centre, so neither waits in a ring
+            # Rows in another order than the centre's would let both wait in a ring: first wait for the centre.
+            self._run("LOCK TABLE epoch IN SHARE ROW EXCLUSIVE MODE")
             self._run_each(_MARK_DURABLE, [(one.stored, one.gateway, one.epoch) for one in states])
 
     def durables(self) -> dict[tuple[str, bytes], int]:

@@ -91,6 +91,7 @@ def enrol(
 @database_option
 def run(folder: Path, broker: str | None, as_jsonl: bool, database: str | None) -> int:
     """Accept batches and answer with receipts until it is stopped."""
+    from edge.centre.collector import calm_collector
     from edge.centre.folder import build_worker
     from edge.clock import SystemClock
     from edge.config.centre import load_centre
@@ -100,6 +101,7 @@ def run(folder: Path, broker: str | None, as_jsonl: bool, database: str | None) 
     stop = _Stop()
     with open_ledger(settings, database) as ledger:
         ledger.claim()
+        calm_collector()
         worker = build_worker(settings, ledger, clock, _print_jsonl if as_jsonl else _print_line, broker=broker)
         try:
             while stop.code is None:

@@ -239,6 +239,8 @@ def test_an_address_that_is_none_shows_no_secret(text):
 def test_an_address_is_taken_apart_as_the_library_does(text, bare, secrets):
     """The open part and the secrets together are the whole address."""
     assert DatabaseUrl(bare, secrets) == parse_database_url(text)
+    said = " ".join([*secrets.values(), "and", *secrets.values()])
+    assert not [secret for secret in secrets.values() if secret in parse_database_url(text).masked(said)]
     assert conninfo_to_dict(text) == conninfo_to_dict(make_conninfo(bare, **secrets))
 
 
