@@ -48,8 +48,8 @@ class Sheet:
         self._ledger.save_epochs([self._advanced(state) for state in self._epochs.values()])
 
     def _fetch(self, key: BatchKey) -> None:
-        last = min(key.seq + _BLOCK, MAX_SEQ + 1)
-        unknown = [one for one in _numbers(key, range(key.seq, last)) if one not in self._links]
+        first, last = max(key.seq - 1, 1), min(key.seq + _BLOCK, MAX_SEQ + 1)
+        unknown = [one for one in _numbers(key, range(first, last)) if one not in self._links]
         self._links.update(dict.fromkeys(unknown))
         self._links.update(self._ledger.links(unknown))
 
