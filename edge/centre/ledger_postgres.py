@@ -198,8 +198,6 @@ class PostgresLedger(PostgresLink):
         Durable on return.
         """
         with self.transaction():
-            # Rows in another order than the centre's would let both wait in a ring: first wait for the centre.
-            self._run("LOCK TABLE epoch IN SHARE ROW EXCLUSIVE MODE")
             self._run_each(_MARK_DURABLE, [(one.stored, one.gateway, one.epoch) for one in states])
 
     def durables(self) -> dict[tuple[str, bytes], int]:
@@ -213,8 +211,7 @@ class PostgresLedger(PostgresLink):
         Both look at one snapshot, so the copy holds what is said. Durable: the file is synced on return; its folder
         is not.
         """
-        with self.transaction():
-            self._run("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
+        with self._transaction("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY"):
             snapshot = self._all("SELECT pg_export_snapshot()")[0][0]
             states = self._epochs("TRUE", [])
             dump_database(self._url, snapshot, folder / COPY)

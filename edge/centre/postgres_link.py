@@ -18,8 +18,10 @@ from edge.centre.database_url import DatabaseUrl
 from edge.centre.postgres_schema import SCHEMA, STEPS, VERSION
 from edge.errors import EdgeError, StoreError
 
-# Two locks of a ledger (a schema of a database): as long as a centre runs, and as long as its layout is made.
+# Locks of a ledger (a schema of a database): as long as a centre runs; as long as the layout is made; and one for each
+# transaction that writes, as SQLite's BEGIN IMMEDIATE: what the rules of `accept.py` have read stays true to its end.
 _RUNS = "SELECT pg_advisory_lock(1701078885, hashtext(current_schema()))"
+_WRITES = "SELECT pg_advisory_xact_lock(1701078887, hashtext(current_schema()))"
 _PATIENCE = "2s"  # the server may take a moment to see that the process before has ended
 _LAYOUT = "SELECT pg_advisory_xact_lock(1701078886, hashtext(current_schema()))"
 # A server that vanished is noticed within about a minute, on both sides: its locks go with it.
@@ -34,6 +36,7 @@ _CONNECTION: dict[str, Any] = {
 }
 _SETTINGS = (
     "SET TIME ZONE 'UTC'",
+    "SET lock_timeout = '30s'",
     "SET jit = off",  # it compiles for half a second what runs for a millisecond
     "SET tcp_keepalives_idle = 20",
     "SET tcp_keepalives_interval = 10",
@@ -83,12 +86,19 @@ class PostgresLink:
 
     @contextmanager
     def transaction(self) -> Iterator[None]:
-        """Open a transaction: durable when the block ends, without a trace when it raises."""
+        """Open a transaction: durable when the block ends, without a trace when it raises. One at a time may write."""
+        with self._transaction(_WRITES):
+            yield
+
+    @contextmanager
+    def _transaction(self, *first: str) -> Iterator[None]:
         with self._translated():
             db = self._open()
             self._is_writing = True
             try:
                 with db.transaction():
+                    for statement in first:
+                        db.execute(statement.encode())
                     yield
             except BaseException:
                 self._forget()

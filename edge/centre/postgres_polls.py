@@ -43,6 +43,7 @@ FROM unnest(%s::integer[], %s::timestamptz[]) AS asked (series, slot_at)
 JOIN poll ON poll.series = asked.series AND poll.slot_at = asked.slot_at AND poll.counts
 JOIN manner ON manner.id = poll.manner
 """
+_HAS_TABLE = "SELECT FROM pg_class WHERE relname = %s AND relnamespace = current_schema()::regnamespace"
 _INSERT = """
 INSERT INTO poll (slot_at, read_at, batch, series, manner, counts, conflict, amounts, faults)
 VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s)
@@ -149,7 +150,7 @@ class PollWriter:
         """Make the months' partitions, and an empty staging table."""
         months = {month_of(slot_at) for slot_at in {one.record.slot_at for one in coming}} - {None}
         for month in sorted(month for month in months if month is not None and month not in self._months):
-            if db.execute("SELECT to_regclass(%s)", [partition_name(month)]).fetchone() == (None,):
+            if db.execute(_HAS_TABLE, [partition_name(month)]).fetchone() is None:
                 for statement in partition_statements(month):
                     db.execute(statement.encode())
             self._months.add(month)

@@ -1,5 +1,7 @@
 """Both ledgers, one suite: what is kept comes back, once, in order; a cut leaves nothing; one centre at a time."""
 
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -8,7 +10,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from edge.centre.accept import Uplink, accept
+from edge.centre.accept import Fate, Uplink, accept
 from edge.centre.ledger import (
     BatchKey,
     Entry,
@@ -21,7 +23,7 @@ from edge.centre.ledger import (
 )
 from edge.centre.ledger_sqlite import SqliteLedger
 from edge.errors import StoreError
-from edge.messages.envelope import MAX_SEQ
+from edge.messages.envelope import MAX_SEQ, envelope_hash
 from edge.reading.chain import GENESIS
 from edge.reading.loss import Loss
 from edge.reading.record import SlotState, Source
@@ -35,6 +37,7 @@ from tests.centre.centre_kit import (
     SLOT,
     Gateway,
     Keys,
+    payload,
     record,
     refilled,
     take,
@@ -211,6 +214,27 @@ def test_one_centre_at_a_time(ledgers):
     second.claim()
     with pytest.raises(StoreError):
         ledgers.open(place).claim()
+
+
+def test_two_processes_never_give_one_number_to_two_envelopes(ledgers):
+    """A centre that runs and a batch that comes on a stick, at the same moment: one is stored, the other is a fork."""
+    place, gateway = ledgers.place(), Gateway()
+    pair = [ledgers.open(place), ledgers.open(place)]
+    for number in range(1, 16):
+        both = [gateway.at(number, payload(record(SLOT + number * QUARTER, value=value))) for value in ("1.0", "2.0")]
+        met = threading.Barrier(2)
+
+        def send(ledger, envelope, met=met):
+            met.wait()
+            return take(ledger, gateway, envelope)[0].fate
+
+        with ThreadPoolExecutor(2) as pool:
+            fates = list(pool.map(send, pair, both))
+        assert {Fate.STORED, Fate.FORK} == set(fates)
+        kept = pair[0].envelope(BatchKey("gw-1", EPOCH, number))
+        assert both[fates.index(Fate.STORED)] == kept
+        gateway.marks.append(envelope_hash(kept))
+    assert 15 == len(list(pair[1].readings(Span())))
 
 
 @pytest.mark.parametrize(
