@@ -289,6 +289,17 @@ def test_a_nul_stops_nobody(ledger):
     assert first == ledger.envelope(BatchKey("gw-1", EPOCH, 1))
 
 
+def test_values_stay_with_their_keys_in_whatever_order_they_come(ledger):
+    """A gateway need not sort them."""
+    values = {"voltage_l2": Decimal("2.0"), ENERGY: Decimal("3.00"), "voltage_l1": Decimal("1.0")}
+    with ledger.transaction():
+        ledger.keep_entries([entry()])
+        ledger.keep_polls([(entry(), [record(values=values)])])
+    assert {key: str(value) for key, value in values.items()} == {
+        row.quantity: row.value for row in ledger.readings(Span())
+    }
+
+
 def test_a_slot_twice_in_one_batch_is_settled_in_order(ledger):
     """A miss and then its value, in one batch and transaction: the value counts, the miss is history."""
     gateway = Gateway()
