@@ -13,6 +13,7 @@ def test_a_measurement_brings_its_rows(part, monkeypatch):
     monkeypatch.setattr(path, "_MINUTES", 1)
     monkeypatch.setattr(centre, "_ROUNDS", 2)
     monkeypatch.setattr(centre, "_METERS", 8)
+    monkeypatch.setattr(centre, "_RUNS", 1)
     rows = list(part.rows())
     assert len(rows) >= 4
     assert all(row.what and row.figure for row in rows)
