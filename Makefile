@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: help env demo test check bench bench-bus bench-store exchanges fuzz torture lock needs witness clean
+.PHONY: help env demo test check bench bench-bus bench-centre bench-store exchanges fuzz torture lock needs witness clean
 
 help: ## show this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 12
@@ -42,6 +42,9 @@ bench-bus: env ## the wire used to its limit, on a timed bus: minutes; written t
 
 bench-store: env ## what the store costs: rate, bytes on disk, card and wire, memory, opening; to docs/bench-store.md
 	$(BIN)/python -m tests.bench.store
+
+bench-centre: env needs ## the centre on PostgreSQL: verify, decode, store; written to docs/bench-centre.md
+	$(BIN)/python -m tests.bench.centre
 
 exchanges: env ## random exchanges with all faults, each value judged; N=100000, SEED=n replays one
 	N=$(or $(N),100000) $(BIN)/python -m tests.simulation

@@ -56,12 +56,13 @@ PURE = (
 )
 IMPURE = {
     *{"serial", "socket", "select", "time", "threading"},
-    *{"asyncio", "os", "random", "paho", "tinydb", "apsw", "subprocess", "selectors"},
+    *{"asyncio", "os", "random", "paho", "tinydb", "apsw", "psycopg", "subprocess", "selectors"},
 }
 
 # The files that know a foreign library; they translate its errors.
 KNOWN_BY = {
     "apsw": ("store/", "centre/"),
+    "psycopg": ("centre/",),
     "tinydb": ("store/",),
     "serial": ("bus/",),
     "paho": ("mqtt/",),

@@ -7,7 +7,8 @@ from pathlib import Path
 
 from edge.centre.carrying import Reception
 from edge.centre.keyring import NAME, FolderKeyring
-from edge.centre.ledger_sqlite import SqliteLedger
+from edge.centre.ledger import Ledger
+from edge.centre.opening import watch_of
 from edge.centre.receipts import ReceiptDesk
 from edge.centre.worker import OFFLINE, Broker, CentreWorker, Notice
 from edge.clock import Clock
@@ -85,7 +86,7 @@ def read_addresses(path: Path) -> Iterator[str]:
 
 def build_worker(
     settings: CentreSettings,
-    ledger: SqliteLedger,
+    ledger: Ledger,
     clock: Clock,
     tell: Callable[[Notice], None],
     *,
@@ -105,14 +106,19 @@ def build_worker(
     )
 
 
-def build_desk(settings: CentreSettings, ledger: SqliteLedger) -> ReceiptDesk:
+def build_desk(settings: CentreSettings, ledger: Ledger) -> ReceiptDesk:
     """Return the desk that writes the receipts of a new run."""
     facts = settings.centre
-    signer = load_signer(Path(facts.key))
-    return ReceiptDesk(ledger=ledger, signer=signer, run=os.urandom(RUN_BYTES), policy=facts.durable)
+    return ReceiptDesk(
+        ledger=ledger,
+        signer=load_signer(Path(facts.key)),
+        run=os.urandom(RUN_BYTES),
+        policy=facts.durable,
+        watch=watch_of(settings, ledger),
+    )
 
 
-def build_reception(settings: CentreSettings, ledger: SqliteLedger, clock: Clock) -> Reception:
+def build_reception(settings: CentreSettings, ledger: Ledger, clock: Clock) -> Reception:
     """Return what takes sticks in; each call is a new run."""
     keys, desk = FolderKeyring(Path(settings.centre.gateways)), build_desk(settings, ledger)
     return Reception(ledger, keys, desk, clock, settings.centre.tenant)

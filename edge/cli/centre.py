@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from edge.cli.centre_ledger import backup, database_option, folder_argument, open_ledger
 from edge.cli.centre_receive import receive
 from edge.cli.common import json_option, say, show_error, tell
 from edge.errors import ControlError, UsageError
@@ -20,15 +21,12 @@ if TYPE_CHECKING:
     from edge.centre.accept import Taken
     from edge.centre.completeness import Hole, SlotFate, Statement
     from edge.centre.ledger import ReadingRow
-    from edge.centre.ledger_sqlite import SqliteLedger
     from edge.centre.worker import Notice
-    from edge.config.centre import CentreSettings
 
 FINE, PARTLY, STOPPED = 0, 6, 130
 _STEP_S = 0.5
 _DAY = timedelta(days=1)
 
-_folder = click.argument("folder", metavar="DIR", type=click.Path(path_type=Path, file_okay=False))
 _since = click.option("--from", "since", metavar="TIME", help="first slot, as in 2026-11-23 or 2026-11-23T08:00+08:00")
 _until = click.option("--to", "until", metavar="TIME", help="slots before this [default: now]")
 
@@ -38,8 +36,11 @@ def centre() -> None:
     """Run the other end: accept signed batches, keep each reading once, tell what is missing."""
 
 
+centre.add_command(backup)
+
+
 @centre.command()
-@_folder
+@folder_argument
 @click.option("--tenant", default="demo", show_default=True, help="name of the utility, as in each edge.toml")
 def init(folder: Path, tenant: str) -> None:
     """Make the centre's settings, its key and the folder for the gateways' keys."""
@@ -56,14 +57,17 @@ def init(folder: Path, tenant: str) -> None:
 
 
 @centre.command()
-@_folder
+@folder_argument
 @click.argument("gateway", required=False)
 @click.argument("public", metavar="PUBFILE", required=False, type=click.Path(path_type=Path))
 @click.option(
     "--meters", type=click.Path(path_type=Path), help="CSV list of known meters; readings of others are marked"
 )
 @click.option("--replace", is_flag=True, help="take this key in the place of the one that is enrolled")
-def enrol(folder: Path, gateway: str | None, public: Path | None, meters: Path | None, replace: bool) -> None:
+@database_option
+def enrol(
+    folder: Path, gateway: str | None, public: Path | None, meters: Path | None, replace: bool, database: str | None
+) -> None:
     """Take in a gateway's public key, or a list of known meters."""
     from edge.centre.folder import enrol_gateway, read_addresses
     from edge.config.centre import load_centre
@@ -76,17 +80,19 @@ def enrol(folder: Path, gateway: str | None, public: Path | None, meters: Path |
         tell(say(f"enrolled {gateway}, key {kid.hex()}", f"已登记 {gateway}，密钥 {kid.hex()}"))
     if meters is not None:
         addresses = list(read_addresses(meters))
-        with _open_ledger(settings) as ledger:
+        with open_ledger(settings, database) as ledger:
             count = ledger.import_meters(addresses)
         tell(say(f"{count} meters are known", f"已登记电表 {count} 块"))
 
 
 @centre.command()
-@_folder
+@folder_argument
 @click.option("--broker", metavar="URL", help="mqtt(s)://host:port in the place of the settings' endpoint")
 @click.option("--jsonl", "as_jsonl", is_flag=True, help="print events on standard output, one JSON object a line")
-def run(folder: Path, broker: str | None, as_jsonl: bool) -> int:
+@database_option
+def run(folder: Path, broker: str | None, as_jsonl: bool, database: str | None) -> int:
     """Accept batches and answer with receipts until it is stopped."""
+    from edge.centre.collector import calm_collector
     from edge.centre.folder import build_worker
     from edge.clock import SystemClock
     from edge.config.centre import load_centre
@@ -94,7 +100,9 @@ def run(folder: Path, broker: str | None, as_jsonl: bool) -> int:
     settings = load_centre(folder)
     clock = SystemClock()
     stop = _Stop()
-    with _open_ledger(settings) as ledger:
+    with open_ledger(settings, database) as ledger:
+        ledger.claim()
+        calm_collector()
         worker = build_worker(settings, ledger, clock, _print_jsonl if as_jsonl else _print_line, broker=broker)
         try:
             while stop.code is None:
@@ -107,14 +115,21 @@ def run(folder: Path, broker: str | None, as_jsonl: bool) -> int:
 
 
 @centre.command()
-@_folder
+@folder_argument
 @click.option("--gateway", help="only this one")
 @_since
 @_until
+@database_option
 @json_option
 @click.option("--jsonl", "as_jsonl", is_flag=True, help="print each slot of each meter, one JSON object a line")
-def completeness(
-    folder: Path, gateway: str | None, since: str | None, until: str | None, as_json: bool, as_jsonl: bool
+def completeness(  # one argument an option
+    folder: Path,
+    gateway: str | None,
+    since: str | None,
+    until: str | None,
+    database: str | None,
+    as_json: bool,
+    as_jsonl: bool,
 ) -> int:
     """Tell what was expected, what came, and who can close the holes [default: the last 24 hours]."""
     from edge.centre.completeness import Question, Statement, slot_fates
@@ -133,7 +148,7 @@ def completeness(
     grace_s = parse_duration(settings.completeness.grace)
     enrolled = FolderKeyring(Path(settings.centre.gateways)).names()
     question = Question(since=first, until=last, now=now, grace_s=grace_s, gateway=gateway, enrolled=enrolled)
-    with _open_ledger(settings, must_exist=True) as ledger:
+    with open_ledger(settings, database, must_exist=True) as ledger:
         if as_jsonl:
             statement = Statement(first, last)
             holes = [_print_slot(fate) for fate in slot_fates(ledger, question, statement)]
@@ -148,7 +163,7 @@ def completeness(
 
 
 @centre.command()
-@_folder
+@folder_argument
 @click.option("--json", "form", flag_value="json", help="one JSON document")
 @click.option("--jsonl", "form", flag_value="jsonl", default=True, help="one JSON object a line [default]")
 @click.option("--csv", "form", flag_value="csv", help="CSV with a heading")
@@ -156,15 +171,22 @@ def completeness(
 @click.option("--meter", help="only this one")
 @_since
 @_until
+@database_option
 def export(
-    folder: Path, form: str, gateway: str | None, meter: str | None, since: str | None, until: str | None
+    folder: Path,
+    form: str,
+    gateway: str | None,
+    meter: str | None,
+    since: str | None,
+    until: str | None,
+    database: str | None,
 ) -> None:
     """Print readings, each once, in the order of their slots."""
     from edge.centre.ledger import Span
     from edge.config.centre import load_centre
 
     span = Span(since=_instant(since), until=_instant(until), gateway=gateway, meter=meter)
-    with _open_ledger(load_centre(folder), must_exist=True) as ledger:
+    with open_ledger(load_centre(folder), database, must_exist=True) as ledger:
         _print_readings(ledger.readings(span), form)
 
 
@@ -187,12 +209,6 @@ class _Stop:
 
     def _note(self, code: int) -> None:
         self.code = code
-
-
-def _open_ledger(settings: "CentreSettings", *, must_exist: bool = False) -> "SqliteLedger":
-    from edge.centre.ledger_sqlite import SqliteLedger
-
-    return SqliteLedger(Path(settings.centre.ledger), must_exist=must_exist)
 
 
 def _instant(text: str | None) -> datetime | None:

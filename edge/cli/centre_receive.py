@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from edge.cli.centre_ledger import database_option, open_ledger
 from edge.cli.common import json_option, language, say, show_error, tell
 
 if TYPE_CHECKING:
@@ -17,14 +18,14 @@ _MOST_PLACES = 2
 
 @click.command()
 @click.argument("places", metavar="[DIR] STICK", nargs=-1, required=True, type=click.Path(path_type=Path))
+@database_option
 @json_option
-def receive(places: tuple[Path, ...], *, as_json: bool) -> int:
+def receive(places: tuple[Path, ...], *, database: str | None, as_json: bool) -> int:
     """Take in the batches on a stick and write receipts to it, which `edge backlog --import-receipts` applies.
 
     DIR is the centre's folder [default: the current one]. A running centre need not be stopped.
     """
     from edge.centre.folder import build_reception
-    from edge.centre.ledger_sqlite import SqliteLedger
     from edge.clock import SystemClock
     from edge.config.centre import load_centre
 
@@ -34,7 +35,7 @@ def receive(places: tuple[Path, ...], *, as_json: bool) -> int:
         )
     *folder, stick = places
     settings = load_centre(*folder or [Path()])
-    with SqliteLedger(Path(settings.centre.ledger)) as ledger:
+    with open_ledger(settings, database) as ledger:
         found = build_reception(settings, ledger, SystemClock()).receive(stick)
     if as_json:
         click.echo(json.dumps({"schema": 1, "folders": [_document(one) for one in found]}, ensure_ascii=False))

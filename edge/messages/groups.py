@@ -35,7 +35,7 @@ from edge.messages.tables import (
     kind_of,
 )
 from edge.reading.outcome import Value
-from edge.reading.record import PollRecord, SlotState, Source, Stamp
+from edge.reading.record import PollRecord, SlotState, Source
 from edge.reading.verdict import SlotReason
 
 MAX_READINGS = 65536  # records without values count as one
@@ -270,7 +270,6 @@ class _GroupReader:
     def __init__(self, group: dict[int, Any], slot_at: datetime, slot_s: int, tables: Tables) -> None:
         self._group = group
         self._slot_at = slot_at
-        self._slot_s = slot_s
         self._task_index = _index(group, TASK, "task", tables.tasks)
         self._task = tables.tasks[self._task_index]
         self._clock = tables.clocks[_index(group, CLOCK, "clock", tables.clocks)]
@@ -280,14 +279,12 @@ class _GroupReader:
         self._indices = decode_indices(group.get(METERS), len(tables.meters))
         if len(self._indices) != len(read) or any(later <= earlier for earlier, later in pairwise(self._indices)):
             refuse("meter indices", "not ascending, or not as many as read times")
-        self._stamps = [self._stamp_of(offset) for offset in _sums(read)]
+        read_s = [slot_s + offset for offset in _sums(read)]
+        for at_s in (min(read_s, default=0), max(read_s, default=0)):
+            as_second(at_s, "read time")
+        self._stamps = [self._clock.stamp(at_s) for at_s in read_s]
         self._meters = [tables.meters[index] for index in self._indices]
         self.size = len(read) * max(1, len(self._items))
-
-    def _stamp_of(self, offset: int) -> Stamp:
-        at_s = self._slot_s + offset
-        as_second(at_s, "read time")
-        return self._clock.stamp(at_s)
 
     def records(self, lasts: _Lasts) -> Iterator[PollRecord]:
         """Yield the records, meter by meter."""
@@ -299,8 +296,14 @@ class _GroupReader:
         faults = _faults_of(group, count, self._items)
         flags = _flags_of(group, count)
         units = MappingProxyType({item.key: item.unit for item in self._items if item.unit is not None})
-        for position in range(count):
+        keys = [item.key for item in self._items]
+        rows = zip(*columns, strict=True) if columns else iter([()] * count)
+        for position, row in enumerate(rows):
             failed = faults.get(position, _NO_FAULTS)
+            found = zip(keys, row, strict=True)
+            brought = (
+                {key: one for key, one in found if one is not None or key not in failed} if failed else dict(found)
+            )
             yield PollRecord(
                 task=self._task,
                 slot_at=self._slot_at,
@@ -310,13 +313,7 @@ class _GroupReader:
                 state=state,
                 source=source,
                 reason=reasons[position],
-                values=MappingProxyType(
-                    {
-                        item.key: column[position]
-                        for item, column in zip(self._items, columns, strict=True)
-                        if column[position] is not None or item.key not in failed
-                    }
-                ),
+                values=MappingProxyType(brought),
                 units=units,
                 faults=failed,
                 flags=flags.get(position, ()),

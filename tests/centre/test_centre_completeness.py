@@ -10,7 +10,7 @@ import pytest
 from edge.centre.accept import accept_birth
 from edge.centre.closers import Closer
 from edge.centre.completeness import Fill, Question, completeness, stretches
-from edge.centre.ledger import Span
+from edge.centre.ledger import Ledger, Span
 from edge.centre.ledger_sqlite import SqliteLedger
 from edge.messages.birth import open_birth
 from edge.messages.envelope import envelope_hash
@@ -29,14 +29,7 @@ HOUR = timedelta(hours=1)
 TICK = timedelta(microseconds=1)
 
 
-@pytest.fixture
-def ledger(tmp_path):
-    """Open a ledger for one test."""
-    with SqliteLedger(tmp_path / "ledger.db") as opened:
-        yield opened
-
-
-def ask(ledger: SqliteLedger, *, now: datetime = SLOT + 24 * HOUR, until: datetime = SLOT + HOUR):
+def ask(ledger: Ledger, *, now: datetime = SLOT + 24 * HOUR, until: datetime = SLOT + HOUR):
     """Ask for the hour that begins at SLOT: four quarter-hours of two meters."""
     return completeness(ledger, Question(since=SLOT, until=until, now=now, grace_s=1800))
 

