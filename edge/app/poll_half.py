@@ -10,6 +10,7 @@ from edge.app import bus_jobs
 from edge.app.daemon import STORE_FILE, Half
 from edge.app.plan_keeper import PlanKeeper
 from edge.app.threads import Worker
+from edge.bus.link import Link
 from edge.bus.open import open_link
 from edge.clock import Clock
 from edge.config.settings import Bus, Settings
@@ -39,6 +40,8 @@ log = logging.getLogger(__name__)
 
 _LEARN_EVERY_S = 60.0
 
+OpenPort = Callable[[str, Clock], Link]  # port as in the settings -> link
+
 
 @contextmanager
 def open_poll(settings: Settings, clock: Clock, health: Health) -> Iterator["PollHalf"]:
@@ -67,11 +70,12 @@ def open_poll(settings: Settings, clock: Clock, health: Health) -> Iterator["Pol
 
 
 class PollHalf:
-    """One worker a bus, and the main thread's share: jobs, register, plan."""
+    """One worker a bus, and the main thread's share: jobs, register, plan. `open_port` opens the ports of the buses."""
 
     name: Half = "poll"
 
-    def __init__(self, keeper: PlanKeeper) -> None:
+    def __init__(self, keeper: PlanKeeper, open_port: OpenPort = open_link) -> None:
+        self._open_port = open_port
         self.settings = keeper.settings
         self.clock = keeper.clock
         self.keeper = keeper
@@ -98,7 +102,7 @@ class PollHalf:
                     bus=bus,
                     clock=self.clock,
                     health=self.keeper.health,
-                    open_link=partial(open_link, bus.port, self.clock),
+                    open_link=partial(self._open_port, bus.port, self.clock),
                 ),
                 rounds=Rounds(plan_of_bus(plan, self.keeper.meters, bus.name), dict(marks)),
                 meters=dict(self.keeper.meters),
