@@ -44,7 +44,9 @@ OpenPort = Callable[[str, Clock], Link]  # port as in the settings -> link
 
 
 @contextmanager
-def open_poll(settings: Settings, clock: Clock, health: Health) -> Iterator["PollHalf"]:
+def open_poll(
+    settings: Settings, clock: Clock, health: Health, open_port: OpenPort = open_link
+) -> Iterator["PollHalf"]:
     """Open the polling half: the register's lock, the store, and one worker a bus."""
     path, max_mib = settings.state_dir / STORE_FILE, settings.store.max_mib
     with ExitStack() as stack:
@@ -56,7 +58,7 @@ def open_poll(settings: Settings, clock: Clock, health: Health) -> Iterator["Pol
         register.meters()
         if (damage := register.recovered()) is not None:
             log.error("%s", StoreError("E-STO-209", path=settings.state_dir / REGISTER_FILE, detail=damage))
-        half = PollHalf(PlanKeeper(settings, clock, health, register, Journal(database)))
+        half = PollHalf(PlanKeeper(settings, clock, health, register, Journal(database)), open_port)
         half.make_workers(
             [
                 Journal(stack.enter_context(open_database(path, max_mib=max_mib, check=False, clock=clock)))
@@ -178,13 +180,14 @@ class PollHalf:
 
     def _start_anew(self) -> None:
         """Let store and workers forget slots of a time that has not come yet; a worker stores first what it has."""
+        since = self.clock.utc_now()
         try:
             self.keeper.forget_future()
         except StoreError as exc:
             log.error("%s", exc)  # noqa: TRY400 - tried again in a few seconds
             return
         for worker in self._workers.values():
-            worker.restart_slots()
+            worker.restart_slots(since)
         self._is_plan_due = True
 
     def _change_plan(self) -> None:

@@ -89,17 +89,18 @@ class Journal:
         )
         return [OpenSlot(task, meter, from_us(slot_us), reason) for slot_us, reason in found]
 
-    def forget_after(self, limit: datetime) -> int:
+    def forget_after(self, limit: datetime, back_to: datetime | None = None) -> int:
         """Forget plans and open slots later than an instant, and put later marks back to it; return how many.
 
         They were written under a wrong clock: with them, polling would wait until that time. A mark is put back, not
-        deleted: without it the whole history of the meter would be settled once more. Durable on return.
+        deleted: without it the whole history of the meter would be settled once more. `back_to`: when the clock was
+        found wrong, if that was earlier: what was due since then is still to be settled. Durable on return.
         """
-        late = to_us(limit)
+        late, mark_us = to_us(limit), to_us(limit if back_to is None else back_to)
         with self._database.writing():
             marks = self._database.rows("SELECT task, meter FROM mark WHERE slot_us > ?", late)
             for task, meter in marks:
-                self._move_mark((task, meter, late))
+                self._move_mark((task, meter, mark_us))
             slots = self._database.change("DELETE FROM slot WHERE slot_us > ?", late)
             return len(marks) + slots + forget_plans_after(self._database, late)
 

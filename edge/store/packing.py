@@ -75,7 +75,7 @@ def unpack_record(row: Row) -> PollRecord:
         raise DamagedRow("the checksum does not hold")
     try:
         return _record(row)
-    except (ValueError, TypeError, LookupError, ArithmeticError, zlib.error) as exc:
+    except (ValueError, TypeError, LookupError, ArithmeticError, zlib.error, cbor2.CBORDecodeError) as exc:
         raise DamagedRow(str(exc)) from exc
 
 

@@ -47,8 +47,8 @@ class ListSink:
         self.commits.append(len(records))
         return kept
 
-    def forget_after(self, limit):
-        return self.journal.forget_after(limit)
+    def forget_after(self, limit, back_to=None):
+        return self.journal.forget_after(limit, back_to)
 
 
 class Way:

@@ -28,7 +28,7 @@ class Kept:
 
 @dataclass(slots=True)
 class Books:
-    """`tried`: every record that was ever handed to a store; `kept`: those acknowledged; `wrong`: what no meter said."""
+    """`tried`: every record that was handed to a store; `kept`: those acknowledged; `wrong`: what no meter said."""
 
     tried: dict[Slot, list[PollRecord]] = field(default_factory=lambda: defaultdict(list))
     kept: dict[Slot, list[Kept]] = field(default_factory=lambda: defaultdict(list))
@@ -85,9 +85,9 @@ class WitnessJournal(Journal):
             self._books.plans[self._box.name].append(plan)
         return is_new
 
-    def forget_after(self, limit):
+    def forget_after(self, limit, back_to=None):
         """Forget what was recorded under a wrong clock."""
-        forgotten = super().forget_after(limit)
+        forgotten = super().forget_after(limit, back_to)
         plans = self._books.plans[self._box.name]
         plans[:] = [plan for plan in plans if plan.valid_from <= limit]
         return forgotten

@@ -37,9 +37,9 @@ from tests.simulation.broker import SimBroker
 from tests.simulation.clocks import BoxClock, Now, TrueClock
 from tests.simulation.disk import Disk, Life
 
-_TEND_S = 10.0
+_TEND_S = 30.0
 _IDLE_S = 1.0  # what a bus without work waits
-_STRETCH_S = 20.0  # and what it may wait here, where nothing but time wakes it
+_STRETCH_S = 60.0  # and what it may wait here, where nothing but time wakes it
 _RESTART_S = 5.0
 _MAX_MIB = 16
 
@@ -113,6 +113,11 @@ class Box:
     def is_up(self) -> bool:
         """True while the daemon runs."""
         return bool(self.actors) and not self.life.is_dead
+
+    @property
+    def deadlines(self):
+        """The clock that the forwarder waits by."""
+        return self.clock
 
     def register(self, meters: list[Meter]) -> None:
         """Write the register, as the installer does."""
@@ -230,7 +235,7 @@ class Box:
             outbox=Outbox(self._database(), self.clock),
             signer=self.signer,
             centre=self.centre_key,
-            clock=self.clock,
+            clock=self.deadlines,
             make_link=self._make_link,
             rng=self.random,
             health=health,
@@ -262,7 +267,8 @@ class Box:
     def _step_forward(self) -> float:
         for link in self.links:
             link.waits_until = 0.0
-        wake = self.clock.at_of(self.forwarder.step(self.clock.monotonic()))
+        now_s = self.deadlines.monotonic()
+        wake = self.deadlines.at_of(self.forwarder.step(now_s))
         return max([wake, *(link.waits_until for link in self.links)])
 
     def _tend(self) -> float:

@@ -23,6 +23,7 @@ _KEEP_ALIVE_S = 45.0
 _LATENCY_S = 0.03
 _WAITS_LONG_S = 1.0  # whoever waits so long has nothing to do until something comes
 _LONGEST_WAIT_S = 60.0
+_MOST_WAITING = 1000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -89,7 +90,8 @@ class SimBroker:
             link.arrive(self.now.at + _LATENCY_S, Disconnected(ForwardError("E-FWD-106", host="b", detail="gone")))
         session = self._sessions.get(link.client)
         if session is not None:
-            session.waiting.extendleft(reversed(list(session.under_way.values())))
+            again = dict.fromkeys(session.under_way.values())  # a doubled one comes again once
+            session.waiting = deque([*again, *(one for one in session.waiting if one not in again)], _MOST_WAITING)
             session.under_way.clear()
             if link.is_clean:
                 del self._sessions[link.client]

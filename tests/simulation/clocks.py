@@ -76,8 +76,8 @@ class BoxClock(TrueClock):
         return self.now.at - self.booted_at + _BOOT_S
 
     def at_of(self, monotonic_s: float) -> float:
-        """Return the true time of an instant of the monotonic clock."""
-        return monotonic_s + self.booted_at - _BOOT_S
+        """Return the true time of an instant of the monotonic clock, so much later that it has come by then."""
+        return monotonic_s + self.booted_at - _BOOT_S + _LEAST_S
 
     def utc_now(self) -> datetime:
         return self.now.utc(self.now.at + self.offsets[-1])

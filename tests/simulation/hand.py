@@ -175,4 +175,3 @@ def _is_batch(topic):
 
 def _is_receipt(topic):
     return topic.endswith("/dn/rc")
-

@@ -32,6 +32,7 @@ from edge.store.meta import load_fact
 from tests.simulation.books import Books, slot_of
 
 _SIGNATURE = 64  # bytes at the end of an envelope
+_ALL = 1 << 30
 _LATEST = datetime.max.replace(tzinfo=UTC)
 
 
@@ -44,6 +45,15 @@ class AtCentre:
     sent: dict = field(default_factory=lambda: defaultdict(list))
     losses: list = field(default_factory=list)
     plans: int = 0
+
+    def name_of(self, number) -> str:
+        """Return how an envelope is named here."""
+        return f"{self.gateway} {number[0].hex()}/{number[1]}"
+
+    def check_signature(self, data, number, books) -> None:
+        """Note an envelope whose signature no gateway has made."""
+        if data[-_SIGNATURE:] not in books.signatures:
+            self.wrong.append(f"{self.name_of(number)}: no gateway signed this")
 
 
 def check(system) -> list[str]:
@@ -68,12 +78,14 @@ def read_envelopes(ledger, gateway, keys, books) -> AtCentre:
     held = AtCentre(gateway)
     for state in ledger.epochs(gateway):
         mark = None
+        rejected = {seq for seq, _ in ledger.rejected(gateway, state.epoch, _ALL)}  # kept, but taken in by nobody
         for seq in range(1, _last(ledger, state) + 1):
             data = ledger.envelope(BatchKey(gateway, state.epoch, seq))
-            if data is None:
+            if data is None or seq in rejected:
                 mark = None
                 continue
-            mark = _read(held, data, (state.epoch, seq), mark if seq > 1 else GENESIS, keys, books)
+            held.check_signature(data, (state.epoch, seq), books)
+            mark = _read(held, data, (state.epoch, seq), mark if seq > 1 else GENESIS, keys)
     return held
 
 
@@ -89,11 +101,9 @@ def _last(ledger, state):
     return seq
 
 
-def _read(held, data, number, mark, keys, books):
+def _read(held, data, number, mark, keys):
     """Take one envelope; return its mark."""
-    name = f"{held.gateway} {number[0].hex()}/{number[1]}"
-    if data[-_SIGNATURE:] not in books.signatures:
-        held.wrong.append(f"{name}: no gateway signed this")
+    name = held.name_of(number)
     try:
         opened = open_envelope(data, lambda gateway, kid: keys.get(kid) if gateway == held.gateway else None)
         batch = parse_batch(opened.raw)
@@ -142,7 +152,8 @@ def _lacking(held, books, until):
             if unnamed > 0:
                 unnamed -= 1
                 continue
-            yield f"{_name(slot)}: acknowledged at {one.at:.0f}, not at the centre: {one.record.state} {one.record.reason}"
+            what = f"{one.record.state} {one.record.reason}"
+            yield f"{_name(slot)}: acknowledged at {one.at:.0f}, not at the centre: {what}"
 
 
 def _is_lost(held, slot):

@@ -113,8 +113,8 @@ class _Site:
         self.records += records
         return self.journal.append(records)
 
-    def forget_after(self, limit):
-        return self.journal.forget_after(limit)
+    def forget_after(self, limit, back_to=None):
+        return self.journal.forget_after(limit, back_to)
 
     def live(self, until):
         """Run the poller up to a time after the begin."""

@@ -39,9 +39,7 @@ class World:
     `clock`: of the wire and its meters; without it they have one of their own.
     """
 
-    def __init__(
-        self, random: Random, climate: Climate, *, most_meters: int = 5, clock: Clock | None = None
-    ) -> None:
+    def __init__(self, random: Random, climate: Climate, *, most_meters: int = 5, clock: Clock | None = None) -> None:
         self.random = random
         self.climate = climate
         self.faults: Counter = Counter()
