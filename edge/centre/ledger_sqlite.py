@@ -319,6 +319,8 @@ class SqliteLedger:
             if found == 0:
                 self._run(SCHEMA)
                 self._run(f"PRAGMA user_version = {VERSION}")
+        # What a sync that failed may have left in the system's memory only is written anew; see edge/store/database.py.
+        self._run("PRAGMA wal_checkpoint(PASSIVE)")
 
     def _keep_poll(self, gateway: str, batch: int, record: PollRecord) -> Once:
         standing = self._standing(gateway, record)
