@@ -21,7 +21,7 @@ from edge.errors import EdgeError, StoreError
 from edge.health.model import Health
 from edge.poll.buffer import CommitRule, RecordBuffer, Sink
 from edge.poll.chances import Chance, SecondChances
-from edge.poll.clock_jump import ClockJump
+from edge.poll.clock_jump import ClockJump, lies_ahead
 from edge.poll.job_queue import JobQueue
 from edge.poll.learned import Learned
 from edge.poll.meter_poll import MeterPoll
@@ -341,7 +341,10 @@ class BusWorker:
     # Committing.
 
     def _keep(self, record: PollRecord, *, is_new: bool = True) -> None:
-        """Buffer a record; one that is not new fills a slot that was recorded as missing."""
+        """Buffer a record, but none of a slot that has not come; one that is not new fills a slot that was missing."""
+        if lies_ahead(record):
+            self._anew_since = self._anew_since or record.stamp.at
+            return
         self._buffer.add(record)
         if is_new:
             self.rounds.settle(record.task, record.meter, record.slot_at)

@@ -13,7 +13,7 @@ from edge.reading.record import PollRecord, SlotState
 from edge.store.database import Database
 from edge.store.instants import from_us, to_us
 from edge.store.packing import crc_of, pack_record
-from edge.store.plans import append_plan, forget_plans_after, newest_plan
+from edge.store.plans import append_plan, forget_plans_after, kept_plans, newest_plan
 from edge.store.settling import Act, Known, act_on
 
 _NO_REASON = ""
@@ -65,6 +65,10 @@ class Journal:
     def current_plan(self) -> Plan | None:
         """Return the plan in force; None before the first, or if it can no longer be read (append it again)."""
         return newest_plan(self._database)
+
+    def kept_plans(self) -> list[Plan]:
+        """Return the plans that are still kept, in the order in which they came into force; the last is in force."""
+        return kept_plans(self._database)
 
     def settled_marks(self) -> dict[tuple[str, str], datetime]:
         """Return the newest slot recorded of each (task, meter): polling goes on after it."""

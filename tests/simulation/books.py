@@ -33,7 +33,7 @@ class Books:
     tried: dict[Slot, list[PollRecord]] = field(default_factory=lambda: defaultdict(list))
     kept: dict[Slot, list[Kept]] = field(default_factory=lambda: defaultdict(list))
     plans: dict[str, list[Plan]] = field(default_factory=lambda: defaultdict(list))
-    gaps: dict[str, list[datetime]] = field(default_factory=lambda: defaultdict(list))
+    gaps: dict[str, list[datetime | int]] = field(default_factory=lambda: defaultdict(list))
     signatures: set[bytes] = field(default_factory=set)
     wrong: list[str] = field(default_factory=list)
     values: int = 0

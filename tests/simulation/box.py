@@ -183,6 +183,7 @@ class Box:
         """Stop the daemon as the service does."""
         workers, self.actors = [actor for actor in self.actors if actor.stop is not None], []
         for worker in workers:
+            self.now.at = max(self.now.at, worker.free_at)  # it is stopped when its step has ended
             with contextlib.suppress(EdgeError):
                 worker.stop()
         self.half.close()

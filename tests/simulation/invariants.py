@@ -168,7 +168,7 @@ def _holes(held, books, system, box):
     if box.is_retired:
         return
     unnamed = sum(loss.count for loss in held.losses if not loss.meter)
-    gaps = _gaps(books, box.name)
+    gaps = list(_gaps(books, box.name))
     for slot in expected(books.plans[box.name], box.name, system.settled_until):
         if slot in held.sent or _is_lost(held, slot) or any(first < slot[3] <= last for first, last in gaps):
             continue
@@ -179,10 +179,14 @@ def _holes(held, books, system, box):
 
 
 def _gaps(books, gateway):
-    """Return the stretches of which nobody can know: from ever to the first plan after a store was lost."""
+    """Return the stretches of which nobody can know: from ever to an instant, or to the plan of that number."""
     plans = books.plans[gateway]
     ever = datetime.min.replace(tzinfo=UTC)
-    return [(ever, plans[number].valid_from if number < len(plans) else _LATEST) for _, number in books.gaps[gateway]]
+    for end in books.gaps[gateway]:
+        if isinstance(end, int):
+            yield ever, plans[end].valid_from if end < len(plans) else _LATEST
+        else:
+            yield ever, end
 
 
 def expected(plans, gateway, until: datetime):

@@ -4,6 +4,7 @@ A kind is one method; `KINDS` is the list. A world gets some of them (so that ra
 """
 
 import contextlib
+from datetime import timedelta
 
 import apsw
 
@@ -16,6 +17,7 @@ from tests.simulation.hand import Hand
 _SHORT_S = (2.0, 30.0, 200.0)
 _LONG_S = (600.0, 1500.0, 3000.0)
 _SAVED_S = 600.0
+_ROT_GAP = timedelta(minutes=30)
 
 
 class Mishaps:
@@ -166,12 +168,33 @@ class Mishaps:
             value[bit // 8] ^= 1 << bit % 8
         db.execute(f"UPDATE journal SET {what} = ? WHERE id = ?", (value, number))
 
+    def rot(self) -> None:
+        """Flip bits anywhere in the store's file of a gateway that is off: much may be lacking then, nothing forged.
+
+        Sealed batches of a file that is set aside stay in it, and rows of a table that cannot be read any more are not
+        told as lost; so what was there before counts as destroyed.
+        """
+        box, system = self.system.box, self.system
+        if not box.is_up:
+            return
+        self.faults["bits of the store flipped"] += 1
+        box.die()
+        content = bytearray(box.path.read_bytes())
+        for _ in range(self.random.choice((1, 1, 3, 50))):
+            bit = self.random.randrange(len(content) * 8)
+            content[bit // 8] ^= 1 << bit % 8
+        box.path.write_bytes(content)
+        box.disk.forget()
+        system.books.destroy(box.name)
+        system.books.gaps[box.name].append(self.now.utc() + _ROT_GAP)
+        box.start_at = self.now.at + self.random.choice(_SHORT_S)
+
     def lose_store(self) -> None:
         """Lose the card of the gateway; it goes on with an empty one, perhaps with a new key."""
         box, system = self.system.box, self.system
         self.faults["store lost"] += 1
         box.lose_store()
-        system.books.gaps[box.name].append((None, len(system.books.plans[box.name])))
+        system.books.gaps[box.name].append(len(system.books.plans[box.name]))
         if self.random.random() < 0.4:
             self.faults["gateway has a new key"] += 1
             box.signer = WitnessSigner(self.random.randbytes(32), system.books)
@@ -313,7 +336,20 @@ class Mishaps:
 
 
 KINDS = (
-    *("kill", "restart", "power", "clock", "full", "syncs", "damage", "lose_store", "go_back", "replace", "port"),
+    *(
+        "kill",
+        "restart",
+        "power",
+        "clock",
+        "full",
+        "syncs",
+        "damage",
+        "rot",
+        "lose_store",
+        "go_back",
+        "replace",
+        "port",
+    ),
     *("manners", "broker_dies", "shake", "doors", "centre_dies", "centre_away", "centre_back_up", "centre_restored"),
     *("centre_disk", "centre_clock", "hostile", "register"),
 )

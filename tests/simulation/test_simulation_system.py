@@ -56,6 +56,8 @@ def test_each_kind_of_mishap_alone(kind):
     [
         # The clock was found wrong just before a slot, and the bus was free just after it: the slot vanished.
         pytest.param(1244, None, id="commit that failed to sync is read again after a restart"),
+        pytest.param(3091, None, id="power goes just after the plan changed"),
+        pytest.param(2241, None, id="clock set right in the middle of a round"),
         pytest.param(8, ("clock", "go_back", "lose_store", "replace"), id="slot while the clock is put right"),
     ],
 )
