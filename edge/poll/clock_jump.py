@@ -1,5 +1,7 @@
-"""Notices that the wall clock jumped: ahead of the monotonic one, while the box was off or asleep; or back, when it was
-set right in the middle of a round of slots that have not come yet.
+"""Notices that the wall clock jumped.
+
+Ahead of the monotonic one: the box was off or asleep, or its clock was set. Back: it was set right in the middle of a
+round of slots that have not come yet.
 """
 
 from dataclasses import dataclass
@@ -13,7 +15,7 @@ _TOLERANCE = timedelta(minutes=2)  # a time server's small corrections are no wr
 
 
 def lies_ahead(record: PollRecord) -> bool:
-    """Return True for a record of a slot that has not come, by a clock that can be trusted: it was begun by a wrong one.
+    """Return True for a record of a slot that has not come, by a clock that can be trusted: a wrong one began it.
 
     What was read is of this moment; kept for that slot, it would stand in the place of the reading that is to come.
     """
