@@ -1,10 +1,14 @@
 """From a job of the control socket that concerns one bus to the run that does it."""
 
-from edge.bus.trace import TraceRing
+from collections.abc import Sequence
+from dataclasses import replace
+
+from edge.bus.trace import TraceEvent, TraceRing
 from edge.clock import Clock
 from edge.config.settings import Bus
 from edge.control.jobs import DetectJob, DiagnoseJob, ScanJob, TraceJob
 from edge.errors import ControlError
+from edge.poll.damage_hours import HourOfAnswers
 from edge.poll.detect import Combination, DetectRun
 from edge.poll.diagnose import DiagnoseRun
 from edge.poll.jobs import Way
@@ -31,16 +35,30 @@ def detect_run(job: DetectJob, bus: Bus, way: Way) -> DetectRun:
 def follow_trace(job: TraceJob, bus: Bus, ring: TraceRing, clock: Clock, way: Way) -> TraceFollower:
     """Return a follower of a bus that has told the last events and hears of all further ones."""
     follower = TraceFollower(way, clock)
-    follower.begin(bus, ring.events()[-job.last :] if job.last else ())
+    follower.begin(bus, _last(ring.events(), job.last))
     ring.follow(follower.take)
     return follower
 
 
-def diagnose_run(job: DiagnoseJob, bus: Bus, known: tuple[Candidate, ...], way: Way) -> DiagnoseRun:
-    """Return the run of a diagnosis: of one meter, or of all that are known."""
+def _last(events: Sequence[TraceEvent], count: int) -> Sequence[TraceEvent]:
+    """Return the last events, and those before them that they go on from: half a frame would be called a bad one."""
+    start = max(0, len(events) - count)
+    while count and start > 0 and events[start].direction == "rx":
+        start -= 1
+    return events[start:] if count else ()
+
+
+def diagnose_run(
+    job: DiagnoseJob,
+    bus: Bus,
+    known: tuple[Candidate, ...],
+    way: Way,
+    hours: tuple[HourOfAnswers, ...] | None = None,
+) -> DiagnoseRun:
+    """Return the run of a diagnosis: of one meter, or of all that are known. `hours`: what was counted of the bus."""
     meters = known
     if job.meter:
-        own = next((one.protocol for one in known if one.pattern == job.meter), bus.protocol)
-        meters = (Candidate(job.meter, protocol=job.protocol or own),)
+        own = next((one for one in known if one.pattern == job.meter), Candidate(job.meter, protocol=bus.protocol))
+        meters = (replace(own, protocol=job.protocol or own.protocol),)
     current = Combination(bus.baud, bus.parity, bus.protocol)
-    return DiagnoseRun(way, current, meters, bus.reply_ms, bus.port)
+    return DiagnoseRun(way, current, meters, bus.reply_ms, bus.port, hours)

@@ -82,6 +82,12 @@ class PlanKeeper:
             self.register.apply(RegisterChange(add=self._known))
         self.register.apply(change)
 
+    def note(self, address: str, learned: Learned) -> None:
+        """Know from now on what a worker learned about a meter; the register is told later."""
+        meter = self.meters.get(address)
+        if meter is not None:
+            self.meters[address] = replace(meter, learned=learned)
+
     def learn(self, facts: Mapping[str, Learned]) -> None:
         """Write what was learned about meters into the register, in one write.
 

@@ -9,6 +9,7 @@ from functools import partial
 from edge.app import bus_jobs
 from edge.app.daemon import STORE_FILE, Half
 from edge.app.plan_keeper import PlanKeeper
+from edge.app.room_watch import RoomWatch
 from edge.app.threads import Worker
 from edge.bus.link import Link
 from edge.bus.open import open_link
@@ -22,7 +23,7 @@ from edge.poll.buffer import CommitRule
 from edge.poll.job_queue import BusJob
 from edge.poll.jobs import ReadOrder, ReadRun
 from edge.poll.learned import Learned
-from edge.poll.plan import plan_of_bus, year_to_ask
+from edge.poll.plan import plan_of_bus
 from edge.poll.port import BusPort
 from edge.poll.rounds import Rounds
 from edge.poll.scan import scan_run
@@ -30,7 +31,6 @@ from edge.poll.scan_state import Candidate
 from edge.poll.trace_job import TraceFollower
 from edge.poll.vendor_items import vendor_items
 from edge.poll.worker import BusWorker
-from edge.protocols.drivers import driver
 from edge.store.database import open_database
 from edge.store.journal import Journal
 from edge.store.register import REGISTER_FILE, MeterRegister, RegisterLock
@@ -58,7 +58,8 @@ def open_poll(
         register.meters()
         if (damage := register.recovered()) is not None:
             log.error("%s", StoreError("E-STO-209", path=settings.state_dir / REGISTER_FILE, detail=damage))
-        half = PollHalf(PlanKeeper(settings, clock, health, register, Journal(database)), open_port)
+        room = RoomWatch(path, database.room, clock, health)
+        half = PollHalf(PlanKeeper(settings, clock, health, register, Journal(database)), room, open_port)
         half.make_workers(
             [
                 Journal(stack.enter_context(open_database(path, max_mib=max_mib, check=False, clock=clock)))
@@ -76,11 +77,12 @@ class PollHalf:
 
     name: Half = "poll"
 
-    def __init__(self, keeper: PlanKeeper, open_port: OpenPort = open_link) -> None:
+    def __init__(self, keeper: PlanKeeper, room: RoomWatch, open_port: OpenPort = open_link) -> None:
         self._open_port = open_port
         self.settings = keeper.settings
         self.clock = keeper.clock
         self.keeper = keeper
+        self._room = room
         self._items = vendor_items(keeper.settings)
         self._workers: dict[str, BusWorker] = {}
         self._learned: queue.SimpleQueue[tuple[str, Learned]] = queue.SimpleQueue()
@@ -133,7 +135,8 @@ class PollHalf:
                 self._queue(bus, bus_jobs.detect_run(job, bus, reply), nudge)
             case DiagnoseJob():
                 bus = self._bus(job.bus)
-                self._queue(bus, bus_jobs.diagnose_run(job, bus, self._known_on(bus), reply), nudge)
+                hours = self._workers[bus.name].port.damage.hours()
+                self._queue(bus, bus_jobs.diagnose_run(job, bus, self._known_on(bus), reply, hours), nudge)
             case TraceJob():
                 bus = self._bus(job.bus)
                 ring = self._workers[bus.name].port.trace
@@ -152,12 +155,14 @@ class PollHalf:
         if self._is_plan_due:
             self._change_plan()
         self.keeper.close_old_slots()
+        self._room.tend()
 
     def _keep_learned(self, *, at_once: bool = False) -> None:
         """Write what the workers learned, at most once in a while: each write is the whole register."""
         while not self._learned.empty():
             address, learned = self._learned.get()
             self._facts[address] = learned
+            self.keeper.note(address, learned)
         if self._facts and (at_once or self.clock.monotonic() >= self._facts_at):
             self.keeper.learn(self._facts)
             self._facts = {}
@@ -224,7 +229,7 @@ class PollHalf:
     def _start_scan(self, job: ScanJob, reply: Reply, nudge: Callable[[str], None]) -> None:
         bus = self._bus(job.bus)
         order = bus_jobs.scan_order(job, self._known_on(bus))
-        run = scan_run(driver(year_to_ask(job.protocol or bus.protocol)), bus.reply_ms, reply, order)
+        run = scan_run(job.protocol or bus.protocol, bus.reply_ms, reply, order)
         self._queue(bus, run, nudge)
 
     def _queue(self, bus: Bus, run: BusJob, nudge: Callable[[str], None]) -> None:

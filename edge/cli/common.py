@@ -13,6 +13,7 @@ import click
 
 from edge.control.jobs import error_document
 from edge.errors import ConfigError, EdgeError, Language, UsageError
+from edge.protocols.dlt645.question import BROADCAST
 
 DEFAULT_CONFIG = Path("/etc/edge/edge.toml")
 _ADDRESS = re.compile(r"[0-9]{12}")
@@ -77,9 +78,11 @@ def json_option(verb: _Verb) -> _Verb:
 
 
 def check_address(text: str) -> str:
-    """Return the address if it is one. Raises UsageError for anything but 12 digits."""
+    """Return the address if it is one meter's. Raises UsageError for anything but 12 digits, and for everybody's."""
     if not _ADDRESS.fullmatch(text):
         raise UsageError("E-CTL-105", address=text[:40])
+    if text == BROADCAST:
+        raise UsageError("E-STO-202", address=text)
     return text
 
 

@@ -20,6 +20,26 @@ from edge.poll.jobs import Way
 _PORT, _NOTHING, _PARTLY, _STOPPED = 4, 5, 6, 130
 _SCHEMA = 1
 _COLUMN = 16
+_NAMES_ZH = {
+    "port": "端口",
+    "bytes": "字节数",
+    "seconds": "秒",
+    "echo": "回声",
+    "answered": "有应答",
+    "silent": "无应答",
+    "damaged": "已损坏",
+    "foreign": "其他主站请求",
+    "last": "最后应答",
+    "first": "最先无应答",
+    "meters": "电表",
+    "meter": "电表",
+    "reads": "抄读次数",
+    "response_ms": "响应毫秒",
+    "at": "设置",
+    "found": "找到",
+    "begin": "起始时间",
+    "answers": "应答数",
+}
 
 
 @click.command()
@@ -77,6 +97,7 @@ def _line(check: Mapping[str, Any]) -> str:
         "echo": say("echo", "回声"),
         "answers": say("answers", "应答"),
         "order": say("order on wire", "接线顺序"),
+        "hours": say("worst hour", "最差时段"),
         "twins": say("one address each", "地址唯一"),
         "repeats": say("repeated reads", "重复抄读"),
         "settings": say("speed, parity", "波特率与校验"),
@@ -86,7 +107,8 @@ def _line(check: Mapping[str, Any]) -> str:
 
 
 def _values(values: Mapping[str, Any]) -> str:
-    return "  ".join(f"{key} {_plain(value)}" for key, value in values.items() if value not in (None, []))
+    named = ((say(key, _NAMES_ZH.get(key, key)), value) for key, value in values.items() if value not in (None, []))
+    return "  ".join(f"{name} {_plain(value)}" for name, value in named)
 
 
 def _plain(value: Any) -> str:

@@ -20,7 +20,7 @@ from edge.cli.register import polled_meters
 from edge.clock import Clock
 from edge.config.settings import Bus, Settings
 from edge.control.jobs import ReadJob, parse_job
-from edge.errors import entry_of
+from edge.errors import StoreError, entry_of
 from edge.poll.jobs import ReadOrder, ReadRun, Way
 from edge.poll.plan import PolledMeter
 from edge.poll.vendor_items import vendor_items
@@ -103,7 +103,11 @@ def _known(settings: Settings, address: str) -> PolledMeter | None:
     """Return what the register knows of a meter; a register that may not be read is no hindrance to reading."""
     if not os.access(Path(settings.state_dir) / REGISTER_FILE, os.R_OK):
         return None
-    return polled_meters(settings).get(address)
+    try:
+        return polled_meters(settings).get(address)
+    except StoreError as exc:  # a damaged register is none either
+        tell(f"  [{exc.code}] {exc.fact(language())}")
+        return None
 
 
 def _read_directly(
@@ -137,7 +141,8 @@ def _list(value: object) -> list[object]:
 def _print_table(readings: list[dict[str, object]]) -> None:
     for one in readings:
         value = say("absent", "无数据") if one["value"] is None else one["value"]
-        name = one["quantity"] or f"di:{one['di']}"
+        field = f".{one['field']}" if one.get("field") else ""
+        name = one["quantity"] or f"di:{one['di']}{field}"
         click.echo(f"{name!s:34} {value!s:>16} {one['unit']!s:6} {one['response_ms']} ms")
 
 

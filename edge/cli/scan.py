@@ -1,6 +1,7 @@
 """`edge scan`: find the meters of a bus, known ones first, by list, by range, or everybody by shortened addresses."""
 
 import json
+import os
 import re
 import sys
 from collections.abc import Iterator, Mapping
@@ -16,12 +17,11 @@ from edge.cli.on_bus import BusChoice, bus_argument, need_settings
 from edge.cli.register import change_register, load_meters
 from edge.clock import Clock
 from edge.config.settings import Bus
-from edge.errors import UsageError
+from edge.errors import EdgeError, UsageError
 from edge.poll.jobs import Way
-from edge.poll.plan import year_to_ask
+from edge.poll.plan import EITHER_YEAR
 from edge.poll.scan import ScanOrder, ScanRun, scan_document, scan_run
 from edge.poll.scan_state import ScanState, state_document, state_of
-from edge.protocols.drivers import driver
 from edge.store.meter import Meter
 from edge.store.register_change import RegisterChange
 
@@ -67,7 +67,7 @@ def scan(
 ) -> int:
     """Find the meters of BUS. Without --range, --address or --list: the known ones, then everybody by wildcards.
 
-    Ctrl-C prints what was found and keeps the state; --resume goes on from there.
+    Ctrl-C prints what was found and keeps the state; --resume goes on from there, also after a power cut.
     """
     if write:
         need_settings(choice)
@@ -78,15 +78,17 @@ def scan(
     job: dict[str, object] = {"job": "scan", "addresses": list(wanted), "quick": quick, "known": only_known}
     if kept is not None:
         job["state"] = state_document(kept)
+        left = len(kept.left)
+        tell(say(f"goes on with the scan of {file}: {left} left to ask", f"继续 {file} 中的扫描：剩余 {left}"))
 
     def make(bus: Bus, clock: Clock, way: Way) -> ScanRun:
         known = () if wanted or kept else choice.known()
         order = ScanOrder(addresses=wanted, known=known, only_known=only_known, is_quick=quick, kept=kept)
-        return scan_run(driver(year_to_ask(bus.protocol)), bus.reply_ms, way, order)
+        return scan_run(bus.protocol, bus.reply_ms, way, order)
 
-    shown = _Shown(as_json=as_json, as_lines=as_lines, state=kept or ScanState())
+    shown = _Shown(as_json=as_json, as_lines=as_lines, state=kept or ScanState(), file=file)
     code = _follow(choice.run(job, make), shown, file)
-    if resume is not None and code != _STOPPED:
+    if code != _STOPPED and (resume is not None or shown.is_kept):
         file.unlink(missing_ok=True)
     if write and code != _STOPPED and shown.last.get("meters"):
         _write(choice, shown.last, yes=yes)
@@ -99,9 +101,13 @@ def _follow(documents: Iterator[dict[str, object]], shown: "_Shown", file: Path)
             shown.take(document)
     except KeyboardInterrupt:
         shown.stop()
-        _keep_state(file, shown.state)
+        _tell_kept(file, _keep_state(file, shown.state))
         shown.show_end()
         return _STOPPED
+    except EdgeError:
+        if shown.is_kept:
+            _tell_kept(file, _keep_state(file, shown.state))
+        raise
     finally:
         end_progress()
     return shown.show_end()
@@ -109,11 +115,13 @@ def _follow(documents: Iterator[dict[str, object]], shown: "_Shown", file: Path)
 
 @dataclass(slots=True)
 class _Shown:
-    """What was seen of a scan, and how it is shown."""
+    """What was seen of a scan, and how it is shown. `is_kept`: its state lies in `file` meanwhile."""
 
     as_json: bool
     as_lines: bool
     state: ScanState
+    file: Path
+    is_kept: bool = False
     last: dict[str, Any] = field(default_factory=dict)
 
     def take(self, document: Mapping[str, Any]) -> None:
@@ -121,6 +129,7 @@ class _Shown:
         result, progress, state = (document.get(key) for key in ("result", "progress", "state"))
         if isinstance(state, dict):
             self.state = state_of(state)
+            self.is_kept |= _keep_state(self.file, self.state) == ""
         elif self.as_lines:
             print_json(document)
         elif isinstance(result, dict):
@@ -218,14 +227,25 @@ def _load_state(file: Path) -> ScanState:
         raise UsageError("E-CLI-111", file=file, detail=str(exc)) from exc
 
 
-def _keep_state(file: Path, state: ScanState) -> None:
-    """Write the state aside and put it in place; where that cannot be, say so and keep what was found on the screen."""
-    aside = file.with_suffix(".new")
+def _keep_state(file: Path, state: ScanState) -> str:
+    """Write the state aside, synced, and put it in place; return why that cannot be, nothing if it was done."""
+    aside = file.with_name(f".{file.name}.new")
     try:
-        aside.write_text(json.dumps(state_document(state)), encoding="utf-8")
+        with aside.open("w", encoding="utf-8") as opened:
+            json.dump(state_document(state), opened)
+            opened.flush()
+            os.fsync(opened.fileno())
         aside.replace(file)
     except OSError as exc:
-        tell(say(f"the state cannot be kept in {file}: {exc}", f"无法保存扫描状态到 {file}：{exc}"))
+        return exc.strerror or str(exc)
+    return ""
+
+
+def _tell_kept(file: Path, problem: str) -> None:
+    """Say where a scan that was stopped goes on; without a state what was found stands on the screen."""
+    end_progress()
+    if problem:
+        tell(say(f"the state cannot be kept in {file}: {problem}", f"无法保存扫描状态到 {file}：{problem}"))
         return
     tell(say(f"stopped; edge scan ... --resume {file} goes on", f"已停止；edge scan ... --resume {file} 可继续"))
 
@@ -248,8 +268,13 @@ def _write(choice: BusChoice, last: Mapping[str, Any], *, yes: bool) -> None:
     )
     if not new or not (yes or not sys.stdin.isatty() or click.confirm(say("do this?", "是否执行？"), err=True)):
         return
+    # On a bus of either year the daemon finds out: a meter that only refused a question may speak the other one.
     meters = tuple(
-        Meter(address=one["meter"], bus=bus.name, protocol="" if one["protocol"] == bus.protocol else one["protocol"])
+        Meter(
+            address=one["meter"],
+            bus=bus.name,
+            protocol="" if bus.protocol in (one["protocol"], EITHER_YEAR) else one["protocol"],
+        )
         for one in new
     )
     change_register(place, RegisterChange(add=meters))

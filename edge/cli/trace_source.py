@@ -6,7 +6,7 @@ Each source yields events, and None where time passes and nothing happens.
 import json
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -14,6 +14,7 @@ from typing import Any
 from edge.bus.link import Link
 from edge.bus.trace import TraceEvent
 from edge.cli import direct
+from edge.cli.common import say, tell
 from edge.cli.on_bus import BusChoice
 from edge.clock import Clock
 from edge.errors import UsageError
@@ -57,18 +58,44 @@ def source_of(choice: BusChoice, last: int, seconds: float | None) -> Source:
 
 
 def source_of_file(file: Path) -> Source:
-    """Return the events of a saved trace. Raises UsageError for a file that is none."""
+    """Return the events of a saved trace, without a last line that was cut off. Raises UsageError for another file."""
+    lines = _lines_of(file)
+    read = 0
     try:
-        header, *documents = [json.loads(line) for line in file.read_text(encoding="utf-8").splitlines()]
-        events = [_event(document) for document in documents]
-        is_right = (header["kind"], header["schema"]) == (_KIND, SCHEMA) and header["baud"] > 0
-        datetime.fromisoformat(header["time"])
-        float(header["at"])
-    except (ValueError, KeyError, IndexError, TypeError, OSError) as exc:
-        raise UsageError("E-CLI-113", file=file, detail=str(exc)) from exc
-    if not is_right:
-        raise UsageError("E-CLI-113", file=file, detail="kind, schema, baud")
-    return Source(header, iter(events), is_listening=not any(event.direction == "tx" for event in events))
+        header = _header(json.loads(lines[0]))
+        events: list[TraceEvent] = []
+        source = Source(header, iter(events), is_listening=False)
+        for line in lines[1:]:
+            read += 1
+            event = _event(json.loads(line))
+            source.wall(event.at_monotonic)
+            events.append(event)
+    except (ValueError, KeyError, TypeError, OverflowError, RecursionError) as exc:
+        raise UsageError("E-CLI-113", file=file, detail=f"{file.name}:{read + 1}") from exc
+    return replace(source, events=iter(events), is_listening=not any(event.direction == "tx" for event in events))
+
+
+def _lines_of(file: Path) -> list[str]:
+    """Return the whole lines of a file. Raises UsageError if it has none, or is no text."""
+    try:
+        lines = file.read_text(encoding="utf-8").splitlines(keepends=True)
+    except (ValueError, OSError) as exc:
+        raise UsageError("E-CLI-113", file=file, detail=getattr(exc, "strerror", None) or "UTF-8") from exc
+    if len(lines) > 1 and not lines[-1].endswith("\n"):
+        tell(say(f"{file}: the last line was cut off and is left out", f"{file}：最后一行不完整，已略过"))
+        del lines[-1]
+    if not lines:
+        raise UsageError("E-CLI-113", file=file, detail="0 B")
+    return lines
+
+
+def _header(header: Any) -> Mapping[str, Any]:
+    """Return the first line of a trace. Raises ValueError, KeyError or TypeError for anything else."""
+    if (header["kind"], header["schema"]) != (_KIND, SCHEMA) or not header["baud"] > 0:
+        raise ValueError("kind, schema, baud")
+    datetime.fromisoformat(header["time"])
+    float(header["at"])
+    return _mapping(header)
 
 
 def saved_line(event: TraceEvent) -> str:

@@ -387,6 +387,18 @@ CODES: Codes = {
             "用 edge bus 查看是谁的应答损坏：只有一块则查其支线，全部则查总线",
         ),
     ),
+    "E-BUS-226": (
+        (
+            "in the hour from {begin} on {bad} of {count} answers were damaged; now the line is sound",
+            "something that runs at certain hours disturbs the bus: a motor, a welder, an inverter, a lift",
+            "ask what runs at that hour; keep the bus away from its cables, and its shield earthed at one end",
+        ),
+        (
+            "自 {begin} 起的一小时内，{count} 个应答中有 {bad} 个损坏；现在线路正常",
+            "某些设备在特定时段干扰总线：电机、电焊机、逆变器或电梯",
+            "查明该时段有何设备运行；总线远离其电缆，屏蔽层单端接地",
+        ),
+    ),
     "E-BUS-212": (
         (
             "{meter}: its protocol has no identifier for any item of its task",

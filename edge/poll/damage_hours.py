@@ -27,7 +27,7 @@ class HourOfAnswers:
 
     def document(self) -> dict[str, object]:
         """Return the hour as JSON shows it."""
-        return {"begin": self.begin.isoformat(), "answers": self.answers, "damaged": self.damaged}
+        return {"begin": self.begin.isoformat(timespec="minutes"), "answers": self.answers, "damaged": self.damaged}
 
 
 @dataclass(slots=True)

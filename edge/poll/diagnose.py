@@ -1,8 +1,10 @@
 """Why a bus does not work: checks in a fixed order, each pass, fail or not known, and one cause at the end.
 
 1. Listen without asking: is the port there, is the line quiet, does somebody else ask?
-2. One probe for each known meter, in the order of the list (without any: everybody at once). The first silent ones
-   are listened for a while longer: an answer after the deadline is late, not silence.
+2. One probe for each known meter, in the order of the list (without any: everybody at once); where its year of the
+   standard is not known, one in each until it gives a value. The first silent ones are listened for a while longer:
+   an answer after the deadline is late, not silence.
+   The daemon has counted in which hours of the last day answers were damaged: interference keeps its hours.
 3. A damaged meter is looked at again: two with one address, or one with a bad wire?
 4. Ten reads of one meter that answers: how many are damaged, how far do the response times spread?
 5. Only where nobody is understood: other speeds, parities, protocols.
@@ -14,6 +16,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from edge.errors import EdgeError
+from edge.poll.damage_hours import HourOfAnswers, worst_hour
 from edge.poll.detect import Combination, DetectRun
 from edge.poll.findings import ANSWERED, DAMAGED, Check, Findings, Mark, Repeats, Seen, conclude
 from edge.poll.jobs import Asker, Way
@@ -62,13 +65,17 @@ class _Kept:
 
 @dataclass(slots=True)
 class DiagnoseRun:
-    """A diagnosis. `meters`: the known ones in the order of the list; `current`: how the bus is set."""
+    """A diagnosis. `meters`: the known ones in the order of the list; `current`: how the bus is set.
+
+    `hours`: what the daemon counted of the last day, None without one.
+    """
 
     way: Way
     current: Combination
     meters: tuple[Candidate, ...] = ()
     reply_ms: int = 600
     port: str = ""
+    hours: tuple[HourOfAnswers, ...] | None = None
     checks: list[Check] = field(default_factory=list)
     seen: Findings = field(default_factory=Findings)
     _course: Course | None = None
@@ -212,6 +219,12 @@ class DiagnoseRun:
         found = seen.break_at
         order = Mark.UNKNOWN if len(seen.meters) <= 2 or not seen.answered else Mark.FAIL if found else Mark.PASS  # noqa: PLR2004
         self._tell(Check("order", order, {"last": found[0], "first": found[1]} if found else {}))
+        self._tell_hours()
+
+    def _tell_hours(self) -> None:
+        worst = self.seen.worst_hour = worst_hour(self.hours or ())
+        mark = Mark.UNKNOWN if worst is None else Mark.FAIL if self.seen.is_worst_noisy else Mark.PASS
+        self._tell(Check("hours", mark, worst.document() if worst else {}))
 
     # 3.
 
@@ -242,6 +255,9 @@ class DiagnoseRun:
         times = repeats.response_ms
         values: dict[str, object] = {"meter": repeats.meter, "reads": _REPEATS, "damaged": repeats.bad}
         values["silent"] = sum(verdict is Verdict.SILENCE for verdict in repeats.verdicts)
+        if Verdict.FOREIGN_MASTER in repeats.verdicts:
+            values["foreign"] = repeats.verdicts.count(Verdict.FOREIGN_MASTER)
+            self.seen.foreign = True
         if times:
             values["response_ms"] = {"min": min(times), "avg": round(sum(times) / len(times)), "max": max(times)}
         is_steady = all(verdict in ANSWERED for verdict in repeats.verdicts)

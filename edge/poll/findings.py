@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from edge.poll.damage_hours import HourOfAnswers
 from edge.poll.scan_state import Candidate
 from edge.reading.verdict import Verdict
 
@@ -78,7 +79,10 @@ class Repeats:
 
 @dataclass(slots=True)
 class Findings:
-    """Everything that was seen. `detected`: what `edge detect` found, where nobody answered."""
+    """Everything that was seen. `detected`: what `edge detect` found, where nobody answered.
+
+    `worst_hour`: the hour of the last day with the most damage.
+    """
 
     noise_bytes: int = 0
     foreign: bool = False
@@ -87,11 +91,17 @@ class Findings:
     repeats: Repeats = field(default_factory=Repeats)
     detected: Mapping[str, object] | None = None
     port_error: Condition | None = None
+    worst_hour: HourOfAnswers | None = None
 
     @property
     def is_understood(self) -> bool:
         """Whether a frame of any meter was sound: then speed and parity are right."""
         return any(one.verdict in _UNDERSTOOD or one.is_twin for one in self.meters)
+
+    @property
+    def is_worst_noisy(self) -> bool:
+        """Whether in some hour of the last day more answers were damaged than a sound wire explains."""
+        return self.worst_hour is not None and self.worst_hour.share > _NOISY_SHARE
 
     @property
     def answered(self) -> list[Seen]:
@@ -177,8 +187,16 @@ def _unsteady(seen: Findings) -> Condition | None:
     return ("E-BUS-225", {"bad": bad, "count": count}) if count and bad / count > _NOISY_SHARE else None
 
 
+def _noisy_hour(seen: Findings) -> Condition | None:
+    worst = seen.worst_hour
+    if worst is None or not seen.is_worst_noisy:
+        return None
+    values = {"begin": worst.begin.isoformat(timespec="minutes"), "bad": worst.damaged, "count": worst.answers}
+    return "E-BUS-226", values
+
+
 _CAUSES: Sequence[Callable[[Findings], Condition | None]] = (
-    *(_port, _foreign, _noise, _nobody, _twin, _break, _single, _unsteady),
+    *(_port, _foreign, _noise, _nobody, _twin, _break, _single, _unsteady, _noisy_hour),
 )
 
 

@@ -141,9 +141,13 @@ def read_document(poll: MeterPoll, clock: Clock) -> dict[str, object]:
 
 
 def _reading_document(item: ItemReading, now: str) -> dict[str, object]:
+    """Return a reading as JSON. `field` is there where an identifier has several and no quantity key names them."""
+    key, _, part = item.name.partition(".")
+    is_raw = is_raw_key(key)
     return {
-        "quantity": None if is_raw_key(item.name.partition(".")[0]) else item.name,
+        "quantity": None if is_raw else item.name,
         "di": item.identifier,
+        **({"field": part} if is_raw and part else {}),
         "value": None
         if item.value is None
         else format(item.value, "f")

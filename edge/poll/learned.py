@@ -11,6 +11,7 @@ from types import MappingProxyType
 from typing import Any
 
 from edge.protocols.dlt645.control import SPEEDS
+from edge.protocols.drivers import protocol_names
 
 RETRY_AFTER = timedelta(days=30)  # a firmware may have been exchanged; asking more often costs wire time for nothing
 SOON = timedelta(days=1)  # where going without costs more than asking
@@ -57,7 +58,7 @@ def learned_of(facts: Mapping[str, Any]) -> Learned:
         refused = dict.fromkeys(map(str, refused), "")
     proven = facts.get("proven", ())
     return Learned(
-        protocol=facts["protocol"] if isinstance(facts.get("protocol"), str) else "",
+        protocol=facts["protocol"] if facts.get("protocol") in protocol_names() else "",
         refused=_days(refused) if isinstance(refused, dict) else MappingProxyType({}),
         proven=frozenset(map(str, proven)) if isinstance(proven, list | tuple) else frozenset(),
         tariffs=_count(facts.get("tariffs")),

@@ -229,20 +229,23 @@ class MeterPoll:
             self._next()
             return
         (self.refused if is_sure else self._doubted).add(request.identifier)
-        self._read_alone()
+        self._read_alone(outcome)
 
-    def _read_alone(self) -> None:
-        """Ask for the keys of the present request without its block."""
+    def _read_alone(self, instead_of: Outcome | None = None) -> None:
+        """Ask for the keys of the present request without its block; what cannot be asked for ends as the block did."""
         avoid = self.terms.avoid.union(self.refused, self._doubted, self._claims)
         singles, unknown = self.driver.requests_for(self.request.keys, replace(self.terms, avoid=avoid))
-        self._note_unknown(unknown)
+        self._note_unknown(unknown, instead_of)
         self._next(*singles)
 
-    def _note_unknown(self, keys: Sequence[str]) -> None:
-        """Note keys that are not asked for: the protocol cannot read them, or the meter refused them before."""
+    def _note_unknown(self, keys: Sequence[str], outcome: Outcome | None = None) -> None:
+        """Note keys that are not asked for: the protocol cannot read them, or the meter refused them, now or before."""
         never = frozenset(self.driver.requests_for(self.keys)[1]) if keys else frozenset()
         for key in keys:
-            self.faults[key] = SlotReason.UNKNOWN_ITEM if key in never else SlotReason.REFUSED
+            refused = SlotReason(outcome.verdict.value) if outcome is not None else SlotReason.REFUSED
+            self.faults[key] = SlotReason.UNKNOWN_ITEM if key in never else refused
+            if outcome is not None:
+                self.details[key], self.tried[key] = outcome.detail, len(self._seen)
 
     def _fail(self) -> None:
         worst = min(self._seen, key=lambda one: _MOST_TELLING.index(one.verdict))

@@ -29,7 +29,12 @@ class PolledMeter:
     @property
     def known_protocol(self) -> str:
         """The protocol, with the year if that was found out."""
-        return self.learned.protocol if self.protocol == EITHER_YEAR and self.learned.protocol else self.protocol
+        return known_year(self.protocol, self.learned)
+
+
+def known_year(protocol: str, learned: Learned) -> str:
+    """Return the protocol, with the year if that was found out."""
+    return learned.protocol if protocol == EITHER_YEAR and learned.protocol else protocol
 
 
 def year_to_ask(protocol: str) -> str:

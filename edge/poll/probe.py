@@ -91,8 +91,9 @@ _BY_NAME = {Step.ROOT, Step.PART_NAME, Step.WHOLE_NAME}
 class Probe:
     """Ask `next_exchange`, `take` its outcome, until `end` is there.
 
-    `meters`: addresses that answered soundly, also from elsewhere. `overlap`: what the answers of a crowd had in
-    common. `worst`: the verdict on what was damaged. `was_foreign`: requests that are not ours were heard.
+    `meters`: addresses that answered soundly, also from elsewhere; `gave_value`: those that did not only refuse.
+    `overlap`: what the answers of a crowd had in common. `worst`: the verdict on what was damaged. `was_foreign`:
+    requests that are not ours were heard.
     """
 
     pattern: str
@@ -100,6 +101,7 @@ class Probe:
     timing: Timing
     counts_refusals: bool = True
     meters: list[str] = field(default_factory=list)
+    gave_value: set[str] = field(default_factory=set)
     end: End | None = None
     overlap: Overlap | None = None
     worst: Verdict | None = None
@@ -145,6 +147,7 @@ class Probe:
         address = self._sound_address(outcome)
         if address and self._is_asked(address):
             self._keep(address)
+            self.gave_value |= {address} if isinstance(outcome, Answer) else set()
             return Seen.SOUND
         if self._is_nameless(outcome):
             return Seen.NAMELESS

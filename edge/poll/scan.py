@@ -5,15 +5,17 @@
    that know one address byte more are asked.
 3. What the overlapping answers allow goes first, and among that bytes that found meters have in this place: meters
    of one delivery have neighbouring numbers. The rest is asked too, unless the scan is a quick one.
-4. A silent probe costs the standard's longest delay and no more; whoever set a longer one than usual means it.
-5. The course is a value (`ScanState`): it is sent along, and a scan begins from one that was kept.
+4. On a bus of either year everybody, or the list, is asked in 2007 first, then in 1997.
+5. A silent probe costs the standard's longest delay and no more; whoever set a longer one than usual means it.
+6. The course is a value (`ScanState`): it is sent along, and a scan begins from one that was kept.
 """
 
 from dataclasses import dataclass, field, replace
+from itertools import pairwise
 
 from edge.errors import EdgeError, LinkError
 from edge.poll.jobs import Asker, Way
-from edge.poll.plan import year_to_ask
+from edge.poll.plan import EITHER_YEAR, year_to_ask, years_to_ask
 from edge.poll.probe import End, Probe
 from edge.poll.scan_state import Candidate, ScanState, candidates, state_document
 from edge.protocols.dlt645.question import ANY, BROADCAST
@@ -52,15 +54,20 @@ class ScanOrder:
         """Return the state to begin with."""
         if self.kept is not None:
             return self.kept
-        everybody = [] if self.only_known else [Candidate(ANY)]
-        known = [replace(one, protocol=year_to_ask(one.protocol)) for one in self.known]
-        return ScanState(left=candidates(self.addresses) or [*known, *everybody])
+        wanted = list(self.addresses) or ([] if self.only_known else [ANY])
+        known = () if self.addresses else self.known
+        return ScanState(left=[*known, *candidates(wanted)], wanted=wanted)
 
 
-def scan_run(driver: Driver, reply_ms: int, way: Way, order: ScanOrder) -> "ScanRun":
-    """Return a scan of a bus whose answers may take so long; one that goes on stays with its protocol."""
+def scan_run(protocol: str, reply_ms: int, way: Way, order: ScanOrder) -> "ScanRun":
+    """Return a scan of a bus whose answers may take so long, in each year that `protocol` allows.
+
+    One that goes on stays with its protocol.
+    """
     state = order.state()
-    state.protocol = state.protocol or driver.name
+    if not state.protocol:
+        state.years = list(years_to_ask(protocol))
+        state.protocol = state.years[0]
     return ScanRun(driver_of(state.protocol), scan_timing(reply_ms), way, state, order.is_quick)
 
 
@@ -129,7 +136,7 @@ class ScanRun:
     def _ask(self, worker: Asker) -> bool:
         probe = self._probe or self._next_probe()
         if probe is None:
-            return False
+            return self._begin_next_year()
         probe.take(self._exchange(worker, probe))
         if probe.end is not None:
             self._probe = None
@@ -138,6 +145,20 @@ class ScanRun:
             self.way.put({"state": self._kept_state()})
         self.way.put({"progress": self._progress()})
         return not self._is_flooded()
+
+    def _begin_next_year(self) -> bool:
+        """Ask the same of those who speak another year, if the bus may have such; False: there is none left."""
+        state = self.state
+        following = dict(pairwise(state.years)).get(state.protocol)
+        if following is None or not state.wanted:
+            return False
+        state.protocol = following
+        unsure = [address for address, protocol in state.found.items() if protocol == EITHER_YEAR]
+        state.left = candidates([*unsure, *(one for one in state.wanted if one not in state.found)])
+        state.crowds, state.is_begun, state.counts_refusals = {}, False, True
+        self.driver = driver_of(state.protocol)
+        self._checks.clear()
+        return True
 
     def _next_probe(self) -> Probe | None:
         if self.is_quick:
@@ -148,7 +169,7 @@ class ScanRun:
             return None
         best = min(range(len(self.state.left)), key=self._rank)
         self._candidate = self.state.left.pop(best)
-        driver = driver_of(self._candidate.protocol) if self._candidate.protocol else self.driver
+        driver = driver_of(year_to_ask(self._candidate.protocol)) if self._candidate.protocol else self.driver
         self._probe = Probe(self._candidate.pattern, driver, self.timing, self.state.counts_refusals)
         return self._probe
 
@@ -172,7 +193,7 @@ class ScanRun:
     def _conclude(self, probe: Probe, end: End) -> None:
         for address in probe.meters:
             if end is not End.TWIN or address != probe.pattern:
-                self._found(address, probe.driver.name)
+                self._found(address, probe.driver.name if address in probe.gave_value else self._year_of_refusal(probe))
         match end:
             case End.CROWD:
                 self._narrow(probe.pattern, probe.overlap)
@@ -186,13 +207,22 @@ class ScanRun:
             case End.FOUND:
                 pass
 
+    def _year_of_refusal(self, probe: Probe) -> str:
+        """Return the protocol of a meter that only refused: where either year is allowed, it may be the other one."""
+        is_open = len(self.state.years) > 1 or (self._candidate and self._candidate.protocol == EITHER_YEAR)
+        return EITHER_YEAR if is_open else probe.driver.name
+
     def _found(self, address: str, protocol: str) -> None:
-        if address not in self.state.found and address != NOBODY:
+        """Note a meter; the year of one that is known already is told when it is found out."""
+        known = self.state.found.get(address)
+        if address != NOBODY and (known is None or (known == EITHER_YEAR and protocol != known)):
             self.state.found[address] = protocol
             self.way.put({"result": {"meter": address, "protocol": protocol}})
 
     def _note_nobody(self, probe: Probe) -> None:
-        if self._candidate is not None and self._candidate.protocol:
+        if self._candidate is not None and self._candidate.protocol == EITHER_YEAR:
+            self.state.left.insert(0, replace(self._candidate, protocol="dlt645-1997"))
+        elif self._candidate is not None and self._candidate.protocol:
             self.state.silent.append(probe.pattern)
         elif probe.pattern == ANY and self.driver.name.endswith("1997"):
             self.state.left.append(Candidate(BROADCAST))  # 1997: no function reads an address; some obey 99H only

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from edge.errors import entry_of
+from edge.poll.plan import EITHER_YEAR
 from edge.protocols.drivers import protocol_names
 
 SCHEMA = 1
@@ -14,7 +15,10 @@ _DIGITS = 12
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """An address or pattern to ask. `is_likely`: what was heard allows it. `protocol`: empty is the scan's."""
+    """An address or pattern to ask. `is_likely`: what was heard allows it.
+
+    `protocol`: empty is the scan's; "dlt645" is a known meter whose year is not known.
+    """
 
     pattern: str
     is_likely: bool = True
@@ -26,7 +30,8 @@ class ScanState:
     """The course of a scan. `found`: protocol by address. `damaged`: verdict by address. `silent`: known, no answer.
 
     `conditions`: what a person should know, values by code. `crowds`: how many patterns of so many digits were
-    answered by several meters. `is_begun`: the address that nobody has was asked.
+    answered by several meters. `is_begun`: the address that nobody has was asked. `years`: all protocols in which
+    `wanted` is asked, one after the other.
     """
 
     protocol: str = ""
@@ -41,6 +46,8 @@ class ScanState:
     crowds: dict[str, int] = field(default_factory=dict)
     is_begun: bool = False
     counts_refusals: bool = True
+    years: list[str] = field(default_factory=list)
+    wanted: list[str] = field(default_factory=list)
 
 
 def state_document(state: ScanState) -> dict[str, object]:
@@ -59,10 +66,12 @@ def state_document(state: ScanState) -> dict[str, object]:
         "crowds": dict(state.crowds),
         "is_begun": state.is_begun,
         "counts_refusals": state.counts_refusals,
+        "years": list(state.years),
+        "wanted": list(state.wanted),
     }
 
 
-def state_of(document: Mapping[str, Any]) -> ScanState:
+def state_of(document: Any) -> ScanState:
     """Return the state of a JSON object. Raises ValueError for anything that is none."""
     if not isinstance(document, Mapping) or document.get("schema") != SCHEMA:
         raise ValueError("schema")
@@ -80,6 +89,8 @@ def state_of(document: Mapping[str, Any]) -> ScanState:
             crowds={str(depth): int(count) for depth, count in document["crowds"].items()},
             is_begun=bool(document["is_begun"]),
             counts_refusals=bool(document["counts_refusals"]),
+            years=[_protocol(one) for one in document.get("years", ())],
+            wanted=[_pattern(one) for one in document.get("wanted", ())][:_MOST_LEFT],
         )
     except (KeyError, TypeError, AttributeError, OverflowError) as exc:
         raise ValueError(str(exc)) from exc
@@ -91,7 +102,8 @@ def candidates(patterns: Iterable[str]) -> list[Candidate]:
 
 
 def _candidate(pattern: object, is_likely: object, protocol: object) -> Candidate:
-    return Candidate(_pattern(pattern), bool(is_likely), _protocol(protocol))
+    name = EITHER_YEAR if protocol == EITHER_YEAR else _protocol(protocol)
+    return Candidate(_pattern(pattern), bool(is_likely), name)
 
 
 def _protocol(name: object) -> str:

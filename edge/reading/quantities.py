@@ -90,6 +90,12 @@ def unit_of(key: str) -> str:
     return quantity.unit if quantity else ""
 
 
+def is_unit_for(key: str, unit: str) -> bool:
+    """Return whether a number in this unit can be a value of the quantity: in its own unit, or a power of ten of it."""
+    own = unit_of(key)
+    return unit == own or (unit, own) in _PREFIX_POWER
+
+
 def in_own_unit(key: str, value: Value | None, unit: str) -> tuple[Value | None, str]:
     """Return the value and unit of a reading: the wire's, moved by a power of ten to the quantity's own unit.
 

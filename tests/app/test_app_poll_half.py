@@ -3,11 +3,13 @@
 import pytest
 
 from edge.app.poll_half import open_poll
+from edge.bus.trace import TraceEvent
 from edge.clock import ManualClock
 from edge.config.settings import Settings
 from edge.control.jobs import DetectJob, DiagnoseJob, ReadJob, RegisterJob, ScanJob, StatusJob, TraceJob
 from edge.errors import ControlError, StoreError, UsageError
 from edge.health.model import Answer, Health
+from edge.poll.learned import Learned
 
 A, B = "202311000001", "202311000002"
 
@@ -133,6 +135,26 @@ def test_jobs_know_the_meters_of_their_bus(half):
     assert [A, "A" * 12] == [candidate.pattern for candidate in scan.state.left]
     assert [[A], [B]] == [[each.pattern for each in run.meters] for run in (all_of_it, one)]
     assert "2400 8E1 dlt645-2007" == str(detect.current)
+
+
+def test_jobs_know_the_year_that_was_found_out(half):
+    """What a worker learned counts for the next job, not only after a restart."""
+    change(half, RegisterJob({"add": [{"address": A, "bus": "A", "protocol": "dlt645"}]}))
+    half._learned.put((A, Learned(protocol="dlt645-1997")))
+    half.tend()
+    half.start_job(DiagnoseJob("A"), Reply(), lambda _: None)
+    assert ["dlt645-1997"] == [one.protocol for one in half._workers["A"].jobs[0].meters]
+
+
+def test_a_trace_begins_with_a_request(half):
+    """Half an answer would be shown as a bad frame: what it goes on from comes too."""
+    ring = half._workers["A"].port.trace
+    for at, direction in enumerate(["tx", "rx", "tx", "rx", "rx", "rx"]):
+        ring.add(TraceEvent(float(at), direction, b"\x68"))
+    reply = Reply()
+    half.start_job(TraceJob("A", last=2), reply, lambda _: None)
+    events = [one["result"] for one in reply.documents if "direction" in one.get("result", {})]
+    assert ["tx", "rx", "rx", "rx"] == [event["direction"] for event in events]
 
 
 def test_a_diagnosis_of_a_port_that_is_gone_names_it(half):

@@ -54,6 +54,16 @@ def test_a_bus_of_either_year_keeps_that(site, sim_line, capsys):
     assert (9600, "dlt645") == (bus.baud, bus.protocol)
 
 
+def test_a_bus_of_either_year_stays_one(site, sim_line, capsys):
+    """The year of the first meter that answers is not written: the others may speak another."""
+    text = site.read_text(encoding="utf-8").replace('port = "/dev/two"', 'port = "/dev/two"\nprotocol = "dlt645"')
+    site.write_text(text, encoding="utf-8")
+    sim_line.meters, sim_line.line = [SimMeter(A, "1997")], LineSettings(parity="none")
+    assert 0 == _run(["detect", "B", "--write", "--all", "--config", str(site)])
+    bus = load_settings(site).bus[1]
+    assert ("none", "dlt645") == (bus.parity, bus.protocol)
+
+
 @pytest.mark.parametrize(("fault", "expected"), [("dead", (5, "E-BUS-216")), ("garbage", (6, "E-BUS-217"))])
 def test_what_answers_nothing_or_nonsense_has_its_exit_code(site, sim_line, fault, expected, capsys):
     """Silence is 5, bytes that make no frame are 6; both name their next act."""

@@ -98,7 +98,7 @@ def test_a_sound_bus_says_so_in_chinese_too(site, sim_line, capsys):
     assert 0 == _run(["diagnose", "--port", "/dev/x", "--meter", A, "--lang", "zh"])
     out, err = capsys.readouterr()
     assert "未发现故障：1 块电表有应答" in err
-    assert "线路安静" in out
+    assert "线路安静          通过       字节数 0  秒 2.0" in out
 
 
 def test_a_foreign_master_on_a_wire_that_is_only_heard(site, sim_line, capsys):

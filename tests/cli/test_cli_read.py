@@ -137,6 +137,15 @@ def test_items_that_the_protocol_does_not_have(line, capsys):
     assert 5 == read("di:9010", "di:09999999", "di:09999998")
 
 
+def test_the_fields_of_an_identifier_are_told_apart(line, capsys):
+    """A value and its time have one identifier: the field's name stands in the table and in the document."""
+    line.meters = [meter()]
+    assert 0 == read("di:01010000")
+    assert ["di:01010000", "di:01010000.time"] == [one.split()[0] for one in capsys.readouterr().out.splitlines()]
+    _, document = document_of(capsys, "di:01010000")
+    assert [None, "time"] == [one.get("field") for one in document["readings"]]
+
+
 def test_the_document_of_a_reading(line, capsys):
     """Exactly the fields that are promised, each of its type; `bytes_seen` stays inside."""
     line.meters = [meter()]

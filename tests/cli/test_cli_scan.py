@@ -4,6 +4,7 @@ import json
 
 import pytest
 
+from edge.bus.link import LineSettings
 from edge.cli.main import _run
 from edge.sim.meter import SimMeter
 from edge.store.meter import Meter
@@ -64,6 +65,31 @@ def test_the_state_can_be_kept_in_a_file_of_ones_own(site, sim_line, tmp_path, c
     assert [A, C] == json.loads(capsys.readouterr().out)["found"]
 
 
+def test_a_scan_that_is_cut_off_goes_on_later(site, sim_line, tmp_path, capsys):
+    """The state is on the disk while it runs: a port that vanishes, as a power cut, costs the last few probes."""
+    sim_line.meters, sim_line.vanish_after = meters(A, B, C), 60
+    assert 4 == _run(["scan", "A", "--config", str(site)])
+    kept = tmp_path / "scan-A.json"
+    assert f"--resume {kept}" in capsys.readouterr().err
+    assert json.loads(kept.read_text(encoding="utf-8"))["probes"] > 0
+    sim_line.vanish_after = None
+    assert 0 == _run(["scan", "A", "--resume", "--config", str(site), "--json"])
+    assert [A, B, C] == json.loads(capsys.readouterr().out)["found"]
+    assert not kept.exists()
+
+
+def test_a_bus_of_either_year_is_scanned_and_its_meters_keep_their_year_open(site, sim_line, tmp_path, capsys):
+    """Known meters are asked in both years; what is new gets no year, for a refusal comes from either."""
+    text = site.read_text(encoding="utf-8").replace('port = "/dev/two"', 'port = "/dev/two"\nprotocol = "dlt645"')
+    site.write_text(text, encoding="utf-8")
+    register(tmp_path, Meter(address=A, bus="B"))
+    sim_line.meters = [SimMeter(A, "1997", seed=1), SimMeter(B, "1997", seed=2)]
+    assert 0 == _run(["scan", "B", "--known", "--config", str(site), "--json"])
+    assert [A] == json.loads(capsys.readouterr().out)["found"]
+    assert 0 == _run(["scan", "B", "--address", B, "--write", "--config", str(site)])
+    assert {A: ("B", ""), B: ("B", "")} == registered(tmp_path)
+
+
 def test_found_meters_go_into_the_register_after_they_were_shown(site, sim_line, tmp_path, capsys):
     """--write adds what is new, with its protocol where it differs, and leaves what is known as it is."""
     register(tmp_path, Meter(address=A, bus="A", name="kept"))
@@ -88,6 +114,24 @@ def test_known_meters_that_are_silent_are_named(site, sim_line, tmp_path, capsys
     assert f"{B}: known, but silent" in err
 
 
+def test_a_meter_of_the_register_is_asked_at_its_speed_in_its_year_on_its_bus(site, sim_line, tmp_path, capsys):
+    """Without a daemon too: the register knows what the settings of the bus do not."""
+    register(tmp_path, Meter(address=A, bus="B", protocol="dlt645-1997"))
+    with RegisterLock(tmp_path), MeterRegister(tmp_path / "register.json") as opened:
+        opened.learn_all({A: {"baud": 9600}})
+    sim_line.meters, sim_line.line = [SimMeter(A, "1997", seed=1)], LineSettings(baud=9600)
+    assert 0 == _run(["scan", "B", "--known", "--config", str(site)])
+    assert 0 == _run(["read", A, "energy_active_import_total", "--config", str(site)])
+    assert 0 == _run(["diagnose", "B", "--config", str(site)])
+    assert ["/dev/two"] * 3 == sim_line.opened
+    assert 5 == _run(["read", A, "--baud", "2400", "--config", str(site)])
+    for name in ("register.json", "register.json.bak"):
+        (tmp_path / name).write_text("{", encoding="utf-8")
+    capsys.readouterr()
+    assert 5 == _run(["read", A, "--bus", "B", "--config", str(site)])
+    assert "[E-STO-206]" in capsys.readouterr().err
+
+
 def test_a_list_is_any_file_with_numbers_of_twelve_digits(site, sim_line, tmp_path, capsys):
     """Headings, separators and other columns are passed over; shorter and longer numbers are no addresses."""
     sim_line.meters = meters(A, B, C)
@@ -110,12 +154,14 @@ def test_every_event_is_a_line_for_programs(site, sim_line, capsys):
     [
         (["--port", "/dev/x", "--write"], "E-CLI-110"),
         (["--port", "/dev/x", "--resume", "broken.json"], "E-CLI-111"),
+        (["--port", "/dev/x", "--resume", "null.json"], "E-CLI-111"),
         (["--port", "/dev/x", "--list", "empty.csv"], "E-CLI-112"),
     ],
 )
 def test_what_cannot_be_scanned_is_refused_before_the_port_is_opened(site, sim_line, arguments, code, capsys):
     """Settings that are missing, a state that is none, a list without addresses: usage, and nothing is sent."""
     site.with_name("broken.json").write_text('{"schema": 1', encoding="utf-8")
+    site.with_name("null.json").write_text("null", encoding="utf-8")
     site.with_name("empty.csv").write_text("address\n12345\n", encoding="utf-8")
     assert 2 == _run(["scan", *arguments])
     assert f"[{code}]" in capsys.readouterr().err

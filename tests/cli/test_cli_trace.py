@@ -25,6 +25,8 @@ A, B = "202311004511", "202311004512"
 ASK = encode_frame(A, 0x11, bytes.fromhex("00000100"))
 ANSWER = encode_frame(A, 0x91, bytes.fromhex("0000010078563412"))
 PORT = ["--port", "/dev/ttyUSB0", "--seconds", "3"]
+HEADER = '{"kind": "edge-trace", "schema": 1, "baud": 2400, "time": "2026-01-01T00:00:00+00:00", "at": 0, "bus": "A"}\n'
+ODD = ["null", *(f'{{"at": {at}, "direction": "rx", "hex": "68"}}' for at in ("NaN", "1e400", "1e12", "[]"))]
 
 
 @pytest.fixture
@@ -77,11 +79,25 @@ def test_what_is_saved_is_shown_again_as_it_was(heard, tmp_path, capsys):
     assert 3 == len(json.loads(capsys.readouterr().out)["lines"])
 
 
+def test_a_trace_whose_last_line_was_cut_off_is_shown_without_it(heard, tmp_path, capsys):
+    """A power cut in the middle of a line costs that line, not the file."""
+    _run(["trace", *PORT, "--save", "trace.jsonl"])
+    live = capsys.readouterr().out.splitlines()
+    file = tmp_path / "trace.jsonl"
+    file.write_bytes(file.read_bytes()[:-5])
+    assert 0 == _run(["trace", "--replay", "trace.jsonl"])
+    out, err = capsys.readouterr()
+    assert live[:2] == out.splitlines()
+    assert "cut off" in err
+
+
 @pytest.mark.parametrize(
     ("text", "arguments", "code"),
     [
         ('{"schema": 1}', ["--replay", "file"], "E-CLI-113"),
         ("", ["--replay", "file"], "E-CLI-113"),
+        ("[]\n", ["--replay", "file"], "E-CLI-113"),
+        *((f"{HEADER}{line}\n", ["--replay", "file"], "E-CLI-113") for line in ODD),
         (
             '{"kind": "edge-trace", "schema": 2, "baud": 1, "time": "2026-01-01", "at": 0}',
             ["--replay", "file"],

@@ -14,7 +14,6 @@ from edge.config.settings import Settings
 from edge.health.model import Answer, Health
 from edge.poll.scan import ScanOrder, scan_run
 from edge.protocols.dlt645.frame import encode_frame
-from edge.protocols.drivers import driver
 from edge.store.database import open_database
 from edge.store.journal import Journal
 from tests.poll.test_poll_worker import A, B, Site, Way
@@ -52,7 +51,7 @@ class NoisyBus:
 def test_a_scan_of_noise_ends_itself():
     """Where everything seems to answer, the tree of wildcards would never end: the scan says why it stops."""
     way = Way()
-    run = scan_run(driver("dlt645-2007"), 200, way, ScanOrder())
+    run = scan_run("dlt645-2007", 200, way, ScanOrder())
     bus = NoisyBus()
     while run.step(bus):
         pass

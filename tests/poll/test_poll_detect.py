@@ -73,6 +73,17 @@ def test_what_the_bus_is_set_to_comes_first():
     assert LIKELY == combinations(USUAL, is_all=False)
 
 
+@pytest.mark.parametrize("version", ["2007", "1997"])
+def test_a_bus_of_either_year_is_set_right_whichever_is_found(version):
+    """Both years at its speed come first, and finding one of them is no mistake of the settings."""
+    either = Combination(2400, "even", "dlt645")
+    assert [Combination(2400, "even", f"dlt645-{year}") for year in ("2007", "1997")] == list(
+        combinations(either, is_all=False)[:2]
+    )
+    found = detect(bus_at([SimMeter(A, version)], baud=2400), current=either)
+    assert (f"dlt645-{version}", None) == (found["found"]["protocol"], code(found))
+
+
 def test_many_meters_at_once_prove_the_line():
     """Answers that lie cleanly over each other: several meters, speed and parity right."""
     found = detect(bus_at([SimMeter(A, seed=1), SimMeter(B, seed=2)], baud=9600))

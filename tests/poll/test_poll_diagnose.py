@@ -1,13 +1,17 @@
 """Why a bus does not work, on virtual time: each cause is provoked and comes out as its code."""
 
+from datetime import UTC, datetime, timedelta
+
 import pytest
 
 from edge.bus.link import LineSettings
 from edge.errors import EdgeError
+from edge.poll.damage_hours import HourOfAnswers
 from edge.poll.detect import Combination
 from edge.poll.diagnose import DiagnoseRun
 from edge.poll.scan_state import Candidate
 from edge.protocols.dlt645.frame import encode_frame
+from edge.reading.outcome import ForeignMaster
 from edge.sim.faults import parse_fault
 from edge.sim.meter import SimMeter
 from edge.sim.wire import SimWire
@@ -47,10 +51,16 @@ def answers(document):
 def test_a_sound_bus_passes_every_check():
     """Six meters that answer: every check passes, in its order, and there is no cause."""
     document = diagnose(VirtualBus(meters()))
-    names = ["port", "quiet", "foreign_master", "echo", "answers", "order", "twins", "repeats", "settings"]
+    names = ["port", "quiet", "foreign_master", "echo", "answers", "order", "hours", "twins", "repeats", "settings"]
     assert names == [one["check"] for one in document["checks"]]
-    assert ({"pass"}, 6, None) == (set(answers(document).values()), document["answered"], code(document))
-    repeats = document["checks"][7]["values"]
+    marks = answers(document)
+    assert ("unknown", {"pass"}, 6, None) == (
+        marks.pop("hours"),
+        set(marks.values()),
+        document["answered"],
+        code(document),
+    )
+    repeats = document["checks"][8]["values"]
     # A delay of 30 ms and the first byte at 2400 Bd: 34.6 ms; every read the same.
     assert (A, 10, 0, {"min": 35, "avg": 35, "max": 35}) == tuple(
         repeats[key] for key in ("meter", "reads", "damaged", "response_ms")
@@ -114,6 +124,19 @@ def test_a_second_master_is_heard_before_anything_is_asked():
     )
 
 
+def test_a_second_master_is_heard_between_repeated_reads():
+    """Its request spoils one of the ten reads: that is the cause, not a meter, and its number is told."""
+
+    class Shared(VirtualBus):
+        def exchange(self, exchange, line=None):
+            outcome = super().exchange(exchange, line)
+            return ForeignMaster() if self.asked == 5 else outcome
+
+    document = diagnose(Shared(meters([A])), A)
+    repeats = next(one for one in document["checks"] if one["check"] == "repeats")
+    assert ("E-BUS-209", "fail", 1) == (code(document), repeats["answer"], repeats["values"]["foreign"])
+
+
 @pytest.mark.parametrize(
     ("line", "expected"), [({"baud": 9600}, "E-BUS-219"), ({"parity": "none"}, "E-BUS-218"), ({}, "E-BUS-224")]
 )
@@ -143,6 +166,19 @@ def test_nobody_is_known():
     assert (None, 1) == (code(way.last), way.last["answered"])
     VirtualBus().run(DiagnoseRun(way, USUAL, (), 600, "/dev/x"))
     assert "E-BUS-216" == code(way.last)
+
+
+def test_meters_whose_year_is_not_known_are_asked_in_each():
+    """A bus of either year: both meters answer, the year is seen; where nobody answers the search ends as well."""
+    either, way = Combination(2400, "even", "dlt645"), Way()
+    known = tuple(Candidate(one, protocol="dlt645") for one in (A, B))
+    VirtualBus([SimMeter(A, "1997"), SimMeter(B)]).run(DiagnoseRun(way, either, known, 600, "/dev/x"))
+    assert (None, 2) == (code(way.last), way.last["answered"])
+    assert ["dlt645-1997", "dlt645-2007"] == [one["protocol"] for one in way.last["meters"]]
+    VirtualBus().run(DiagnoseRun(way, either, known, 600, "/dev/x"))
+    assert "E-BUS-216" == code(way.last)
+    VirtualBus([SimMeter(A)]).run(DiagnoseRun(way, either, (), 600, "/dev/x"))
+    assert (None, 1) == (code(way.last), way.last["answered"])
 
 
 def test_an_echo_is_seen_and_no_fault():
@@ -195,3 +231,16 @@ def test_a_bus_of_either_year_without_known_meters_is_diagnosed(version):
     way = Way()
     VirtualBus([SimMeter(A, version)]).run(DiagnoseRun(way, Combination(2400, "even", "dlt645"), (), 600, "/dev/x"))
     assert [(A, f"dlt645-{version}")] == [(one["meter"], one["protocol"]) for one in way.last["meters"]]
+
+
+@pytest.mark.parametrize(("damaged", "mark", "expected"), [(30, "fail", "E-BUS-226"), (2, "pass", None)])
+def test_an_hour_of_damage_is_named_where_the_line_is_sound_now(damaged, mark, expected):
+    """What the daemon counted of the last day: interference that sleeps while somebody looks."""
+    evening = datetime(2026, 3, 1, 18, tzinfo=UTC)
+    hours = (HourOfAnswers(evening - timedelta(hours=1), 100, 0), HourOfAnswers(evening, 100, damaged))
+    way = Way()
+    listed = tuple(Candidate(one, protocol="dlt645-2007") for one in METERS)
+    VirtualBus(meters()).run(DiagnoseRun(way, USUAL, listed, 600, "/dev/x", hours))
+    assert (mark, expected) == (answers(way.last)["hours"], code(way.last))
+    if expected:
+        assert {"begin": "2026-03-01T18:00+00:00", "bad": 30, "count": 100} == way.last["conclusion"]["values"]

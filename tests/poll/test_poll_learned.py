@@ -46,7 +46,8 @@ def test_odd_facts_are_not_known(facts):
 
 def test_a_list_of_refusals_is_tried_again():
     """The first version kept no days: such a refusal is old."""
-    learned = learned_of({"refused": ["0001FF00"]})
+    learned = learned_of({"refused": ["0001FF00"], "protocol": "dlt645-2031"})
+    assert "" == learned.protocol
     assert {"0001FF00"} == set(learned.refused)
     assert frozenset() == learned.avoid(date(2026, 3, 1))
 

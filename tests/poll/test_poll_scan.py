@@ -1,5 +1,6 @@
 """Finding meters on virtual time: scattered addresses whose answers overlap, hidden ones, doubles, odd adapters."""
 
+import json
 import random
 
 import pytest
@@ -30,7 +31,7 @@ def meters(addresses, version="2007", **more):
 def scan(bus, version="2007", **order):
     """Run a scan to its end; return its way."""
     way = Way()
-    bus.run(scan_run(driver(f"dlt645-{version}"), 600, way, ScanOrder(**order)))
+    bus.run(scan_run(f"dlt645-{version}", 600, way, ScanOrder(**order)))
     return way
 
 
@@ -258,7 +259,7 @@ def test_a_stopped_scan_goes_on_where_it_was():
     whole = scan(VirtualBus(meters(addresses)))
     first = VirtualBus(meters(addresses))
     way = Way()
-    run = scan_run(driver("dlt645-2007"), 600, way, ScanOrder())
+    run = scan_run("dlt645-2007", 600, way, ScanOrder())
     for _ in range(60):
         run.step(first)
     kept = state_of(way.of("state")[-1])
@@ -273,7 +274,7 @@ def test_a_probe_that_is_under_way_is_kept_too():
     """At the tenth request a meter was asked once and will be asked again: it is still among those to be asked."""
     silent = [f"2023110099{number:02d}" for number in range(8)]
     bus, way = VirtualBus([SimMeter(A, faults=(parse_fault("bad-checksum"),))]), Way()
-    run = scan_run(driver("dlt645-2007"), 600, way, ScanOrder(addresses=(*silent, A, B)))
+    run = scan_run("dlt645-2007", 600, way, ScanOrder(addresses=(*silent, A, B)))
     while not way.of("state"):
         run.step(bus)
     assert [A, B] == [one.pattern for one in state_of(way.of("state")[0]).left]
@@ -335,3 +336,40 @@ def test_a_resumed_scan_stays_with_its_protocol():
     assert [{"meter": A, "protocol": "dlt645-1997"}] == scan(VirtualBus([SimMeter(A, "1997")]), kept=kept).last[
         "meters"
     ]
+
+
+def test_a_bus_of_either_year_is_scanned_in_both():
+    """Those who speak 2007 are found first, then those who speak 1997; the one address of each list likewise."""
+    mixed = [*meters([A, B]), *meters([C], "1997")]
+    for addresses in ((), (A, B, C)):
+        way = Way()
+        VirtualBus(mixed).run(scan_run("dlt645", 600, way, ScanOrder(addresses=addresses)))
+        found = [(one["meter"], one["protocol"]) for one in way.last["meters"]]
+        assert [(A, "dlt645-2007"), (B, "dlt645-2007"), (C, "dlt645-1997")] == found
+
+
+def test_a_meter_that_refuses_in_both_years_is_found_without_a_year():
+    """A refusal says that somebody is there, not which year it speaks."""
+    way = Way()
+    refusing = [*meters([A], faults=(parse_fault("refuse"),)), *meters([B])]
+    VirtualBus(refusing).run(scan_run("dlt645", 600, way, ScanOrder(addresses=(A, B))))
+    assert [(A, "dlt645"), (B, "dlt645-2007")] == [(one["meter"], one["protocol"]) for one in way.last["meters"]]
+
+
+def test_a_scan_that_is_stopped_in_the_first_year_goes_on_to_the_second():
+    """What is kept of it says what is still to come."""
+    bus, way = VirtualBus([*meters([A]), *meters([C], "1997")]), Way()
+    run = scan_run("dlt645", 600, way, ScanOrder())
+    while not run.state.found:
+        run.step(bus)
+    kept = state_of(json.loads(json.dumps(state_document(run.state))))
+    way = Way()
+    bus.run(scan_run("dlt645-2007", 600, way, ScanOrder(kept=kept)))
+    assert [A, C] == way.last["found"]
+
+
+@pytest.mark.parametrize("field", [{"years": ["dlt645"]}, {"years": [7]}, {"wanted": ["12"]}, {"wanted": 3}])
+def test_a_kept_scan_of_years_that_are_none_is_refused(field):
+    """A file that a hand changed is no state."""
+    with pytest.raises(ValueError, match=r"."):
+        state_of({**state_document(ScanState()), **field})

@@ -16,7 +16,6 @@ from edge.poll.plan import PolledMeter
 from edge.poll.scan import ScanOrder, scan_run
 from edge.poll.scan_state import Candidate
 from edge.poll.time_sync import TimeSyncRun
-from edge.protocols.drivers import driver
 from edge.reading.record import SlotState
 from edge.sim.faults import parse_fault
 from edge.store.database import open_database
@@ -61,7 +60,7 @@ def test_jobs_ask_a_raised_meter_at_its_own_speed(make_site):
         (
             ReadRun(order, site.clock, ways[0]),
             DiagnoseRun(ways[1], Combination(2400, "even", "dlt645-2007"), listed),
-            scan_run(driver("dlt645-2007"), 600, ways[2], ScanOrder(known=listed, only_known=True)),
+            scan_run("dlt645-2007", 600, ways[2], ScanOrder(known=listed, only_known=True)),
         )
     )
     site.run_until(120)

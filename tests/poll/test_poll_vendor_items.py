@@ -18,8 +18,10 @@ from edge.poll.plan import PolledMeter, plan_in_force
 from edge.poll.vendor_items import ITEM_CHECKS, vendor_items
 from edge.protocols.drivers import driver
 from edge.protocols.exchange import Timing
-from edge.reading.outcome import Answer, Item
+from edge.reading.outcome import Answer, Item, Malformed
 from edge.reading.record import PollRecord, SlotState, Stamp
+from edge.reading.vendor import VendorItem
+from edge.reading.verdict import SlotReason
 
 T0 = datetime(2026, 3, 1, tzinfo=UTC)
 ME = "202311000001"
@@ -64,6 +66,35 @@ def test_an_identifier_of_the_standard_may_be_replaced(tmp_path: Path):
     """Where the installer says that these meters differ, the definition stands."""
     text = HEAD + HEAT.replace("04a00101", "02010100") + "replaces_standard = true\n"
     assert ["02010100"] == [item.identifier for item in vendor_items(load(tmp_path, text))]
+
+
+@pytest.mark.parametrize(
+    ("layout", "unit", "is_read"),
+    [("XXXX.XX", "V", True), ("XXX.X", "A", False), ("XXX.X", "", False), ("HEX:2", "V", False)],
+)
+def test_a_quantity_is_read_through_a_replaced_identifier_only_in_its_unit(layout: str, unit: str, *, is_read: bool):
+    """Amperes or hex under the identifier of a voltage are the item's alone, never a voltage."""
+    item = VendorItem(key="mine", identifier="02010100", layout=layout, unit=unit)
+    requests, unknown = driver("dlt645-2007", (item,)).requests_for(("voltage_l1", "voltage_l2", "mine"))
+    assert (() if is_read else ("voltage_l1",)) == unknown
+    keys = [request.keys for request in requests if request.identifier == "02010100"]
+    assert [("voltage_l1", "mine") if is_read else ("mine",)] == keys
+
+
+def test_a_block_that_is_replaced_brings_no_quantities():
+    """The block's identifier means something else here: its quantities are read alone."""
+    item = VendorItem(key="mine", identifier="0201FF00", layout="HEX:6")
+    requests, unknown = driver("dlt645-2007", (item,)).requests_for(("voltage_l1", "voltage_l2", "voltage_l3"))
+    assert ((), ["02010100", "02010200", "02010300"]) == (unknown, [request.identifier for request in requests])
+
+
+def test_two_keys_of_one_identifier_fail_as_it_failed():
+    """There is nothing smaller to ask for: a malformed answer is not called a refusal, and its detail stays."""
+    item = VendorItem(key="mine", identifier="02010100", layout="XXXX.XX", unit="V")
+    poll = MeterPoll(ME, ("voltage_l1", "mine"), driver("dlt645-2007", (item,)), Timing(), 1)
+    poll.take(Malformed(reason="data length 2"))
+    assert dict.fromkeys(("voltage_l1", "mine"), SlotReason.MALFORMED) == poll.faults
+    assert {"data length 2"} == set(poll.details.values())
 
 
 def test_wrong_types_are_left_to_the_model(tmp_path: Path):

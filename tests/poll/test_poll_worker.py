@@ -171,6 +171,18 @@ def test_a_dead_meter_is_missing_and_its_neighbours_are_read(make_site):
     assert Answer.YES is site.health.answer(f"meter {A}")
 
 
+def test_damaged_answers_are_counted_by_the_hour(make_site):
+    """All answers that came on the bus, whichever meter's; those that were damaged among them."""
+    site = make_site(A, B, C, faults={A: ["bad-checksum"], B: ["dead"]})
+    site.run_until(110)
+    (hour,) = site.worker.port.damage.hours()
+    counters = site.health.snapshot()["counters"]
+    sound, damaged = counters["exchanges.A.ok"], counters["exchanges.A.bad_checksum"]
+    assert sound
+    assert damaged
+    assert (sound + damaged, damaged) == (hour.answers, hour.damaged)
+
+
 def test_a_known_dead_meter_costs_one_try(make_site):
     """After its tries a silent meter is probed once a step of 30, 60, 120 s ..., though a slot comes every minute."""
     site = make_site(A, faults={A: ["dead"]})

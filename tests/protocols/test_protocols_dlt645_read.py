@@ -336,3 +336,10 @@ def test_a_meter_that_states_another_address_than_it_answers_under_is_not_found(
     same = _find(pattern, encode_frame(_ME, control, data + bytes.fromhex(_ME)[::-1]))
     assert isinstance(same, Answer)
     assert _ME == same.address
+
+
+def test_the_answer_to_another_masters_question_is_no_stranger():
+    """Request and answer of the other are one thing: a second master. An answer to no request is another."""
+    theirs = encode_frame(_OTHER, 0x11, _DI, 0) + encode_frame(_OTHER, 0x91, _DI + _VALUE)
+    assert isinstance(_verdict(theirs), ForeignMaster)
+    assert isinstance(_verdict(theirs + encode_frame("202107072531", 0x91, _DI + _VALUE)), WrongAddress)

@@ -16,6 +16,7 @@ import apsw
 from edge.app.daemon import STORE_FILE
 from edge.app.plan_keeper import PlanKeeper
 from edge.app.poll_half import PollHalf
+from edge.app.room_watch import RoomWatch
 from edge.bus.memory_link import MemoryLink
 from edge.clock import ClockTrust
 from edge.config.settings import Settings
@@ -208,7 +209,8 @@ class Box:
         register = MeterRegister(self.folder / REGISTER_FILE)
         self._open.append(register)
         keeper = PlanKeeper(self.settings, self.clock, health, register, self._journal(database))
-        self.half = PollHalf(keeper, self._open_port)
+        room = RoomWatch(self.path, database.room, self.clock, health)
+        self.half = PollHalf(keeper, room, self._open_port)
         self.half.make_workers([self._journal(self._database()) for _ in self.settings.bus])
         self.forwarder = self._forwarder(health)
         buses = [

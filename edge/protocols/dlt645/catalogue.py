@@ -13,8 +13,9 @@ from functools import cache, lru_cache
 from importlib.resources import files
 from typing import NamedTuple
 
-from edge.protocols.dlt645.formats import Field
+from edge.protocols.dlt645.formats import Field, parse_format
 from edge.protocols.dlt645.records import record_layout, shape_for
+from edge.reading.quantities import is_unit_for
 from edge.reading.vendor import VendorItem
 
 _RECORD = "record:"
@@ -89,6 +90,8 @@ class Catalogue:
             self._identifier_of[key] = di.replace("nn", "01")
             self._key_of.setdefault(di, key)
         for item in own:
+            for key in self._quantities_lost_to(item):
+                self._key_of.pop(self._identifier_of.pop(key), None)
             self._identifier_of[item.key] = item.identifier
             self._key_of.setdefault(item.identifier, item.key)
         self._find = lru_cache(maxsize=4096)(self._look_up)
@@ -113,6 +116,12 @@ class Catalogue:
         Two joined by + for a quantity that needs two reads.
         """
         return self._identifier_of.get(key)
+
+    def _quantities_lost_to(self, item: VendorItem) -> list[str]:
+        """Return the quantities that an identifier no longer brings: as it is defined it is no number in their unit."""
+        keys = [key for key, di in self._identifier_of.items() if item.identifier in di.split("+")]
+        is_number = parse_format(item.layout).kind == "number"
+        return [key for key in keys if not (is_number and is_unit_for(key, item.unit))]
 
     def _look_up(self, di: str) -> Entry | None:
         for spans in self._masks:

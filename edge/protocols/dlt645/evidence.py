@@ -1,8 +1,8 @@
 """What the wire brought beside the answer, and the verdict on it: the same for every exchange of DL/T 645.
 
 What counts, in this order: two answers over each other; an answer to an earlier question; somebody else's answer;
-somebody else's request; a series that broke off; a damaged frame; bytes that are no frame; nothing. Our own echo is
-no evidence of anything.
+somebody else's request, with the answer to it; a series that broke off; a damaged frame; bytes that are no frame;
+nothing. Our own echo is no evidence of anything.
 
 Two meters at once: two different sound answers (the exchange sees those); or a damaged answer with more bytes than its
 own header announces, or with two headers from the asked address. Noise flips bits, but adds no bytes.
@@ -61,6 +61,7 @@ class Evidence:
         self.foreign = False
         self.rival = False
         self.bad = False
+        self._asked_by_others: set[str] = set()
 
     def again(self) -> "Evidence":
         """Return empty evidence for the next request to the same meter; until it is sent, the last one may echo."""
@@ -74,13 +75,15 @@ class Evidence:
             return False
         if not frame.is_response:
             self.foreign = True
+            self._asked_by_others.add(frame.address)
             self.rival = self.rival or "A" in frame.address or self.asked.takes(frame.address)
             return False
         if self.asked.takes(frame.address):
             return True
         if frame.address in self.late_from:
             self.late = True
-        self.stranger = self.stranger or frame.address
+        if frame.address not in self._asked_by_others:
+            self.stranger = self.stranger or frame.address
         return False
 
     def verdict(self, raw: bytes, function: int, *, broke_off: bool = False) -> Outcome:

@@ -7,7 +7,7 @@ which no usual task has; beyond that blocks are taken while they save most).
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache, lru_cache
 from itertools import combinations
 from math import ceil, inf
@@ -54,11 +54,11 @@ def plan_requests(
     `extra`: items that the settings define.
     """
     identifiers = {key: identifier_of(version, key, extra) for key in keys}
-    own = {one.identifier for one in extra}  # their content is no longer what the blocks of the standard bring
+    own = frozenset(one.identifier for one in extra)  # their content is no longer what the standard's blocks bring
     wanted = frozenset(
         di for key, di in identifiers.items() if di and di not in own and not is_raw_key(key) and "+" not in di
     )
-    block_of = _choose(version, wanted, terms)
+    block_of = _choose(version, wanted, replace(terms, avoid=terms.avoid | own))
     plan: dict[str, list[str]] = {}
     unknown = []
     for key, di in identifiers.items():
