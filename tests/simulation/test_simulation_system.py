@@ -4,6 +4,10 @@ Here some worlds run, and those that once found a defect; `make sim SEEDS=10000`
 """
 
 import logging
+import os
+import re
+import subprocess
+import sys
 from collections import Counter
 
 import apsw
@@ -13,7 +17,7 @@ from tests.simulation.broken import BROKEN
 from tests.simulation.mishaps import KINDS
 from tests.simulation.system import run_system
 
-WORLDS = 60
+WORLDS = 120
 TRIED = 60  # worlds within which a broken rule must show
 
 
@@ -74,6 +78,24 @@ def test_a_seed_replays_exactly():
     assert first.readings == again.readings
     assert first.broker.carried == again.broker.carried
     assert first.now.at == again.now.at
+
+
+@pytest.mark.parametrize(("seeds", "code"), [("2", 0), ("0", 1)])
+def test_the_last_line_says_what_was_done(seeds, code):
+    """Seeds, faults and readings stand in the last line, the faults by kind above it; without any of them it failed."""
+    done = subprocess.run(
+        [sys.executable, "-m", "tests.simulation.whole"],
+        env={**os.environ, "SEEDS": seeds, "PYTHONHASHSEED": "0"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert code == done.returncode, done.stderr
+    *kinds, last = done.stdout.splitlines()
+    found = re.fullmatch(r"(\d+) seeds, (\d+) faults, (\d+) readings checked, 0 failed: \[\]", last)
+    assert seeds == found[1]
+    assert int(found[2]) == sum(int(line.split()[0]) for line in kinds)
+    assert (int(found[3]) > 0) == (code == 0)
 
 
 def test_nothing_of_a_world_is_left_behind():

@@ -37,14 +37,14 @@ def main():
         first = int(os.environ.get("FROM", "0"))
         seeds = range(first, first + int(os.environ.get("SEEDS", "1000")))
     faults, readings, done, failed = Counter(), 0, 0, []
-    with get_context("spawn").Pool(min(len(seeds), os.cpu_count() or 1)) as pool:
+    with get_context("spawn").Pool(max(1, min(len(seeds), os.cpu_count() or 1))) as pool:
         for seed, kinds, found, compared, wrong in pool.imap_unordered(run_seed, seeds, chunksize=4):
             done, readings = done + 1, readings + compared
             faults.update(found)
             if wrong:
                 failed.append(seed)
                 _tell(seed, kinds, wrong)
-    for name, count in sorted(faults.items()):
+    for name, count in sorted((+faults).items()):
         print(f"  {count:8d}  {name}")
     print(f"{done} seeds, {faults.total()} faults, {readings} readings checked, {len(failed)} failed: {sorted(failed)}")
     return 1 if failed or not (done and faults.total() and readings) else 0
