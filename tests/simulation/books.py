@@ -45,7 +45,7 @@ class Books:
             self.values += 1
             if not any(
                 is_right(meter, record, key, value, (box.true_of(record.slot_at, offset), box.clock.now.utc()))
-                for meter in box.meters_of(record.meter)
+                for meter in box.meters_behind(record)
                 for offset in box.clock.offsets[-3:]
             ):
                 self.wrong.append(f"no meter said or held {key} = {value}: {record}")

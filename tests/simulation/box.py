@@ -26,6 +26,7 @@ from edge.forward.settings import forward_settings
 from edge.forward.worker import ForwardWorker
 from edge.health.model import Health
 from edge.messages.signing import Verifier
+from edge.reading.record import Source
 from edge.store.ballast import BALLAST_BYTES, ballast_of
 from edge.store.database import open_database
 from edge.store.meter import Meter
@@ -37,6 +38,7 @@ from tests.simulation.books import Books, WitnessJournal, WitnessSigner
 from tests.simulation.broker import SimBroker
 from tests.simulation.clocks import BoxClock, Now, TrueClock
 from tests.simulation.disk import Disk, Life
+from tests.simulation.held import SNAPSHOT
 
 _TEND_S = 30.0
 _IDLE_S = 1.0  # what a bus without work waits
@@ -125,9 +127,11 @@ class Box:
         with MeterRegister(self.folder / REGISTER_FILE) as register:
             register.apply(RegisterChange(add=tuple(meters)))
 
-    def meters_of(self, address):
-        """Return the meters of an address, on any wire."""
-        return [meter for cable in self.cables.values() for meter in cable.world.of(address)]
+    def meters_behind(self, record):
+        """Return the meters that a record may be of: of its address, or for a live one also who answered under it."""
+        meters = [meter for cable in self.cables.values() for meter in cable.world.meters]
+        is_said = record.source is Source.LIVE and record.task != SNAPSHOT
+        return [meter for meter in meters if is_said or meter.address == record.meter]
 
     def true_of(self, slot_at, offset_s):
         """Return the true instant of one by the wall clock."""
