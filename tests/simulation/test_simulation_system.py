@@ -17,7 +17,7 @@ from tests.simulation.broken import BROKEN
 from tests.simulation.mishaps import KINDS
 from tests.simulation.system import run_system
 
-WORLDS = 120
+WORLDS = 80
 TRIED = 60  # worlds within which a broken rule must show
 
 
