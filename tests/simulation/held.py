@@ -24,7 +24,8 @@ def _held(meter, record, key, asked):
     place = int(part[1:]) if part else 0
     slot_at = record.slot_at
     if record.task == SNAPSHOT and record.state is SlotState.READ:
-        return [_truth(meter, di, at) for at in meter.frozen if asked[0] - _NEAR < at < asked[0] + _NEAR]
+        near = [at for at in meter.frozen if min(abs(at - asked[0]), abs(at - slot_at)) < _NEAR]
+        return [_truth(meter, di, at) for at in near]
     if record.source is Source.LIVE:
         return _said(meter, record, di, place, asked)
     # A meter whose clock is off wrote its record when its own clock showed the instant.

@@ -15,7 +15,7 @@ import contextlib
 from collections import Counter, defaultdict
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from itertools import pairwise
+from itertools import accumulate
 
 import apsw
 
@@ -190,11 +190,14 @@ def _gaps(books, gateway):
 
 
 def expected(plans, gateway, until: datetime):
-    """Yield the slots that plans promised up to an instant."""
-    ends = [later.valid_from for _, later in pairwise(plans)] + [until]
-    for plan, end in zip(plans, ends, strict=True):
+    """Yield the slots that plans promised up to an instant.
+
+    A plan that came into force while the clock was behind says that it is valid from before the last one; it is not.
+    """
+    begins = list(accumulate((plan.valid_from for plan in plans), max))
+    for plan, begin, end in zip(plans, begins, [*begins[1:], until], strict=True):
         for task in plan.tasks:
-            for slot_at in slots_between(task.schedule, plan.timezone, plan.valid_from, min(end, until)):
+            for slot_at in slots_between(task.schedule, plan.timezone, begin, min(end, until)):
                 for meter in task.meters:
                     yield gateway, task.name, meter, slot_at
 
