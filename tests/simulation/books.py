@@ -11,7 +11,11 @@ from datetime import datetime
 from edge.messages.signing import Ed25519Signer
 from edge.reading.plan import Plan
 from edge.reading.record import PollRecord
+from edge.store.instants import to_us
 from edge.store.journal import Journal
+from edge.store.packing import unpack_record
+from edge.store.redating import Fate
+from edge.store.settling import Known
 from tests.simulation.held import is_right
 
 Slot = tuple[str, str, str, datetime]  # gateway, task, meter, slot
@@ -46,9 +50,14 @@ class Books:
             if not any(
                 is_right(meter, record, key, value, (box.true_of(record.slot_at, offset), box.clock.now.utc()))
                 for meter in box.meters_behind(record)
-                for offset in box.clock.offsets[-3:]
+                for offset in box.clock.offsets
             ):
                 self.wrong.append(f"no meter said or held {key} = {value}: {record}")
+
+    def note(self, box, record):
+        """Judge a record that was put into another slot than the one it was handed over with."""
+        if record not in self.tried[slot_of(box.name, record)]:
+            self.judge(box, record)
 
     def destroy(self, gateway, since=-1.0):
         """Note that the store of a gateway lost what it took after an instant."""
@@ -64,7 +73,7 @@ class WitnessJournal(Journal):
     def __init__(self, database, box, books):
         super().__init__(database)
         self._box, self._books = box, books
-        self._taken = []
+        self._taken, self._reopened = [], []
 
     def append(self, records):
         """Store records."""
@@ -77,6 +86,29 @@ class WitnessJournal(Journal):
             self._books.kept[slot_of(self._box.name, record)].append(Kept(record, at))
         self._box.appended()
         return appended
+
+    def redate(self, true, look, limit):
+        """Move records to the slots in which they were really read."""
+        self._taken, self._reopened = [], []
+        done = super().redate(true, look, limit)
+        at = self._box.clock.now.at
+        for record in (*self._taken, *self._reopened):
+            self._books.kept[slot_of(self._box.name, record)].append(Kept(record, at))
+        return done
+
+    def _redate(self, number, row, true, waits):
+        fate = super()._redate(number, row, true, waits)
+        if fate in (Fate.FILL, Fate.DROP):
+            record = unpack_record(row)
+            for one in self._books.kept[slot_of(self._box.name, record)]:
+                one.is_destroyed |= one.record.stamp == record.stamp
+        return fate
+
+    def _open_again(self, miss):
+        if self._known(miss.task, miss.meter, to_us(miss.slot_at)) is Known.SETTLED:
+            self._books.judge(self._box, miss)
+            self._reopened.append(miss)
+        super()._open_again(miss)
 
     def append_plan(self, plan):
         """Put a plan in force."""
@@ -96,6 +128,7 @@ class WitnessJournal(Journal):
         is_stored = super()._settle(record)
         if is_stored:
             self._taken.append(record)
+            self._books.note(self._box, record)
         return is_stored
 
 
