@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: help env demo test check bench bench-bus exchanges lock needs witness clean
+.PHONY: help env demo test check bench bench-bus bench-store exchanges torture lock needs witness clean
 
 help: ## show this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 12
@@ -40,8 +40,14 @@ bench: env ## the first figures, written to docs/bench.md
 bench-bus: env ## the wire used to its limit, on a timed bus: minutes; written to docs/bench-bus.md
 	$(BIN)/python -m tests.bench.bus
 
+bench-store: env ## what the store costs: rate, bytes on disk, card and wire, memory, opening; to docs/bench-store.md
+	$(BIN)/python -m tests.bench.store
+
 exchanges: env ## random exchanges with all faults, each value judged; N=100000, SEED=n replays one
 	N=$(or $(N),100000) $(BIN)/python -m tests.simulation
+
+torture: env needs ## power cuts: 1 500 for the store, 1 500 for the register; CUTS=n, SEED=n makes one again
+	$(BIN)/python -m tests.torture
 
 lock: ## write the pinned requirement files anew
 	scripts/lock

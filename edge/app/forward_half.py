@@ -8,6 +8,7 @@ from pathlib import Path
 
 from edge import __version__
 from edge.app.daemon import STORE_FILE, Half
+from edge.app.room_watch import RoomWatch
 from edge.app.threads import Worker
 from edge.clock import Clock
 from edge.config.settings import Settings
@@ -51,7 +52,8 @@ def open_forward(settings: Settings, base_dir: Path, clock: Clock, health: Healt
             rng=random.Random(),
             health=health,
         )
-        yield ForwardHalf(settings, clock, worker, Outbox(own, clock))
+        watch = RoomWatch(path, own.room, clock, health)
+        yield ForwardHalf(settings, clock, worker, Outbox(own, clock), watch)
 
 
 class _Stepped:
@@ -80,10 +82,13 @@ class ForwardHalf:
 
     name: Half = "forward"
 
-    def __init__(self, settings: Settings, clock: Clock, worker: ForwardWorker, outbox: Outbox) -> None:
+    def __init__(
+        self, settings: Settings, clock: Clock, worker: ForwardWorker, outbox: Outbox, room: RoomWatch
+    ) -> None:
         self._settings = settings
         self._worker = _Stepped(worker, clock)
         self._outbox = outbox
+        self._room = room
 
     def workers(self) -> list[tuple[str, Worker]]:
         """Return the forwarder."""
@@ -94,7 +99,8 @@ class ForwardHalf:
         raise ControlError("E-CTL-114", job=type(job).__name__)
 
     def tend(self) -> None:
-        """Do nothing: all of it is done in the worker."""
+        """Look at the room in the store; all else is done in the worker."""
+        self._room.tend()
 
     def status(self) -> dict[str, object]:
         """Return what waits, what is unsent, and what the last receipt covers."""

@@ -9,6 +9,7 @@ from functools import partial
 from edge.app import bus_jobs
 from edge.app.daemon import STORE_FILE, Half
 from edge.app.plan_keeper import PlanKeeper
+from edge.app.room_watch import RoomWatch
 from edge.app.threads import Worker
 from edge.bus.open import open_link
 from edge.clock import Clock
@@ -52,7 +53,8 @@ def open_poll(settings: Settings, clock: Clock, health: Health) -> Iterator["Pol
         register.meters()
         if (damage := register.recovered()) is not None:
             log.error("%s", StoreError("E-STO-209", path=settings.state_dir / REGISTER_FILE, detail=damage))
-        half = PollHalf(PlanKeeper(settings, clock, health, register, Journal(database)))
+        room = RoomWatch(path, database.room, clock, health)
+        half = PollHalf(PlanKeeper(settings, clock, health, register, Journal(database)), room)
         half.make_workers(
             [
                 Journal(stack.enter_context(open_database(path, max_mib=max_mib, check=False, clock=clock)))
@@ -70,10 +72,11 @@ class PollHalf:
 
     name: Half = "poll"
 
-    def __init__(self, keeper: PlanKeeper) -> None:
+    def __init__(self, keeper: PlanKeeper, room: RoomWatch) -> None:
         self.settings = keeper.settings
         self.clock = keeper.clock
         self.keeper = keeper
+        self._room = room
         self._items = vendor_items(keeper.settings)
         self._workers: dict[str, BusWorker] = {}
         self._learned: queue.SimpleQueue[tuple[str, Learned]] = queue.SimpleQueue()
@@ -146,6 +149,7 @@ class PollHalf:
         if self._is_plan_due:
             self._change_plan()
         self.keeper.close_old_slots()
+        self._room.tend()
 
     def _keep_learned(self, *, at_once: bool = False) -> None:
         """Write what the workers learned, at most once in a while: each write is the whole register."""

@@ -61,9 +61,8 @@ def main() -> int:
         sys.stderr.write("edge run starts this\n")
         return 2
     order = read_order(int(sys.argv[1]))
-    set_up_logging(is_verbose=order.is_verbose)
     try:
-        return _run(order)
+        return run_daemon(order)
     except (EdgeError, OSError, UnicodeError) as exc:
         from edge.cli.common import choose_language
         from edge.cli.main import show_failure
@@ -74,10 +73,12 @@ def main() -> int:
         return 130
 
 
-def _run(order: Order) -> int:
+def run_daemon(order: Order) -> int:
+    """Run the daemon in this process until SIGTERM or SIGINT; return its exit code. Raises EdgeError."""
     from edge.app.daemon import App, Half, make_clock
     from edge.notify import Notifier
 
+    set_up_logging(is_verbose=order.is_verbose)
     half: Half | None = "poll" if order.only == "poll" else "forward" if order.only == "forward" else None
     clock, notifier = make_clock(order.settings), Notifier.from_env(os.environ)
     app = App(order.settings, order.folder, only=half, clock=clock, notifier=notifier)

@@ -27,4 +27,4 @@ def run(config_path: Path | None, only: str | None, verbose: bool) -> int:
     make_state_dir(settings.state_dir)
     folder = path.resolve().parent
     order = Order(settings=settings, folder=folder, only=only or "", is_verbose=verbose, lang=language())
-    become_daemon(order, ["run", *(["--only", only] if only else []), "--config", str(path)])
+    return become_daemon(order, ["run", *(["--only", only] if only else []), "--config", str(path)])

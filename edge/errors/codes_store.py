@@ -147,6 +147,54 @@ CODES: Codes = {
             '让时钟得到校准（时间服务器）；若时钟无误，在 [gateway] 下写 clock = "rtc"',
         ),
     ),
+    "E-STO-113": (
+        (
+            "the store {path} is of version {version}, this program makes it {known}, and another process has it open",
+            "a part of edge of the older version still runs",
+            "stop all edge services, then start them again: the store is then brought to the new version",
+        ),
+        (
+            "存储 {path} 的版本为 {version}，需升级为 {known}，但仍有其他进程在使用",
+            "旧版本 edge 的某个进程仍在运行",
+            "停止全部 edge 服务后重新启动，存储即会升级",
+        ),
+    ),
+    "E-STO-114": (
+        (
+            "no room to keep a copy of the store {path} (version {version}): {needed} bytes needed, {free} are free",
+            "before a store is brought to a new version, a copy of it is kept beside it",
+            "free disk space and start again; the store is untouched, the older edge still works with it",
+        ),
+        (
+            "没有空间保留存储 {path}（版本 {version}）的副本：需要 {needed} 字节，剩余 {free} 字节",
+            "升级存储前会在旁边保留一份副本",
+            "清理磁盘后重新启动；存储未被改动，旧版本 edge 仍可使用",
+        ),
+    ),
+    "E-STO-115": (
+        (
+            "the store {path} is {percent} % full: {used} of {limit} MiB",
+            "batches wait for the centre or for its word that they are durable, or the disk has little room left",
+            "edge status shows what waits: bring back the way to the centre, free the disk, or raise store.max_mib",
+        ),
+        (
+            "存储 {path} 已用 {percent} %：{used}/{limit} MiB",
+            "有批次等待主站接收或等待其持久化确认，或磁盘空间不足",
+            "edge status 可查看积压：恢复到主站的通路、清理磁盘，或增大 store.max_mib",
+        ),
+    ),
+    "E-STO-116": (
+        (
+            "the store {path} is nearly full, {percent} %: {used} of {limit} MiB",
+            "the centre has not taken batches, or not called them durable, for a long time; or the disk is full",
+            "act now, before readings have to go: bring back the centre, free the disk, or raise store.max_mib",
+        ),
+        (
+            "存储 {path} 即将写满，已用 {percent} %：{used}/{limit} MiB",
+            "主站长时间未接收批次或未确认持久化，或磁盘将满",
+            "请在读数被舍弃之前处理：恢复主站、清理磁盘，或增大 store.max_mib",
+        ),
+    ),
     "E-STO-201": (
         (
             "{address} is no meter address",

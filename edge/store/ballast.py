@@ -1,7 +1,7 @@
 """The ballast: a file of real bytes beside the store, given up when the disk is full.
 
 On a full disk even a DELETE fails, because the write-ahead log needs room (measured). Giving up the ballast makes
-that room; it is laid again at the next opening, when there is plenty.
+that room; it is laid again when there is plenty: at an opening, or when the watch over the room finds none missing.
 """
 
 import contextlib

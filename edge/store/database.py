@@ -18,13 +18,26 @@ from edge.clock import Clock, SystemClock
 from edge.errors import StoreError
 from edge.store.ballast import ballast_of, lay_ballast
 from edge.store.epochs import begin_epoch
-from edge.store.inspection import SCHEMA_FACT, find_fault, heal_slots, schema_crc
+from edge.store.inspection import find_fault, heal_slots
 from edge.store.locks import InUse, turn
-from edge.store.meta import mark_fact
+from edge.store.meta import load_fact, mark_fact
+from edge.store.migration import migrate, refuse_foreign
 from edge.store.ownership import give_to_owner_of
+from edge.store.room import Room, room_of
 from edge.store.rows import Cell
 from edge.store.salvage import carry_over, find_last_epoch
-from edge.store.schema import APPLICATION_ID, MIGRATIONS, SCHEMA
+from edge.store.schema import MIGRATIONS, SCHEMA
+from edge.store.set_aside import (
+    FACT,
+    Aside,
+    begin_aside,
+    end_aside,
+    has_orphan,
+    load_aside,
+    move_aside,
+    move_orphan,
+    sync_folder,
+)
 
 LEAST_SQLITE = (3, 51, 3)
 _BUSY_MS = 5000
@@ -55,12 +68,12 @@ class Database:
         self.salvaged = 0
         self._connection = connection
         self.bound_bytes = 0
-        self._is_suspect = True  # until its checks have passed, what SQL cannot do is the file's fault, not ours
+        self.is_suspect = True  # until its checks have passed, what SQL cannot do is the file's fault, not ours
         self._in_use: InUse | None = None
 
     def rows(self, sql: str, *values: Cell) -> list[tuple[Any, ...]]:
         """Return all rows of a question."""
-        with _translating(self.path, is_suspect=self._is_suspect):
+        with _translating(self.path, is_suspect=self.is_suspect):
             return self._connection.execute(sql, values).fetchall()
 
     def change(self, sql: str, *values: Cell) -> int:
@@ -69,7 +82,7 @@ class Database:
 
     def change_each(self, sql: str, rows: Iterable[tuple[Cell, ...]]) -> int:
         """Change rows once for each tuple; return how many were changed in all."""
-        with _translating(self.path, is_suspect=self._is_suspect):
+        with _translating(self.path, is_suspect=self.is_suspect):
             before = self._connection.total_changes()
             self._connection.executemany(sql, rows)
             return self._connection.total_changes() - before
@@ -106,6 +119,23 @@ class Database:
         """Return the size of the file, without its log."""
         return int(self.rows("PRAGMA page_count")[0][0]) * self._page_bytes()
 
+    def copy_to(self, path: Path) -> None:
+        """Write a copy of the store, page by page, into a new file. Raises StoreError."""
+        with _translating(path):
+            copy = apsw.Connection(str(path))
+            try:
+                with copy.backup("main", self._connection, "main") as backup:
+                    backup.step(-1)
+            finally:
+                copy.close()
+
+    def room(self) -> Room:
+        """Return how much of the bound is used; pages that are free count as free. Raises StoreError."""
+        pages = int(self.rows("PRAGMA page_count")[0][0]) - int(self.rows("PRAGMA freelist_count")[0][0])
+        with _translating(self.path):
+            disk = os.statvfs(self.path.parent)
+        return room_of(pages * self._page_bytes(), self.bound_bytes, disk.f_bavail * disk.f_frsize)
+
     def limit(self, size_bytes: int) -> None:
         """Bound the file for this connection: a write beyond it raises StoreError and leaves everything as it was."""
         self.rows(f"PRAGMA max_page_count = {max(1, size_bytes // self._page_bytes())}")
@@ -123,7 +153,7 @@ class Database:
     def trust(self, in_use: InUse) -> None:
         """Take over the hold on the store, once the checks have passed."""
         self._in_use = in_use
-        self._is_suspect = False
+        self.is_suspect = False
 
     def close(self) -> None:
         """Close the file; harmless when it is closed."""
@@ -144,17 +174,19 @@ class Database:
 def open_database(path: Path, *, max_mib: int, check: bool = True, clock: Clock = _WALL) -> Database:
     """Return the open store, made if there is none.
 
-    `check` is for the first opening of a process: it inspects the file and sets a damaged one aside; without it a
-    damaged file raises StoreError. Raises StoreError for a file that cannot be opened, is of a newer schema, or is
-    damaged while somebody else still writes to it. Time: waits for another opening of the same store.
+    `check` is for the first opening of a process: it inspects the file and sets a damaged one aside, or ends what an
+    earlier opening began; without it a damaged file raises StoreError. Raises StoreError for a file that cannot be
+    opened, is of a newer schema, or is damaged while somebody else still writes to it. Time: waits for another opening
+    of the same store.
     """
     _demand_sqlite(apsw.sqlitelibversion())
     with _translating(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         with turn(path.parent):
             in_use = InUse(path.with_name(path.name + ".lock"))
+            opening = _Opening(path, max_mib, in_use, clock)
             try:
-                database = _open_sound(path, max_mib, in_use, clock) if check else _open(path, max_mib, clock)
+                database = opening.open_sound() if check else opening.open_plain()
             except BaseException:
                 in_use.close()
                 raise
@@ -163,22 +195,102 @@ def open_database(path: Path, *, max_mib: int, check: bool = True, clock: Clock 
     return database
 
 
-def _open_sound(path: Path, max_mib: int, in_use: InUse, clock: Clock) -> Database:
-    try:
-        database = _open(path, max_mib, clock)
-    except StoreError as exc:
-        if exc.code != _DAMAGED:
+class _Opening:
+    """One opening of the store, while it has its turn."""
+
+    def __init__(self, path: Path, max_mib: int, in_use: InUse, clock: Clock) -> None:
+        self._path = path
+        self._max_mib = max_mib
+        self._in_use = in_use
+        self._clock = clock
+
+    def open_plain(self) -> Database:
+        """Open a store that somebody has checked before."""
+        if load_aside(self._path) is not None:
+            raise StoreError(_DAMAGED, path=self._path, detail="it is being set aside")
+        return self._open(lambda database: self._begin(database, "first", None))
+
+    def open_sound(self) -> Database:
+        """Open and inspect; what is damaged is set aside, and what was begun of that is ended."""
+        begun = load_aside(self._path)
+        try:
+            database = self.open_plain() if begun is None else self._begin_again(begun)
+        except StoreError as exc:
+            if exc.code != _DAMAGED or begun is not None:
+                raise
+            return self._set_aside(str(exc.values.get("detail", "")))
+        try:
+            fault = _inspect(database)
+            if fault is None:
+                return database
+        except BaseException:
+            database.close()
             raise
-        return _begin_again(path, max_mib, in_use, clock, str(exc.values.get("detail", "")))
-    try:
-        fault = _inspect(database)
-        if fault is None:
-            return database
-    except BaseException:
         database.close()
-        raise
-    database.close()
-    return _begin_again(path, max_mib, in_use, clock, fault)
+        return self._set_aside(fault)
+
+    def _set_aside(self, fault: str) -> Database:
+        if not self._in_use.is_alone():
+            raise StoreError("E-STO-108", path=self._path, detail=fault)
+        return self._begin_again(begin_aside(self._path, fault, self._clock.utc_now()))
+
+    def _begin_again(self, aside: Aside) -> Database:
+        """Set the file aside, begin a new one, carry over what can still be read; all of it may have been begun."""
+        if not self._in_use.is_alone():
+            raise StoreError("E-STO-108", path=self._path, detail=aside.fault)
+        moved = move_aside(self._path, aside)
+        old = _open_old(moved)
+        try:
+            database = self._open_follower(aside, old)
+        finally:
+            if old:
+                old.close()
+        end_aside(self._path)
+        self._in_use.share()
+        database.set_aside = moved
+        return database
+
+    def _open_follower(self, aside: Aside, old: Database | None) -> Database:
+        """Return the new store, with what the old one held; complete already if the power failed after that."""
+        why = f"the store was damaged ({aside.fault}) and set aside as {aside.name}"
+
+        def begin(new: Database) -> None:
+            self._begin(new, why, find_last_epoch(old) if old else None)
+            mark_fact(new, FACT, carry_over(old, new) if old else 0)
+
+        try:
+            database = self._open(begin)
+        except StoreError as exc:
+            if exc.code != _DAMAGED:
+                raise
+            self._path.rename(self._path.with_name(f"{aside.name}-unfinished"))  # the power failed while it was made
+            move_orphan(self._path, self._clock.utc_now())
+            database = self._open(begin)
+        database.salvaged = int(load_fact(database, FACT) or 0)
+        return database
+
+    def _begin(self, database: Database, why: str, predecessor: bytes | None) -> None:
+        begin_epoch(database, why=why, predecessor=predecessor, at=self._clock.utc_now())
+
+    def _open(self, begin: Callable[[Database], None]) -> Database:
+        _make_file(self._path, self._clock)
+        with _translating(self._path):
+            connection = apsw.Connection(str(self._path), flags=apsw.SQLITE_OPEN_READWRITE)
+        database = Database(self._path, connection)
+        try:
+            connection.set_busy_timeout(_BUSY_MS)
+            refuse_foreign(database, SCHEMA)
+            for pragma in ("journal_mode = WAL", "synchronous = FULL", f"journal_size_limit = {_WAL_BYTES}"):
+                database.rows(f"PRAGMA {pragma}")
+            # Before the bound: a store that is full to the last page must be able to get a new schema.
+            migrate(database, MIGRATIONS, is_alone=self._in_use.is_alone, begin=lambda: begin(database))
+            database.bound_bytes = self._max_mib * _MIB
+            database.limit(database.bound_bytes)
+            self._in_use.share()
+        except BaseException:
+            connection.close()
+            raise
+        return database
 
 
 def _inspect(database: Database) -> str | None:
@@ -195,35 +307,6 @@ def _inspect(database: Database) -> str | None:
     return fault
 
 
-def _begin_again(path: Path, max_mib: int, in_use: InUse, clock: Clock, fault: str) -> Database:
-    """Set the file aside, begin a new one, carry over what can still be read."""
-    if not in_use.is_alone():
-        raise StoreError("E-STO-108", path=path, detail=fault)
-    moved = _set_aside(path, clock)
-    old = _open_old(moved)
-    try:
-        predecessor = find_last_epoch(old) if old else None
-        why = f"the store was damaged ({fault}) and set aside as {moved.name}"
-        database = _open(path, max_mib, clock, why=why, predecessor=predecessor)
-        database.set_aside = moved
-        if old:
-            database.salvaged = _salvage(old, database)
-    finally:
-        if old:
-            old.close()
-        in_use.share()
-    return database
-
-
-def _salvage(old: Database, new: Database) -> int:
-    try:
-        with new.writing():
-            return carry_over(old, new)
-    except BaseException:
-        new.close()
-        raise
-
-
 def _open_old(path: Path) -> Database | None:
     try:
         return Database(path, apsw.Connection(str(path), flags=apsw.SQLITE_OPEN_READONLY))
@@ -231,44 +314,10 @@ def _open_old(path: Path) -> Database | None:
         return None
 
 
-def _set_aside(path: Path, clock: Clock) -> Path:
-    """Rename the file and its log, to a name that was never used; return the new name."""
-    name = f"{path.name}.bad-{clock.utc_now():%Y%m%dT%H%M%SZ}"
-    moved, number = path.with_name(name), 1
-    while moved.exists():
-        number += 1
-        moved = path.with_name(f"{name}-{number}")
-    for suffix in ("", "-wal", "-shm"):
-        part = path.with_name(path.name + suffix)
-        if part.exists():
-            part.rename(moved.with_name(moved.name + suffix))
-    _sync_folder(path.parent)
-    return moved
-
-
-def _open(path: Path, max_mib: int, clock: Clock, *, why: str = "first", predecessor: bytes | None = None) -> Database:
-    _make_file(path, clock)
-    with _translating(path):
-        connection = apsw.Connection(str(path), flags=apsw.SQLITE_OPEN_READWRITE)
-    database = Database(path, connection)
-    try:
-        connection.set_busy_timeout(_BUSY_MS)
-        _refuse_newer(database)
-        for pragma in ("journal_mode = WAL", "synchronous = FULL", f"journal_size_limit = {_WAL_BYTES}"):
-            database.rows(f"PRAGMA {pragma}")
-        database.bound_bytes = max_mib * _MIB
-        database.limit(database.bound_bytes)
-        _migrate(database, lambda: begin_epoch(database, why=why, predecessor=predecessor, at=clock.utc_now()))
-    except BaseException:
-        connection.close()
-        raise
-    return database
-
-
 def _make_file(path: Path, clock: Clock) -> None:
     """Make an empty file of our own mode: the log and the shared memory copy it. Leaves one that exists alone."""
-    if not path.exists() and path.with_name(path.name + "-wal").exists():
-        _set_aside(path, clock)  # the log of a file that is gone: SQLite must not play it into the new one
+    if has_orphan(path):
+        move_orphan(path, clock.utc_now())
     try:
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o660)
     except FileExistsError:
@@ -279,46 +328,12 @@ def _make_file(path: Path, clock: Clock) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
-    _sync_folder(path.parent)
-
-
-def _refuse_newer(database: Database) -> None:
-    """Raise StoreError for a newer schema, or for a database that somebody else made."""
-    version = database.rows("PRAGMA user_version")[0][0]
-    owner = database.rows("PRAGMA application_id")[0][0]
-    is_empty = not database.rows("SELECT 1 FROM sqlite_schema LIMIT 1")
-    if owner != APPLICATION_ID and not is_empty:
-        raise StoreError(_DAMAGED, path=database.path, detail="a database of another program")
-    if version > SCHEMA:
-        raise StoreError("E-STO-102", path=database.path, version=version, known=SCHEMA)
-
-
-def _migrate(database: Database, begin: Callable[[], object]) -> None:
-    """Bring the file to this schema, one version a transaction; a new file gets its first epoch with its tables."""
-    if database.rows("PRAGMA user_version")[0][0] == SCHEMA:
-        return
-    with database.writing():
-        version = int(database.rows("PRAGMA user_version")[0][0])  # somebody else may have been faster
-        for statement in (statement for step in MIGRATIONS[version:] for statement in step):
-            database.rows(statement)
-        if version == 0:
-            begin()
-        mark_fact(database, SCHEMA_FACT, schema_crc(database))
-        database.rows(f"PRAGMA application_id = {APPLICATION_ID}")
-        database.rows(f"PRAGMA user_version = {SCHEMA}")
+    sync_folder(path.parent)
 
 
 def _demand_sqlite(version: str) -> None:
     if tuple(int(part) for part in version.split(".")[:3]) < LEAST_SQLITE:
         raise StoreError("E-STO-107", version=version, least=".".join(map(str, LEAST_SQLITE)))
-
-
-def _sync_folder(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 @contextmanager

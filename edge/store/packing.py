@@ -33,6 +33,17 @@ _WORDS_1 = (
     b"energy_active_import_totalreadlivesynchronised"
 )
 _HEX_BOOT_ID = 32
+# What bytes of another shape make the parsers raise; cbor2's own errors are no ValueError.
+_WRONG = (
+    ValueError,
+    TypeError,
+    LookupError,
+    ArithmeticError,
+    AttributeError,
+    RecursionError,
+    cbor2.CBORError,
+    zlib.error,
+)
 _WINDOW = -11  # raw deflate, 2 KiB: the dictionary fits, and a packer costs little memory
 
 
@@ -75,7 +86,7 @@ def unpack_record(row: Row) -> PollRecord:
         raise DamagedRow("the checksum does not hold")
     try:
         return _record(row)
-    except (ValueError, TypeError, LookupError, ArithmeticError, zlib.error) as exc:
+    except _WRONG as exc:
         raise DamagedRow(str(exc)) from exc
 
 
@@ -91,7 +102,7 @@ def unpack_plan(data: bytes, valid_from_us: int) -> Plan:
         if version != _VERSION:
             raise DamagedRow(f"version {version} is not known")
         return Plan(from_us(valid_from_us), timezone, tuple(_task(fields) for fields in tasks))
-    except (ValueError, TypeError, LookupError) as exc:
+    except _WRONG as exc:
         raise DamagedRow(str(exc)) from exc
 
 

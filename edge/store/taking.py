@@ -86,9 +86,9 @@ def append_loss(rows: Rows, loss: Loss) -> None:
     )
 
 
-def read_losses(rows: Rows) -> list[tuple[int, Loss]]:
+def read_losses(rows: Rows, most: int = _MOST_LOSSES) -> list[tuple[int, Loss]]:
     """Return (id, loss) of the oldest losses. One that is not what was written is a loss of nobody knows what."""
-    return [(number, _loss(cells)) for number, *cells in rows.rows(_LOSS_ROWS, _MOST_LOSSES)]
+    return [(number, _loss(cells)) for number, *cells in rows.rows(_LOSS_ROWS, most)]
 
 
 def _loss(cells: list[Any]) -> Loss:

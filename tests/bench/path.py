@@ -48,7 +48,7 @@ _GATEWAY = "bench-1"
 def rows():
     with tempfile.TemporaryDirectory() as folder:
         yield from _path(Path(folder))
-    yield from _sizes()
+    yield from sizes()
 
 
 def _path(folder):
@@ -137,7 +137,8 @@ def _accept(folder, clock, envelopes):
     return spent
 
 
-def _sizes():
+def sizes():
+    """Yield what a reading takes on the wire."""
     signer = Ed25519Signer(random.Random(1).randbytes(32))
     for name, meters, rounds, budget in (
         ("one round, 256 meters", 256, 1, 3.5),

@@ -127,7 +127,7 @@ def test_what_the_poller_cannot_do_is_told(settings):
 
 def test_the_forwarder_has_no_bus(settings):
     """A scan asked of the wrong half."""
-    half = ForwardHalf(settings, ManualClock(), worker=None, outbox=None)
+    half = ForwardHalf(settings, ManualClock(), worker=None, outbox=None, room=None)
     assert "E-CTL-114" == refusal(half, ScanJob("A")).code
 
 

@@ -138,8 +138,12 @@ max_age = "1s"
 
     def start(self, name, *arguments):
         """Start a command of ours under a name; its messages go to a file of that name."""
+        self.start_program(name, *command(*arguments))
+
+    def start_program(self, name, *words):
+        """Start any program under a name."""
         log = self._stack.enter_context((self.folder / f"{name}.log").open("ab"))
-        self.processes[name] = subprocess.Popen(command(*arguments), stdout=log, stderr=log)
+        self.processes[name] = subprocess.Popen([str(word) for word in words], stdout=log, stderr=log)
 
     def start_poll(self):
         self.start("poll", "run", "--only", "poll", "--config", self.config)

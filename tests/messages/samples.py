@@ -56,11 +56,16 @@ class _LoadedMeter:
 
 def load(meters: int, rounds: int, seed: int = 1) -> tuple[PollRecord, ...]:
     """Return the records of so many meters and rounds of 15 minutes; addresses of one delivery, polled one by one."""
+    return tuple(record for records in rounds_of(meters, rounds, seed) for record in records)
+
+
+def rounds_of(meters: int, rounds: int, seed: int = 1) -> Iterator[list[PollRecord]]:
+    """Yield the records of one round after the other."""
     rnd = random.Random(seed)
     addresses = sorted(rnd.sample(range(202107070000, 202107090000), meters))
     loaded = [_LoadedMeter(address, rnd) for address in addresses]
-    records = []
     for number in range(rounds):
+        records = []
         slot_at = START + timedelta(minutes=15 * number)
         at = slot_at
         for meter in loaded:
@@ -77,7 +82,7 @@ def load(meters: int, rounds: int, seed: int = 1) -> tuple[PollRecord, ...]:
                     values=meter.values(slot_at.hour),
                 )
             )
-    return tuple(records)
+        yield records
 
 
 def batch_of(*records: PollRecord, plan: Plan | None = None, losses: tuple[Loss, ...] = ()) -> Batch:

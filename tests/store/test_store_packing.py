@@ -1,8 +1,10 @@
 """Records and plans as bytes, and back."""
 
+import zlib
 from dataclasses import replace
 from datetime import UTC, datetime, time
 
+import cbor2
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -11,7 +13,7 @@ from edge.reading.plan import Plan, PlanTask, Schedule
 from edge.reading.record import PollRecord, SlotState, Source, Stamp
 from edge.reading.verdict import SlotReason
 from edge.store.instants import from_us, to_us
-from edge.store.packing import DamagedRow, pack_plan, pack_record, unpack_plan, unpack_record
+from edge.store.packing import DamagedRow, crc_of, pack_plan, pack_record, unpack_plan, unpack_record
 from tests.store.store_kit import START, record
 
 texts = st.text(max_size=20)
@@ -84,6 +86,20 @@ def test_no_flipped_bit_goes_unseen(data):
     body[place // 8] ^= 1 << place % 8
     with pytest.raises(DamagedRow):
         unpack_record(replace(row, body=bytes(body)))
+
+
+@given(
+    content=st.recursive(st.none() | st.integers() | st.binary() | st.text(), st.lists).map(cbor2.dumps) | st.binary()
+)
+def test_a_body_of_another_shape_is_damaged_whatever_its_checksum_says(content):
+    """CBOR that is no record, half of one, or no CBOR at all: DamagedRow and nothing else, in rows and in plans."""
+    packer = zlib.compressobj(wbits=-11)
+    row, body = pack_record(record()), b"\x01" + packer.compress(content) + packer.flush()
+    crc = crc_of(row.task, row.meter, row.slot_us, row.readings, body)
+    with pytest.raises(DamagedRow):
+        unpack_record(replace(row, body=body, crc=crc))
+    with pytest.raises(DamagedRow):
+        unpack_plan(content, 0)
 
 
 @pytest.mark.parametrize(

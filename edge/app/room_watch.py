@@ -1,0 +1,50 @@
+"""The watch over the room in the store: a condition at 70 % and at 90 %, long before anything has to go."""
+
+import logging
+from collections.abc import Callable
+from pathlib import Path
+
+from edge.clock import Clock
+from edge.errors import StoreError
+from edge.health.model import Health
+from edge.store.ballast import ballast_of, lay_ballast
+from edge.store.room import Alarm, Room, alarm_of
+
+_LOG = logging.getLogger(__name__)
+_EVERY_S = 60.0
+_CLAIM = "store_has_room"
+_MIB = 1 << 20
+_CODES = {Alarm.HIGH: "E-STO-115", Alarm.NEARLY_FULL: "E-STO-116"}
+
+
+class RoomWatch:
+    """Looks once a minute; each half of the daemon has one, for either may run alone."""
+
+    def __init__(self, path: Path, room: Callable[[], Room], clock: Clock, health: Health) -> None:
+        self._path = path
+        self._room = room
+        self._clock = clock
+        self._health = health
+        self._alarm = Alarm.NONE
+        self._look_s = clock.monotonic()
+        health.unknown(_CLAIM)
+
+    def tend(self) -> None:
+        """Look if it is time. A store that cannot be asked is somebody else's condition."""
+        if self._clock.monotonic() < self._look_s:
+            return
+        self._look_s = self._clock.monotonic() + _EVERY_S
+        try:
+            room = self._room()
+        except StoreError as exc:
+            _LOG.debug("%s", exc)
+            return
+        self._alarm = alarm_of(room, self._alarm)
+        if self._alarm is Alarm.NONE:
+            self._health.holds(_CLAIM)
+            lay_ballast(ballast_of(self._path))  # it may have been given up when there was no room
+            return
+        used, limit = room.used // _MIB, room.limit // _MIB
+        trouble = StoreError(_CODES[self._alarm], path=self._path, percent=room.percent, used=used, limit=limit)
+        if self._health.fails(_CLAIM, trouble):
+            _LOG.warning("%s", trouble)
