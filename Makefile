@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: help env demo test check bench bench-bus bench-store exchanges torture lock needs witness clean
+.PHONY: help env demo test check bench bench-bus bench-centre bench-store exchanges fuzz torture lock needs witness clean
 
 help: ## show this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 12
@@ -43,11 +43,17 @@ bench-bus: env ## the wire used to its limit, on a timed bus: minutes; written t
 bench-store: env ## what the store costs: rate, bytes on disk, card and wire, memory, opening; to docs/bench-store.md
 	$(BIN)/python -m tests.bench.store
 
+bench-centre: env needs ## the centre on PostgreSQL: verify, decode, store; written to docs/bench-centre.md
+	$(BIN)/python -m tests.bench.centre
+
 exchanges: env ## random exchanges with all faults, each value judged; N=100000, SEED=n replays one
 	N=$(or $(N),100000) $(BIN)/python -m tests.simulation
 
 torture: env needs ## power cuts: 1 500 for the store, 1 500 for the register; CUTS=n, SEED=n makes one again
 	$(BIN)/python -m tests.torture
+
+fuzz: env ## hostile bytes for every parser, an hour each; T=seconds, TARGET=name for one of them
+	T=$(or $(T),3600) $(BIN)/python -m tests.fuzz
 
 lock: ## write the pinned requirement files anew
 	scripts/lock

@@ -17,7 +17,8 @@ TRUST = ["synchronised", "rtc", "floor", "none"]
 SOURCE = ["live", "freeze", "load_record", "re-read"]
 STATE = ["read", "missing_open", "refilled", "missing_final"]
 REASON = [None, "silence", "garbage", "bad_checksum", "wrong_address", "refused", "collision", "late", "malformed",
-          "foreign_master", "port_gone", "gateway_down", "overrun", "unknown_item", "not_kept", "not_frozen"]
+          "foreign_master", "port_gone", "gateway_down", "overrun", "unknown_item", "not_kept", "not_frozen",
+          "shed"]
 
 
 def open_envelope(envelope, key):
@@ -57,6 +58,7 @@ def readings(batch):
         columns = [column_of(column, kind, lasts.setdefault((group.get(0, 0), group.get(4, 0), key), {}), which)
                    for (key, kind, *_), column in zip(items, group.get(9, []))]
         faults = {(at, item): REASON[reason] for at, item, reason in group.get(10, [])}
+        shed = group.get(12, [])
         flags = dict(group.get(11, []))
         for at, read in enumerate(itertools.accumulate(group[8])):
             poll = {"task": batch[2][group.get(0, 0)], "meter": meters[which[at]], "slot_at": text_of(slot),
@@ -66,7 +68,7 @@ def readings(batch):
             if not items:
                 yield poll
             for number, ((key, _, *unit), column) in enumerate(zip(items, columns)):
-                reason = faults.get((at, number), poll["reason"])
+                reason = faults.get((at, number), "shed" if number in shed else poll["reason"])
                 yield poll | {"key": key, "value": column[at], "unit": unit[0] if unit else None, "reason": reason}
 
 

@@ -1,4 +1,4 @@
-"""What tests of several rooms share: a real broker on a loopback port."""
+"""What tests of several rooms share: a real broker on a loopback port, a real database, a ledger of either kind."""
 
 import getpass
 import os
@@ -13,6 +13,8 @@ import pytest
 from hypothesis import settings
 
 from edge.cli.common import choose_language
+from tests.ledgers import KINDS, Ledgers, Opened, ledgers_of
+from tests.postgres_server import PostgresServer, running_server
 
 settings.register_profile("no clock", deadline=None)  # how long an example takes says how busy the machine is
 settings.load_profile("no clock")
@@ -71,6 +73,27 @@ def mosquitto(tmp_path: Path) -> Iterator[Mosquitto]:
         yield broker
     finally:
         broker.stop()
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[PostgresServer]:
+    """Run one PostgreSQL for all tests; each takes a database of its own."""
+    with running_server() as server:
+        server.make_secret_user()
+        yield server
+
+
+@pytest.fixture(params=KINDS)
+def ledgers(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Ledgers]:
+    """Make empty ledgers, once of each kind."""
+    with ledgers_of(request, tmp_path) as made:
+        yield made
+
+
+@pytest.fixture
+def ledger(ledgers: Ledgers) -> Opened:
+    """Open an empty ledger, once of each kind."""
+    return ledgers.new()
 
 
 @pytest.fixture(autouse=True)

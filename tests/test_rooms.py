@@ -10,11 +10,11 @@ import pytest
 EDGE = Path(__file__).parent.parent / "edge"
 
 _POLL = {"errors", "clock", "reading", "config", "health", "quality", "protocols", "bus"}
-_FORWARD = {"errors", "clock", "reading", "config", "health", "messages", "store", "identity", "mqtt"}
-_CENTRE = {"errors", "clock", "reading", "config", "messages", "quality", "identity", "mqtt"}
+_FORWARD = {"errors", "clock", "reading", "config", "health", "messages", "store", "identity", "mqtt", "carry"}
+_CENTRE = {"errors", "clock", "reading", "config", "messages", "quality", "identity", "mqtt", "carry"}
 _APP = {
     *{"errors", "clock", "reading", "config", "health", "protocols", "messages", "bus", "store", "poll", "forward"},
-    *{"quality", "identity", "commands", "control", "web", "mqtt", "notify"},
+    *{"quality", "identity", "commands", "control", "web", "mqtt", "notify", "carry"},
 }
 MAY_IMPORT = {
     "errors": set(),
@@ -34,6 +34,7 @@ MAY_IMPORT = {
     "commands": {"errors", "clock", "reading", "config", "messages", "store", "identity"},
     "control": {"errors", "clock", "reading", "config", "health"},
     "mqtt": {"errors", "clock"},
+    "carry": {"errors"},
     "centre": _CENTRE,
     "sim": {"errors", "clock", "reading", "protocols", "bus"},
     "web": {"errors", "clock", "reading", "config", "health", "control"},
@@ -42,15 +43,26 @@ MAY_IMPORT = {
     "demo": _APP | {"app", "centre", "sim"},
     "cli": _APP | {"app", "centre", "sim", "demo"},
 }
-PURE = ("protocols/", "messages/", "reading/", "quality/", "poll/plan.py", "poll/rounds.py", "forward/outbox.py")
+PURE = (
+    "protocols/",
+    "messages/",
+    "reading/",
+    "quality/",
+    "poll/plan.py",
+    "poll/rounds.py",
+    "forward/outbox.py",
+    "forward/shed_rules.py",
+    "carry/layout.py",
+)
 IMPURE = {
     *{"serial", "socket", "select", "time", "threading"},
-    *{"asyncio", "os", "random", "paho", "tinydb", "apsw", "subprocess", "selectors"},
+    *{"asyncio", "os", "random", "paho", "tinydb", "apsw", "psycopg", "subprocess", "selectors"},
 }
 
 # The files that know a foreign library; they translate its errors.
 KNOWN_BY = {
     "apsw": ("store/", "centre/"),
+    "psycopg": ("centre/",),
     "tinydb": ("store/",),
     "serial": ("bus/",),
     "paho": ("mqtt/",),

@@ -4,19 +4,22 @@ import logging
 import random
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import asdict
 from pathlib import Path
 
 from edge import __version__
 from edge.app.daemon import STORE_FILE, Half
+from edge.app.forward_jobs import ForwardJobs
 from edge.app.room_watch import RoomWatch
 from edge.app.threads import Worker
 from edge.clock import Clock
 from edge.config.settings import Settings
-from edge.control.jobs import Job
+from edge.control.jobs import CarriedReceiptJob, Job, SealJob
 from edge.control.server import Reply
 from edge.errors import ControlError
+from edge.forward.broker_link import BrokerLink
 from edge.forward.settings import forward_settings, link_options
-from edge.forward.worker import BrokerLink, ForwardWorker
+from edge.forward.worker import ForwardWorker
 from edge.health.model import Health
 from edge.identity.keys import load_signer, load_verifier
 from edge.mqtt.link import MqttLink
@@ -59,9 +62,10 @@ def open_forward(settings: Settings, base_dir: Path, clock: Clock, health: Healt
 class _Stepped:
     """The forwarder as a thread drives it."""
 
-    def __init__(self, worker: ForwardWorker, clock: Clock) -> None:
+    def __init__(self, worker: ForwardWorker, clock: Clock, jobs: ForwardJobs) -> None:
         self._worker = worker
         self._clock = clock
+        self._jobs = jobs
 
     @property
     def progress_s(self) -> float:
@@ -69,7 +73,9 @@ class _Stepped:
         return 0.0
 
     def step(self) -> float:
-        """Do one network turn or one seal."""
+        """Do one network turn or one seal; what a command asks for goes first."""
+        if self._jobs.step():
+            return self._clock.monotonic()
         return self._worker.step(self._clock.monotonic())
 
     def stop(self) -> None:
@@ -86,7 +92,10 @@ class ForwardHalf:
         self, settings: Settings, clock: Clock, worker: ForwardWorker, outbox: Outbox, room: RoomWatch
     ) -> None:
         self._settings = settings
-        self._worker = _Stepped(worker, clock)
+        self._clock = clock
+        self._pace = worker.pace
+        self._jobs = ForwardJobs(worker)
+        self._worker = _Stepped(worker, clock, self._jobs)
         self._outbox = outbox
         self._room = room
 
@@ -95,8 +104,11 @@ class ForwardHalf:
         return [("forward", self._worker)]
 
     def start_job(self, job: Job, reply: Reply, nudge: Callable[[str], None]) -> None:
-        """Refuse: this half has no bus and no register."""
-        raise ControlError("E-CTL-114", job=type(job).__name__)
+        """Hand over what the worker can do; refuse the rest: this half has no bus and no register."""
+        if not isinstance(job, SealJob | CarriedReceiptJob):
+            raise ControlError("E-CTL-114", job=type(job).__name__)
+        self._jobs.add(job, reply)
+        nudge("forward")
 
     def tend(self) -> None:
         """Look at the room in the store; all else is done in the worker."""
@@ -104,7 +116,7 @@ class ForwardHalf:
 
     def status(self) -> dict[str, object]:
         """Return what waits, what is unsent, and what the last receipt covers."""
-        counts, head = self._outbox.counts(), self._outbox.head()
+        counts, head, shed = self._outbox.counts(), self._outbox.head(), self._outbox.shedding().totals()
         oldest = counts.oldest_unsent_at
         return {
             "brokers": list(self._settings.mqtt.endpoints) if self._settings.mqtt else [],
@@ -115,7 +127,9 @@ class ForwardHalf:
             "archived_batches": counts.archived,
             "quarantined_batches": counts.quarantined,
             "damaged_rows": counts.damaged,
+            "shed": asdict(shed),
             "oldest_unsent": oldest.isoformat(timespec="seconds") if oldest else None,
             "store_bytes": counts.size_bytes,
             "store_limit_bytes": counts.limit_bytes,
+            "pace": asdict(self._pace.rates(self._clock.monotonic())),
         }

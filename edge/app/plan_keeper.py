@@ -5,7 +5,8 @@ It works in the main thread, on a connection of its own to the store. Rules:
    between repeats that, and loses none of it.
 2. Marks and plans of a time that has not come yet were written under a wrong clock, or the clock is wrong now. That is
    a condition; once the clock is trusted they are forgotten, or polling would wait until that time.
-3. An open slot that is older than `store.open_slots` is closed: missing for good, signed.
+3. Once the clock is trusted, what this boot recorded before that gets its true time and slot (`store/redating.py`).
+4. An open slot that is older than `store.open_slots` is closed: missing for good, signed.
 """
 
 import logging
@@ -21,12 +22,13 @@ from edge.health.model import Health
 from edge.poll.learned import Learned, facts_of, learned_of
 from edge.poll.plan import PolledMeter, plan_in_force
 from edge.poll.records import missing_record, stamp_of
-from edge.poll.rounds import passed_slots
+from edge.poll.rounds import live_slot, passed_slots
 from edge.reading.plan import Plan
 from edge.reading.record import PollRecord, SlotState
 from edge.reading.verdict import SlotReason
 from edge.store.journal import Journal, OpenSlot
 from edge.store.meter import Meter
+from edge.store.redating import Look, TrueTime
 from edge.store.register import MeterRegister
 from edge.store.register_change import RegisterChange
 
@@ -36,6 +38,9 @@ _PER_COMMIT = 2048
 _PER_CLOSING = 500
 _CLOSING_S = 60.0
 _CLOCK_S = 10.0
+_PER_DATING = 500
+_DATING_PAUSE_S = 5.0
+_DATING_S = 120.0
 _TOLERANCE = timedelta(minutes=2)  # a time server's small corrections are no wrong clock
 
 
@@ -53,6 +58,10 @@ class PlanKeeper:
         self.meters: dict[str, PolledMeter] = {}
         self._closing_s = 0.0
         self._clock_s = 0.0
+        self._dating_s = 0.0
+        self._undated_since_s: float | None = None
+        self._look = Look()
+        self._still_waiting = 0
         self._known: tuple[Meter, ...] = ()
 
     def put_in_force(self, *, at_start: bool = False) -> Plan:
@@ -115,6 +124,49 @@ class PlanKeeper:
         except StoreError as exc:
             if self.health.fails("store", exc):
                 log.error("%s", exc)  # noqa: TRY400 - a condition, not a defect of ours
+
+    def put_time_right(self) -> None:
+        """Give records of this boot their true time once the clock is trusted, a portion a call.
+
+        Rows that wait for the poller to note the slots before them are looked at again, for two minutes at most.
+        """
+        now_s = self.clock.monotonic()
+        if now_s < self._dating_s or not self.clock.trust().is_good:
+            return
+        try:
+            if self.journal.undated_boot() == self.clock.boot_id:
+                self._put_time_right(now_s)
+            else:
+                self._dating_s, self._undated_since_s = now_s + _CLOCK_S, None
+        except StoreError as exc:
+            self._dating_s = now_s + _CLOCK_S
+            if self.health.fails("store", exc):
+                log.error("%s", exc)  # noqa: TRY400 - a condition, not a defect of ours
+
+    def _put_time_right(self, now_s: float) -> None:
+        self._undated_since_s = now_s if self._undated_since_s is None else self._undated_since_s
+        true = replace(self._true_time(), may_wait=now_s - self._undated_since_s < _DATING_S)
+        done = self.journal.redate(true, self._look, _PER_DATING)
+        self.health.count("records.redated", done.moved)
+        self.health.count("records.without_slot", done.dropped)
+        self._look, self._still_waiting = done.following or Look(), self._still_waiting + done.waiting
+        if done.following is not None:
+            return
+        if not self._still_waiting:
+            self.journal.forget_undated()
+            log.info("records of the time before the clock was known have their true time")
+        self._still_waiting, self._dating_s = 0, now_s + _DATING_PAUSE_S
+
+    def _true_time(self) -> TrueTime:
+        now = self.clock.utc_now()
+        plan = self.journal.current_plan()
+        return TrueTime(
+            boot_id=self.clock.boot_id,
+            boot_at=now - timedelta(seconds=self.clock.monotonic()),
+            trust=self.clock.trust().value,
+            now=now,
+            slot_of=lambda record, at: live_slot(plan, record.task, at) if plan else None,
+        )
 
     def _closing(self, slot: OpenSlot) -> PollRecord:
         return PollRecord(

@@ -148,6 +148,7 @@ class PollHalf:
             self._start_anew()
         if self._is_plan_due:
             self._change_plan()
+        self.keeper.put_time_right()
         self.keeper.close_old_slots()
         self._room.tend()
 

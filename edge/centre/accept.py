@@ -9,7 +9,7 @@ is never given to another envelope, except to the original that a replacement st
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import StrEnum
 
@@ -17,7 +17,6 @@ from edge.centre.keyring import Keyring
 from edge.centre.ledger import (
     BatchKey,
     Entry,
-    EpochState,
     Held,
     Ledger,
     Link,
@@ -25,17 +24,18 @@ from edge.centre.ledger import (
     QuarantineKind,
     SetAside,
 )
+from edge.centre.sheet import Sheet
 from edge.errors import MessageError
 from edge.messages import cose
 from edge.messages.batch import Batch, parse_batch
 from edge.messages.birth import Birth
-from edge.messages.envelope import MAX_SEQ, Header, envelope_hash, open_envelope
+from edge.messages.envelope import Header, envelope_hash, open_envelope
 from edge.messages.receipt import BROKEN_CHAIN
-from edge.reading.chain import GENESIS
 
 _EVIDENCE = 64 * 1024  # bytes of a refused message that are put aside; a sound envelope is not longer
 _NOT_INFLATED = "E-MSG-207"
 _NO_POLLS = PollCounts()
+_MOST_POLLS = 20_000  # that wait to be written together: some tens of MiB, whatever gateways send
 _LABELS = (cose.GATEWAY, cose.EPOCH, cose.SEQ, cose.PREV, cose.RAW_LENGTH)
 
 
@@ -77,14 +77,25 @@ class Taken:
     counts: PollCounts = _NO_POLLS
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class _Signed:
-    """An envelope whose signature holds. `batch` is None if it cannot be read, for `reason`."""
+    """An envelope whose signature holds. `raw` is None if it does not inflate; `reason` says why it is no batch."""
 
     header: Header
     sha256: bytes
-    batch: Batch | None
-    reason: str
+    raw: bytes | None
+    batch: Batch | None = None
+    reason: str = ""
+
+    def can_be_read(self) -> bool:
+        """Read the payload, which a duplicate is spared, and return True if it is a batch."""
+        if self.raw is not None:
+            try:
+                self.batch = parse_batch(self.raw)
+            except MessageError as exc:
+                self.reason = exc.code
+            self.raw = None
+        return self.batch is not None
 
     @property
     def key(self) -> BatchKey:
@@ -101,7 +112,10 @@ def accept(ledger: Ledger, uplinks: Iterable[Uplink], keys: Keyring) -> list[Tak
     Durable: on return all of it is; if it raises, none of it.
     """
     with ledger.transaction():
-        return [_accept_one(ledger, uplink, keys) for uplink in uplinks]
+        sitting = _Sitting(ledger, keys)
+        for uplink in uplinks:
+            sitting.take(uplink)
+        return sitting.close()
 
 
 def accept_birth(ledger: Ledger, birth: Birth, at: datetime) -> None:
@@ -111,10 +125,11 @@ def accept_birth(ledger: Ledger, birth: Birth, at: datetime) -> None:
     The ledger hears of the oldest epoch first: that is the order in which they were opened.
     """
     with ledger.transaction():
+        sheet = Sheet(ledger)
         for standing in reversed(birth.standings):
-            state = _epoch_of(ledger, birth.gateway, standing.epoch, at)
-            oldest = max(state.oldest, standing.oldest_seq)
-            ledger.save_epoch(_advanced(ledger, replace(state, oldest=oldest, heard_at=at)))
+            state = sheet.epoch(birth.gateway, standing.epoch, at)
+            sheet.note(replace(state, oldest=max(state.oldest, standing.oldest_seq), heard_at=at))
+        sheet.save()
 
 
 def judge(new: Link, held: Link | None, before: Link | None, after: Link | None) -> Fate:
@@ -140,23 +155,6 @@ def _judge_taken(new: Link, held: Link) -> Fate:
     return Fate.HELD if new.replaces is not None else Fate.RESTORED
 
 
-def _accept_one(ledger: Ledger, uplink: Uplink, keys: Keyring) -> Taken:
-    try:
-        signed = _open(uplink.data, keys)
-    except MessageError as exc:
-        return _refuse(ledger, uplink, exc.code, keys)
-    if signed.header.gateway != uplink.gateway:
-        return _refuse(ledger, uplink, f"topic of another gateway: {signed.header.gateway}", keys)
-    fate, reason = _fate_of(ledger, signed)
-    counts = _keep(ledger, signed, fate, reason, uplink)
-    state = _epoch_of(ledger, signed.header.gateway, signed.header.epoch, uplink.at)
-    predecessor = signed.header.predecessor or state.predecessor
-    ledger.save_epoch(_advanced(ledger, replace(state, predecessor=predecessor, heard_at=uplink.at)))
-    ledger.count(uplink.gateway, str(fate), uplink.at)
-    header = signed.header
-    return Taken(fate=fate, gateway=header.gateway, epoch=header.epoch, seq=header.seq, reason=reason, counts=counts)
-
-
 def _open(data: bytes, keys: Keyring) -> _Signed:
     """Return the envelope once its signature holds. Raises MessageError if it does not."""
     try:
@@ -164,11 +162,8 @@ def _open(data: bytes, keys: Keyring) -> _Signed:
     except MessageError as exc:
         if exc.code != _NOT_INFLATED:
             raise
-        return _Signed(_header_of_signed(data, keys), envelope_hash(data), None, exc.code)
-    try:
-        return _Signed(opened.header, opened.sha256, parse_batch(opened.raw), "")
-    except MessageError as exc:
-        return _Signed(opened.header, opened.sha256, None, exc.code)
+        return _Signed(_header_of_signed(data, keys), envelope_hash(data), None, reason=exc.code)
+    return _Signed(opened.header, opened.sha256, opened.raw)
 
 
 def _header_of_signed(data: bytes, keys: Keyring) -> Header:
@@ -192,44 +187,124 @@ def _header_of_signed(data: bytes, keys: Keyring) -> Header:
     )
 
 
-def _fate_of(ledger: Ledger, signed: _Signed) -> tuple[Fate, str]:
-    key = signed.key
-    before = ledger.link(replace(key, seq=key.seq - 1)) if key.seq > 1 else None
-    after = ledger.link(replace(key, seq=key.seq + 1)) if key.seq < MAX_SEQ else None
-    fate = judge(signed.link, ledger.link(key), before, after)
-    if fate is Fate.REJECTED:
-        return fate, BROKEN_CHAIN
-    if fate is Fate.STORED and signed.batch is None:
-        return Fate.REJECTED, signed.reason
-    if fate is Fate.RESTORED and signed.batch is None:
-        return Fate.HELD, signed.reason
-    return fate, ""
+@dataclass(frozen=True, slots=True)
+class _Kept:
+    """What waits to be written: the place of its answer, the envelope, what it brought."""
+
+    index: int
+    entry: Entry
+    batch: Batch | None
 
 
-def _keep(ledger: Ledger, signed: _Signed, fate: Fate, reason: str, uplink: Uplink) -> PollCounts:
-    match fate:
-        case Fate.FORK:
-            ledger.set_aside(_aside(QuarantineKind.FORK, signed.key, "another envelope under this number", uplink))
-        case Fate.REJECTED:
-            ledger.keep_entry(_entry(signed, Held.REJECTED, reason, uplink))
-        case Fate.RESTORED:
-            stand_in = ledger.envelope(signed.key) or b""
-            ledger.set_aside(_aside(QuarantineKind.REPLACED, signed.key, "the original came", uplink, stand_in))
-            return _take_in(ledger, signed, uplink)
-        case Fate.STORED:
-            return _take_in(ledger, signed, uplink)
-    return _NO_POLLS
+@dataclass(slots=True)
+class _Sitting:
+    """One transaction's work: messages are judged one by one, what is kept goes to the ledger in sets."""
 
+    ledger: Ledger
+    keys: Keyring
+    sheet: Sheet = field(init=False)
+    done: list[Taken] = field(default_factory=list)
+    tally: dict[tuple[str, str], int] = field(default_factory=dict)
+    waiting: dict[BatchKey, _Kept] = field(default_factory=dict)
+    weight: int = 0  # polls that wait
+    last_at: datetime | None = None
 
-def _take_in(ledger: Ledger, signed: _Signed, uplink: Uplink) -> PollCounts:
-    entry = _entry(signed, Held.STORED, "", uplink)
-    ledger.keep_entry(entry)
-    if signed.batch is None:
-        return _NO_POLLS
-    if signed.batch.plan is not None:
-        ledger.keep_plan(entry, signed.batch.plan)
-    ledger.keep_losses(entry, signed.batch.losses)
-    return ledger.keep_polls(entry, signed.batch.records)
+    def __post_init__(self) -> None:
+        self.sheet = Sheet(self.ledger)
+
+    def take(self, uplink: Uplink) -> None:
+        """Judge a message; what is to be kept of it waits for the set to be full."""
+        try:
+            signed = _open(uplink.data, self.keys)
+        except MessageError as exc:
+            return self._refuse(uplink, exc.code)
+        if signed.header.gateway != uplink.gateway:
+            return self._refuse(uplink, f"topic of another gateway: {signed.header.gateway}")
+        fate, reason = self._fate_of(signed)
+        self._keep(signed, fate, reason, uplink)
+        self._note(signed.header, uplink.at)
+        key = signed.key
+        self._tell(Taken(fate=fate, gateway=key.gateway, epoch=key.epoch, seq=key.seq, reason=reason), uplink)
+        if self.weight >= _MOST_POLLS:
+            self._flush()
+        return None
+
+    def close(self) -> list[Taken]:
+        """Write what still waits, and return what became of each message."""
+        self._flush()
+        self.sheet.save()
+        if self.last_at is not None:
+            self.ledger.count(self.tally, self.last_at)
+        return self.done
+
+    def _fate_of(self, signed: _Signed) -> tuple[Fate, str]:
+        key = signed.key
+        held, before, after = (self.sheet.link(replace(key, seq=key.seq + step)) for step in (0, -1, 1))
+        fate = judge(signed.link, held, before, after)
+        if fate is Fate.REJECTED:
+            return fate, BROKEN_CHAIN
+        if fate is Fate.STORED and not signed.can_be_read():
+            return Fate.REJECTED, signed.reason
+        if fate is Fate.RESTORED and not signed.can_be_read():
+            return Fate.HELD, signed.reason
+        return fate, ""
+
+    def _keep(self, signed: _Signed, fate: Fate, reason: str, uplink: Uplink) -> None:
+        match fate:
+            case Fate.FORK:
+                fork = _aside(QuarantineKind.FORK, signed.key, "another envelope under this number", uplink)
+                self.ledger.set_aside(fork)
+            case Fate.REJECTED:
+                self._wait(signed, _entry(signed, Held.REJECTED, reason, uplink), None)
+            case Fate.RESTORED:
+                self._flush()  # the one that stood for it may still wait
+                stand_in = self.ledger.envelope(signed.key) or b""
+                self.ledger.set_aside(
+                    _aside(QuarantineKind.REPLACED, signed.key, "the original came", uplink, stand_in)
+                )
+                self._wait(signed, _entry(signed, Held.STORED, "", uplink), signed.batch)
+            case Fate.STORED:
+                self._wait(signed, _entry(signed, Held.STORED, "", uplink), signed.batch)
+
+    def _wait(self, signed: _Signed, entry: Entry, batch: Batch | None) -> None:
+        self.sheet.put(signed.key, signed.link)
+        self.waiting[signed.key] = _Kept(len(self.done), entry, batch)
+        self.weight += len(batch.records) if batch is not None else 0
+
+    def _flush(self) -> None:
+        """Write what waits: envelopes first, then plans and losses, then all polls, in the order of their coming."""
+        waiting, self.waiting, self.weight = list(self.waiting.values()), {}, 0
+        if waiting:
+            self.ledger.keep_entries([one.entry for one in waiting])
+        read = [(one, one.batch) for one in waiting if one.batch is not None]
+        for one, batch in read:
+            if batch.plan is not None:
+                self.ledger.keep_plan(one.entry, batch.plan)
+            if batch.losses:
+                self.ledger.keep_losses(one.entry, batch.losses)
+        brought = [(one, batch.records) for one, batch in read if batch.records]
+        found = self.ledger.keep_polls([(one.entry, records) for one, records in brought]) if brought else ()
+        for (one, _), counts in zip(brought, found, strict=True):
+            self.done[one.index] = replace(self.done[one.index], counts=counts)
+
+    def _note(self, header: Header, at: datetime) -> None:
+        state = self.sheet.epoch(header.gateway, header.epoch, at)
+        self.sheet.note(replace(state, predecessor=header.predecessor or state.predecessor, heard_at=at))
+
+    def _refuse(self, uplink: Uplink, reason: str) -> None:
+        """Put a message aside that is not its gateway's. Gateways that are not enrolled share one bounded place."""
+        enrolled = uplink.gateway if self.keys.knows(uplink.gateway) else ""
+        raw = uplink.data[:_EVIDENCE]
+        self.ledger.set_aside(
+            SetAside(kind=QuarantineKind.FORGED, gateway=enrolled, reason=reason, raw=raw, at=uplink.at)
+        )
+        self._tell(Taken(fate=Fate.REFUSED, gateway=uplink.gateway, reason=reason), uplink, enrolled)
+
+    def _tell(self, taken: Taken, uplink: Uplink, gateway: str | None = None) -> None:
+        self.done.append(taken)
+        what = (uplink.gateway if gateway is None else gateway, str(taken.fate))
+        self.tally[what] = self.tally.get(what, 0) + 1
+        self.last_at = uplink.at
 
 
 def _entry(signed: _Signed, state: Held, reason: str, uplink: Uplink) -> Entry:
@@ -248,34 +323,3 @@ def _aside(kind: QuarantineKind, key: BatchKey, reason: str, uplink: Uplink, raw
         raw=(uplink.data if raw is None else raw)[:_EVIDENCE],
         at=uplink.at,
     )
-
-
-def _refuse(ledger: Ledger, uplink: Uplink, reason: str, keys: Keyring) -> Taken:
-    """Put a message aside that is not its gateway's. Gateways that are not enrolled share one bounded place."""
-    enrolled = uplink.gateway if keys.knows(uplink.gateway) else ""
-    ledger.set_aside(
-        SetAside(kind=QuarantineKind.FORGED, gateway=enrolled, reason=reason, raw=uplink.data[:_EVIDENCE], at=uplink.at)
-    )
-    ledger.count(enrolled, str(Fate.REFUSED), uplink.at)
-    return Taken(fate=Fate.REFUSED, gateway=uplink.gateway, reason=reason)
-
-
-def _epoch_of(ledger: Ledger, gateway: str, epoch: bytes, at: datetime) -> EpochState:
-    known = ledger.epoch(gateway, epoch)
-    return known or EpochState(gateway=gateway, epoch=epoch, head=GENESIS, heard_at=at)
-
-
-def _advanced(ledger: Ledger, state: EpochState) -> EpochState:
-    """Return the epoch with `stored` moved over everything that is held without a gap."""
-    stored, head = state.stored, state.head
-    while True:
-        link = ledger.link(BatchKey(state.gateway, state.epoch, stored + 1)) if stored < MAX_SEQ else None
-        if link is not None:
-            stored, head = stored + 1, link.mark
-            continue
-        first = None
-        if stored + 1 < state.oldest:
-            first = ledger.link(BatchKey(state.gateway, state.epoch, state.oldest))
-        if first is None:
-            return replace(state, stored=stored, head=head)
-        stored, head = state.oldest - 1, first.prev

@@ -2,16 +2,18 @@
 
 Pure but for the ledger that it asks. A plan is in force for the slots after its `valid_from`, up to and with the
 next plan's, as the gateway counts them; they are computed here from the signed plan rows, so a gateway that says
-nothing at all is missed too.
+nothing at all is missed too. A slot is awaited for the grace, but never longer than one round: then it is a hole, and
+who can close it is named (`closers.py`).
 """
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 from itertools import pairwise
 
+from edge.centre.closers import Closer, Closers, Closing
 from edge.centre.ledger import Ledger, SlotRow
 from edge.quality.slots import slots_between
 from edge.reading.loss import Loss
@@ -19,6 +21,7 @@ from edge.reading.plan import Plan, PlanTask
 from edge.reading.record import SlotState
 
 _TICK = timedelta(microseconds=1)
+_SHORTEST_ROUND_S = 60.0  # sealing, sending and storing take their seconds, however short a round is
 
 
 class Fill(StrEnum):
@@ -35,32 +38,35 @@ class Fill(StrEnum):
     @property
     def is_hole(self) -> bool:
         """True if there is no reading and there should be one."""
-        return self in _CLOSERS
+        return self in _HOLES
 
 
-class Closer(StrEnum):
-    """Who can still close a hole."""
-
-    REFILL = "gateway_refill"  # the gateway asks the meter's memory
-    NOBODY = "nobody"
-    GATEWAY = "gateway_offline"  # it was not heard: it may be offline and hold the readings
-
-
-_CLOSERS = {
-    Fill.MISSING_OPEN: Closer.REFILL,
-    Fill.MISSING_FINAL: Closer.NOBODY,
-    Fill.NOT_HEARD: Closer.GATEWAY,
-}
+_HOLES = frozenset({Fill.MISSING_OPEN, Fill.MISSING_FINAL, Fill.NOT_HEARD})
 _FILLS = {
     SlotState.REFILLED: Fill.REFILLED,
     SlotState.MISSING_OPEN: Fill.MISSING_OPEN,
     SlotState.MISSING_FINAL: Fill.MISSING_FINAL,
 }
+_MISSES = (SlotState.MISSING_OPEN, SlotState.MISSING_FINAL)
+
+
+@dataclass(frozen=True, slots=True)
+class SlotFate:
+    """What became of one slot. `closing`: who can close it, if it is a hole; `is_conflict`: different values came."""
+
+    gateway: str
+    meter: str
+    task: str
+    slot_at: datetime
+    fill: Fill
+    reason: str = ""
+    closing: Closing | None = None
+    is_conflict: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Hole:
-    """Slots in a row that brought nothing, for the same reason."""
+    """Slots in a row that brought nothing, for the same reason, and that the same can close."""
 
     gateway: str
     meter: str
@@ -70,24 +76,32 @@ class Hole:
     count: int
     fill: Fill
     reason: str
+    closing: Closing
 
     @property
     def closer(self) -> Closer:
         """Who can still close it."""
-        return _CLOSERS[self.fill]
+        return self.closing.closer
 
 
 @dataclass(slots=True)
 class Statement:
-    """The totals of each meter (gateway, meter) and the holes; `unreadable` names plans whose zone is not known."""
+    """The totals of each meter (gateway, meter), of each of its tasks (gateway, meter, task), and the holes.
+
+    `unreadable` names plans whose zone is not known, `unplanned` gateways that sent no plan, `unheard` those that are
+    enrolled and never came.
+    """
 
     since: datetime
     until: datetime
     totals: dict[tuple[str, str], Counter[Fill]] = field(default_factory=dict)
+    tasks: dict[tuple[str, str, str], Counter[Fill]] = field(default_factory=dict)
     conflicts: Counter[tuple[str, str]] = field(default_factory=Counter)
     holes: list[Hole] = field(default_factory=list)
     unreadable: list[str] = field(default_factory=list)
     unplanned: list[str] = field(default_factory=list)
+    unheard: list[str] = field(default_factory=list)
+    open_hole: Hole | None = None  # the last one, as long as the next slot may continue it
 
     @property
     def total(self) -> Counter[Fill]:
@@ -97,27 +111,45 @@ class Statement:
     @property
     def is_complete(self) -> bool:
         """True if every expected slot that is over has a reading."""
-        return not (self.holes or self.unreadable or self.unplanned)
+        return not (self.holes or self.unreadable or self.unplanned or self.unheard)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Question:
-    """What is asked: slots with since <= slot < until, of one gateway or all; `grace_s` after a slot it is late."""
+    """What is asked: slots with since <= slot < until, of one gateway or all; `grace_s` after a slot it is late.
+
+    `enrolled`: the gateways that are to be heard.
+    """
 
     since: datetime
     until: datetime
     now: datetime
     grace_s: float
     gateway: str | None = None
+    enrolled: Sequence[str] = ()
 
 
 def completeness(ledger: Ledger, question: Question) -> Statement:
     """Return the statement for a span of slots."""
-    until = min(question.until, question.now)
-    statement = Statement(question.since, until)
-    for gateway in [question.gateway] if question.gateway else ledger.gateways():
-        _add_gateway(statement, ledger, gateway, replace(question, until=until))
+    statement = Statement(question.since, min(question.until, question.now))
+    for fate in slot_fates(ledger, question, statement):
+        _count(statement, fate)
     return statement
+
+
+def slot_fates(ledger: Ledger, question: Question, statement: Statement) -> Iterator[SlotFate]:
+    """Yield what became of each expected slot: by gateway, plan, task and meter, then by time.
+
+    What keeps slots from being expected at all goes into the statement.
+    """
+    question = replace(question, until=min(question.until, question.now))
+    heard = ledger.gateways()
+    wanted = [question.gateway] if question.gateway else sorted({*heard, *question.enrolled})
+    for gateway in wanted:
+        if gateway in question.enrolled and gateway not in heard:
+            statement.unheard.append(gateway)
+        else:
+            yield from _fates_of(statement, ledger, gateway, question)
 
 
 def stretches(plans: Sequence[Plan], after: datetime, until: datetime) -> Iterator[tuple[Plan, datetime, datetime]]:
@@ -129,13 +161,19 @@ def stretches(plans: Sequence[Plan], after: datetime, until: datetime) -> Iterat
             yield plan, first, last
 
 
-def _add_gateway(statement: Statement, ledger: Ledger, gateway: str, question: Question) -> None:
+def _fates_of(statement: Statement, ledger: Ledger, gateway: str, question: Question) -> Iterator[SlotFate]:
     plans = list(ledger.plans(gateway))
     if not plans:
         statement.unplanned.append(gateway)
         return
     rows = {(row.task, row.meter, row.slot_at): row for row in ledger.slots(gateway, question.since, question.until)}
-    judge = _Judge(question, rows, ledger.losses(gateway))
+    judge = _Judge(
+        gateway,
+        question,
+        rows,
+        _by_meter(ledger.losses(gateway)),
+        Closers(ledger, gateway, rows.values(), question.since),
+    )
     for plan, after, until in stretches(plans, question.since - _TICK, question.until - _TICK):
         for task in plan.tasks:
             try:
@@ -143,52 +181,100 @@ def _add_gateway(statement: Statement, ledger: Ledger, gateway: str, question: Q
             except (KeyError, ValueError, OSError) as exc:  # what a zone that is none gives
                 statement.unreadable.append(f"{gateway} {task.name}: {exc}")
                 continue
-            _add_task(statement, gateway, task, slots, judge)
+            yield from (judge.of(task, meter, slot_at) for meter in task.meters for slot_at in slots)
 
 
-def _add_task(statement: Statement, gateway: str, task: PlanTask, slots: list[datetime], judge: "_Judge") -> None:
-    for meter in task.meters:
-        total = statement.totals.setdefault((gateway, meter), Counter())
-        hole: Hole | None = None
-        for slot_at in slots:
-            fill, reason = judge.of(task.name, meter, slot_at)
-            total[fill] += 1
-            statement.conflicts[gateway, meter] += judge.is_conflict(task.name, meter, slot_at)
-            if hole is not None and (hole.fill, hole.reason) == (fill, reason):
-                hole = replace(hole, last_at=slot_at, count=hole.count + 1)
-                continue
-            if hole is not None:
-                statement.holes.append(hole)
-            hole = Hole(gateway, meter, task.name, slot_at, slot_at, 1, fill, reason) if fill.is_hole else None
-        if hole is not None:
-            statement.holes.append(hole)
+def _count(statement: Statement, fate: SlotFate) -> None:
+    """Add a slot to the totals, and to the hole that it continues or begins."""
+    meter = (fate.gateway, fate.meter)
+    statement.totals.setdefault(meter, Counter())[fate.fill] += 1
+    statement.tasks.setdefault((*meter, fate.task), Counter())[fate.fill] += 1
+    statement.conflicts[meter] += fate.is_conflict
+    if fate.closing is None:
+        statement.open_hole = None
+        return
+    last = statement.open_hole
+    if last is not None and _continues(last, fate):
+        statement.open_hole = replace(last, last_at=fate.slot_at, count=last.count + 1)
+        statement.holes[-1] = statement.open_hole
+        return
+    statement.open_hole = Hole(
+        *meter, fate.task, fate.slot_at, fate.slot_at, 1, fate.fill, fate.reason, fate.closing
+    )  # fmt: skip
+    statement.holes.append(statement.open_hole)
+
+
+def _continues(hole: Hole, fate: SlotFate) -> bool:
+    same = (fate.gateway, fate.meter, fate.task, fate.fill, fate.reason, fate.closing)
+    is_same = same == (hole.gateway, hole.meter, hole.task, hole.fill, hole.reason, hole.closing)
+    return is_same and fate.slot_at > hole.last_at
+
+
+def _by_meter(losses: Iterable[Loss]) -> dict[tuple[str, str], list[Loss]]:
+    found: dict[tuple[str, str], list[Loss]] = {}
+    for loss in losses:
+        found.setdefault((loss.task, loss.meter), []).append(loss)
+    return found
 
 
 @dataclass(frozen=True, slots=True)
 class _Judge:
     """Says what became of one slot of one gateway."""
 
+    gateway: str
     question: Question
     rows: Mapping[tuple[str, str, datetime], SlotRow]
-    losses: Sequence[Loss]
+    losses: Mapping[tuple[str, str], Sequence[Loss]]
+    closers: Closers
 
-    def of(self, task: str, meter: str, slot_at: datetime) -> tuple[Fill, str]:
-        """Return what became of the slot, and the reason if it brought nothing."""
-        grace = timedelta(seconds=self.question.grace_s)
-        row = self.rows.get((task, meter, slot_at))
-        if row is None:
-            return self._of_unheard(task, meter, slot_at, grace)
+    def of(self, task: PlanTask, meter: str, slot_at: datetime) -> SlotFate:
+        """Return what became of the slot.
+
+        A loss ends a slot for which nothing came, or only a miss: what filled it at the gateway is gone.
+        """
+        row = self.rows.get((task.name, meter, slot_at))
+        loss = self._loss(task.name, meter, slot_at) if row is None or row.state in _MISSES else None
+        if loss is not None:
+            fill, reason = Fill.MISSING_FINAL, loss.reason
+        else:
+            fill, reason = self._of_unheard(task, slot_at) if row is None else self._of_row(row)
+        return SlotFate(
+            gateway=self.gateway,
+            meter=meter,
+            task=task.name,
+            slot_at=slot_at,
+            fill=fill,
+            reason=reason,
+            closing=self._closing(fill, reason, task, slot_at),
+            is_conflict=row is not None and row.conflict,
+        )
+
+    def _loss(self, task: str, meter: str, slot_at: datetime) -> Loss | None:
+        return next((loss for loss in self.losses.get((task, meter), ()) if loss.covers(slot_at)), None)
+
+    def _of_row(self, row: SlotRow) -> tuple[Fill, str]:
         if row.state in _FILLS:
             return _FILLS[row.state], row.reason or ""
-        return (Fill.LATE if row.received_at > slot_at + grace else Fill.IN_TIME), ""
+        grace = timedelta(seconds=self.question.grace_s)
+        return (Fill.LATE if row.received_at > row.slot_at + grace else Fill.IN_TIME), ""
 
-    def is_conflict(self, task: str, meter: str, slot_at: datetime) -> bool:
-        """Return True if different values came for the slot."""
-        row = self.rows.get((task, meter, slot_at))
-        return row is not None and row.conflict
+    def _of_unheard(self, task: PlanTask, slot_at: datetime) -> tuple[Fill, str]:
+        return (Fill.AWAITED if self.question.now <= self._known_by(task, slot_at) else Fill.NOT_HEARD), ""
 
-    def _of_unheard(self, task: str, meter: str, slot_at: datetime, grace: timedelta) -> tuple[Fill, str]:
-        for loss in self.losses:
-            if (loss.task, loss.meter) == (task, meter) and loss.first_at <= slot_at <= loss.last_at:
-                return Fill.MISSING_FINAL, loss.reason
-        return (Fill.AWAITED if self.question.now <= slot_at + grace else Fill.NOT_HEARD), ""
+    def _known_by(self, task: PlanTask, slot_at: datetime) -> datetime:
+        """Return until when a slot is awaited: for the grace, but at most for one round."""
+        round_s = task.schedule.every_s
+        grace_s = self.question.grace_s
+        return slot_at + timedelta(
+            seconds=grace_s if round_s is None else min(grace_s, max(round_s, _SHORTEST_ROUND_S))
+        )
+
+    def _closing(self, fill: Fill, reason: str, task: PlanTask, slot_at: datetime) -> Closing | None:
+        match fill:
+            case Fill.MISSING_FINAL:
+                return Closing(Closer.NOBODY)
+            case Fill.MISSING_OPEN:
+                return self.closers.of_open(reason)
+            case Fill.NOT_HEARD:
+                return self.closers.of_unheard(slot_at, self._known_by(task, slot_at))
+        return None

@@ -5,8 +5,10 @@ import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+from edge.centre.carrying import Reception
 from edge.centre.keyring import NAME, FolderKeyring
-from edge.centre.ledger_sqlite import SqliteLedger
+from edge.centre.ledger import Ledger
+from edge.centre.opening import watch_of
 from edge.centre.receipts import ReceiptDesk
 from edge.centre.worker import OFFLINE, Broker, CentreWorker, Notice
 from edge.clock import Clock
@@ -84,7 +86,7 @@ def read_addresses(path: Path) -> Iterator[str]:
 
 def build_worker(
     settings: CentreSettings,
-    ledger: SqliteLedger,
+    ledger: Ledger,
     clock: Clock,
     tell: Callable[[Notice], None],
     *,
@@ -93,18 +95,33 @@ def build_worker(
 ) -> CentreWorker:
     """Return the worker of a centre; each call is a new run. `broker` takes the place of the settings' endpoint."""
     facts = settings.centre
-    desk = ReceiptDesk(
-        ledger=ledger, signer=load_signer(Path(facts.key)), run=os.urandom(RUN_BYTES), policy=facts.durable
-    )
     return CentreWorker(
         link=link or MqttLink(mqtt_options(settings, broker), clock),
         ledger=ledger,
         keys=FolderKeyring(Path(facts.gateways)),
-        desk=desk,
+        desk=build_desk(settings, ledger),
         clock=clock,
         tenant=facts.tenant,
         tell=tell,
     )
+
+
+def build_desk(settings: CentreSettings, ledger: Ledger) -> ReceiptDesk:
+    """Return the desk that writes the receipts of a new run."""
+    facts = settings.centre
+    return ReceiptDesk(
+        ledger=ledger,
+        signer=load_signer(Path(facts.key)),
+        run=os.urandom(RUN_BYTES),
+        policy=facts.durable,
+        watch=watch_of(settings, ledger),
+    )
+
+
+def build_reception(settings: CentreSettings, ledger: Ledger, clock: Clock) -> Reception:
+    """Return what takes sticks in; each call is a new run."""
+    keys, desk = FolderKeyring(Path(settings.centre.gateways)), build_desk(settings, ledger)
+    return Reception(ledger, keys, desk, clock, settings.centre.tenant)
 
 
 def mqtt_options(settings: CentreSettings, broker: str | None = None) -> MqttOptions:

@@ -2,15 +2,17 @@
 
 A ledger stores and finds; it judges nothing. The rules of what is accepted stand in `accept.py`, those of which poll
 counts for a slot in `once.py`, and both are the same for every ledger. Everything that belongs to one envelope is
-written inside one `transaction`; what was written is durable when the transaction's block is left.
+written inside one `transaction`; what was written is durable when the transaction's block is left. What comes in
+numbers is asked for and kept in sets: a database across a network is paid by the question, not by the row.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
-from typing import Protocol
+from pathlib import Path
+from typing import Protocol, Self
 
 from edge.reading.loss import Loss
 from edge.reading.plan import Plan
@@ -63,7 +65,8 @@ class Entry:
 class EpochState:
     """How far an epoch has come: `stored` is the highest seq without a gap, `head` the mark of that envelope.
 
-    `oldest` is the lowest seq that the gateway's birth says it can still send.
+    `oldest` is the lowest seq that the gateway's birth says it can still send. `durable` is the highest seq that is
+    known to be in a copy too; only `mark_durable` moves it.
     """
 
     gateway: str
@@ -72,6 +75,7 @@ class EpochState:
     stored: int = 0
     head: bytes
     oldest: int = 1
+    durable: int = 0
     heard_at: datetime
 
 
@@ -150,23 +154,38 @@ class Span:
     meter: str | None = None
 
 
+Polls = tuple[Entry, Sequence[PollRecord]]  # of one batch
+
+
 class Ledger(Protocol):
-    """Where the centre keeps what it accepted. Every method raises StoreError if the disk does not obey."""
+    """Where the centre keeps what it accepted. Every method raises StoreError if the database does not obey."""
+
+    def __enter__(self) -> Self:
+        """Use it as a context manager, or close it."""
+
+    def __exit__(self, *_: object) -> None:
+        """Close it."""
+
+    def close(self) -> None:
+        """Let go of the database."""
+
+    def claim(self) -> None:
+        """Be the one centre that runs on this ledger until it is closed. Raises StoreError E-CEN-305 if one does."""
 
     def transaction(self) -> AbstractContextManager[None]:
         """Open a transaction: durable when the block ends, without a trace when it raises."""
 
-    def link(self, key: BatchKey) -> Link | None:
-        """Return how the envelope that is held under a number hangs in its chain."""
+    def links(self, keys: Collection[BatchKey]) -> Mapping[BatchKey, Link]:
+        """Return how the envelopes that are held under these numbers hang in their chains."""
 
     def envelope(self, key: BatchKey) -> bytes | None:
         """Return the exact bytes that are held under a number."""
 
-    def keep_entry(self, entry: Entry) -> None:
-        """Keep an envelope; one already held under this number is replaced, its losses are forgotten."""
+    def keep_entries(self, entries: Sequence[Entry]) -> None:
+        """Keep envelopes of different numbers; one already held is replaced, its losses are forgotten."""
 
-    def keep_polls(self, entry: Entry, records: Iterable[PollRecord]) -> PollCounts:
-        """Keep the polls of a batch, each slot once (`once.py`)."""
+    def keep_polls(self, batches: Sequence[Polls]) -> Sequence[PollCounts]:
+        """Keep the polls of batches whose envelopes are kept, in order, each slot once (`once.py`)."""
 
     def keep_plan(self, entry: Entry, plan: Plan) -> None:
         """Keep a plan; a later one with the same `valid_from` takes its place."""
@@ -180,8 +199,8 @@ class Ledger(Protocol):
     def quarantine(self) -> Sequence[SetAside]:
         """Return what is in quarantine, oldest first."""
 
-    def count(self, gateway: str, what: str, at: datetime) -> None:
-        """Count something that a gateway sent, under a short name."""
+    def count(self, tally: Mapping[tuple[str, str], int], at: datetime) -> None:
+        """Count what gateways sent: so many, by (gateway, a short name)."""
 
     def counts(self, gateway: str) -> Mapping[str, int]:
         """Return what was counted, by name."""
@@ -189,8 +208,26 @@ class Ledger(Protocol):
     def epoch(self, gateway: str, epoch: bytes) -> EpochState | None:
         """Return how far an epoch has come."""
 
-    def save_epoch(self, state: EpochState) -> None:
-        """Keep how far an epoch has come."""
+    def save_epochs(self, states: Sequence[EpochState]) -> None:
+        """Keep how far epochs have come, all but `durable`; new ones in the order in which they are given."""
+
+    def waiting(self) -> Sequence[EpochState]:
+        """Return the epochs with more stored than durable."""
+
+    def mark_durable(self, states: Iterable[EpochState]) -> None:
+        """Note that what these states call stored is in a copy: `durable` rises to it, not above what is stored here.
+
+        Durable on return.
+        """
+
+    def durables(self) -> Mapping[tuple[str, bytes], int]:
+        """Return `durable` of each epoch, by (gateway, epoch), where it is above 0."""
+
+    def copy_to(self, folder: Path) -> Sequence[EpochState]:
+        """Write a whole copy into a folder, while the centre may go on; return the epochs as the copy holds them.
+
+        Durable: the file is synced on return; its folder is not.
+        """
 
     def epochs(self, gateway: str) -> Sequence[EpochState]:
         """Return the epochs of a gateway in the order in which they were first heard of."""

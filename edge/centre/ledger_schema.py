@@ -4,7 +4,10 @@ Instants are text in UTC, of one width, so that they sort: slots to the second, 
 exact text. A poll counts for its slot if `counts` is 1; the others are history.
 """
 
-VERSION = 1
+VERSION = 2
+
+# From each layout to the next one; from the second on. A file keeps what it holds.
+STEPS = ("ALTER TABLE epoch ADD COLUMN durable INTEGER NOT NULL DEFAULT 0",)
 
 SCHEMA = """
 CREATE TABLE gateway (
@@ -15,6 +18,7 @@ CREATE TABLE gateway (
 CREATE TABLE epoch (
   id INTEGER PRIMARY KEY, gateway TEXT NOT NULL, epoch BLOB NOT NULL, predecessor BLOB,
   stored INTEGER NOT NULL, head BLOB NOT NULL, oldest INTEGER NOT NULL, heard_at TEXT NOT NULL,
+  durable INTEGER NOT NULL DEFAULT 0,
   UNIQUE (gateway, epoch)
 );
 

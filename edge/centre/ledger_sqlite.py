@@ -1,32 +1,26 @@
-"""The ledger on one SQLite file: the only file of the centre that knows apsw.
+"""The ledger on one SQLite file: what is kept, and what is found again. The file itself is `sqlite_file.py`'s."""
 
-WAL, `synchronous=FULL`, every write inside `BEGIN IMMEDIATE`. One process writes; others may read at the same time.
-A file of a newer layout is refused, never changed.
-"""
-
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import astuple, fields
 from datetime import datetime
 from itertools import islice
 from pathlib import Path
-from typing import Any, Self
+from typing import Any
 
-import apsw
-
+from edge.centre.gaps import gaps_of
 from edge.centre.ledger import (
     BatchKey,
     Entry,
     EpochState,
     Link,
     PollCounts,
+    Polls,
     QuarantineKind,
     ReadingRow,
     SetAside,
     SlotRow,
     Span,
 )
-from edge.centre.ledger_schema import SCHEMA, VERSION
 from edge.centre.once import Once, PollFace, settle
 from edge.centre.rows import (
     amounts_text,
@@ -40,70 +34,42 @@ from edge.centre.rows import (
     plan_text,
     slot_text,
 )
-from edge.errors import EdgeError, StoreError
+from edge.centre.sqlite_file import SqliteFile
 from edge.reading.loss import Loss
 from edge.reading.plan import Plan
 from edge.reading.record import PollRecord, SlotState
 
-_BUSY_MS = 5000
+COPY = "ledger.db"
 _PER_KIND = 200  # envelopes in quarantine, a kind and gateway: at most 12.5 MiB
 _SCANNED = 100_000  # batches looked at above `stored` for the list of gaps
+_EPOCH_COLUMNS = "gateway, epoch, predecessor, stored, head, oldest, durable, heard_at"
 _READING_COLUMNS = ", ".join(field.name for field in fields(ReadingRow))
 
 
-class SqliteLedger:
+class SqliteLedger(SqliteFile):
     """A ledger on a file; close it, or use it as a context manager."""
 
     def __init__(self, path: Path, *, must_exist: bool = False) -> None:
-        self._path = path
         self._itemsets: dict[str, int] = {}
-        if must_exist and not path.exists():
-            raise StoreError("E-CEN-303", path=path)
-        with self._translated():
-            self._db = apsw.Connection(str(path))
-            try:
-                self._prepare()
-            except BaseException:
-                self._db.close()
-                raise
+        super().__init__(path, must_exist=must_exist)
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
-
-    def close(self) -> None:
-        """Close the file."""
-        self._db.close()
-
-    @contextmanager
-    def transaction(self) -> Iterator[None]:
-        """Open a transaction: durable when the block ends, without a trace when it raises."""
-        self._run("BEGIN IMMEDIATE")
-        try:
-            yield
-            self._run("COMMIT")
-        except BaseException:
-            self._itemsets.clear()
-            if self._db.in_transaction:
-                self._run("ROLLBACK")
-            raise
-
-    def link(self, key: BatchKey) -> Link | None:
-        """Return how the envelope that is held under a number hangs in its chain."""
-        row = self._one(
-            "SELECT sha256, prev, replaces FROM batch WHERE gateway = ? AND epoch = ? AND seq = ?", *astuple(key)
-        )
-        return Link(sha256=row[0], prev=row[1], replaces=row[2]) if row else None
+    def links(self, keys: Collection[BatchKey]) -> dict[BatchKey, Link]:
+        """Return how the envelopes that are held under these numbers hang in their chains."""
+        query = "SELECT sha256, prev, replaces FROM batch WHERE gateway = ? AND epoch = ? AND seq = ?"
+        found = ((key, self._one(query, *astuple(key))) for key in keys)
+        return {key: Link(sha256=row[0], prev=row[1], replaces=row[2]) for key, row in found if row}
 
     def envelope(self, key: BatchKey) -> bytes | None:
         """Return the exact bytes that are held under a number."""
         row = self._one("SELECT envelope FROM batch WHERE gateway = ? AND epoch = ? AND seq = ?", *astuple(key))
         return row[0] if row else None
 
-    def keep_entry(self, entry: Entry) -> None:
-        """Keep an envelope; one already held under this number is replaced, its losses are forgotten."""
+    def keep_entries(self, entries: Sequence[Entry]) -> None:
+        """Keep envelopes of different numbers; one already held is replaced, its losses are forgotten."""
+        for entry in entries:
+            self._keep_entry(entry)
+
+    def _keep_entry(self, entry: Entry) -> None:
         link = entry.link
         self._run(
             "INSERT INTO batch (gateway, epoch, seq, sha256, prev, replaces, state, reason, received_at, envelope)"
@@ -116,8 +82,11 @@ class SqliteLedger:
         )
         self._run("DELETE FROM loss WHERE batch = ?", self._batch_id(entry.key))
 
-    def keep_polls(self, entry: Entry, records: Iterable[PollRecord]) -> PollCounts:
-        """Keep the polls of a batch, each slot once (`once.py`)."""
+    def keep_polls(self, batches: Sequence[Polls]) -> list[PollCounts]:
+        """Keep the polls of batches whose envelopes are kept, in order, each slot once (`once.py`)."""
+        return [self._keep_batch(entry, records) for entry, records in batches]
+
+    def _keep_batch(self, entry: Entry, records: Sequence[PollRecord]) -> PollCounts:
         batch = self._batch_id(entry.key)
         readings, repeated, superseded, conflicts = 0, 0, 0, 0
         for record in records:
@@ -172,13 +141,14 @@ class SqliteLedger:
             )
         ]  # fmt: skip
 
-    def count(self, gateway: str, what: str, at: datetime) -> None:
-        """Count something that a gateway sent, under a short name."""
-        self._run(
-            "INSERT INTO gateway VALUES (?, ?, 1, ?) ON CONFLICT (name, what) DO UPDATE SET"
-            " count = count + 1, last_at = excluded.last_at",
-            *(gateway, what, instant_text(at)),
-        )
+    def count(self, tally: Mapping[tuple[str, str], int], at: datetime) -> None:
+        """Count what gateways sent: so many, by (gateway, a short name)."""
+        for (gateway, what), count in tally.items():
+            self._run(
+                "INSERT INTO gateway VALUES (?, ?, ?, ?) ON CONFLICT (name, what) DO UPDATE SET"
+                " count = count + excluded.count, last_at = excluded.last_at",
+                *(gateway, what, count, instant_text(at)),
+            )
 
     def counts(self, gateway: str) -> dict[str, int]:
         """Return what was counted, by name."""
@@ -188,30 +158,55 @@ class SqliteLedger:
         """Return how far an epoch has come."""
         return next((state for state in self.epochs(gateway) if state.epoch == epoch), None)
 
-    def save_epoch(self, state: EpochState) -> None:
-        """Keep how far an epoch has come."""
-        self._run(
-            "INSERT INTO epoch (gateway, epoch, predecessor, stored, head, oldest, heard_at)"
-            " VALUES (?, ?, ?, ?, ?, ?, ?)"
-            " ON CONFLICT (gateway, epoch) DO UPDATE SET predecessor = excluded.predecessor, stored = excluded.stored,"
-            " head = excluded.head, oldest = excluded.oldest, heard_at = excluded.heard_at",
-            *(state.gateway, state.epoch, state.predecessor, state.stored, state.head, state.oldest),
-            instant_text(state.heard_at),
-        )
+    def save_epochs(self, states: Sequence[EpochState]) -> None:
+        """Keep how far epochs have come, all but `durable`; new ones in the order in which they are given."""
+        for state in states:
+            self._run(
+                "INSERT INTO epoch (gateway, epoch, predecessor, stored, head, oldest, heard_at)"
+                " VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT (gateway, epoch) DO UPDATE SET"
+                " predecessor = excluded.predecessor, stored = excluded.stored, head = excluded.head,"
+                " oldest = excluded.oldest, heard_at = excluded.heard_at",
+                *(state.gateway, state.epoch, state.predecessor, state.stored, state.head, state.oldest),
+                instant_text(state.heard_at),
+            )
 
     def epochs(self, gateway: str) -> Sequence[EpochState]:
         """Return the epochs of a gateway in the order in which they were first heard of."""
-        rows = self._all(
-            "SELECT epoch, predecessor, stored, head, oldest, heard_at FROM epoch WHERE gateway = ? ORDER BY id",
-            gateway,
-        )
-        return [
-            EpochState(
-                gateway=gateway, epoch=epoch, predecessor=predecessor, stored=stored, head=head, oldest=oldest,
-                heard_at=parse_instant(heard_at),
-            )
-            for epoch, predecessor, stored, head, oldest, heard_at in rows
-        ]  # fmt: skip
+        return self._epochs("gateway = ?", gateway)
+
+    def waiting(self) -> Sequence[EpochState]:
+        """Return the epochs with more stored than durable."""
+        return self._epochs("stored > durable")
+
+    def mark_durable(self, states: Iterable[EpochState]) -> None:
+        """Note that what these states call stored is in a copy: `durable` rises to it, not above what is stored here.
+
+        Durable on return.
+        """
+        with self.transaction():
+            for state in states:
+                self._run(
+                    "UPDATE epoch SET durable = max(durable, min(stored, ?)) WHERE gateway = ? AND epoch = ?",
+                    *(state.stored, state.gateway, state.epoch),
+                )
+
+    def durables(self) -> dict[tuple[str, bytes], int]:
+        """Return `durable` of each epoch, by (gateway, epoch), where it is above 0."""
+        rows = self._all("SELECT gateway, epoch, durable FROM epoch WHERE durable > 0")
+        return {(gateway, epoch): durable for gateway, epoch, durable in rows}
+
+    def copy_to(self, folder: Path) -> Sequence[EpochState]:
+        """Write a whole copy into a folder, while the centre may go on; return the epochs as the copy holds them.
+
+        Durable: the file is synced on return; its folder is not.
+        """
+        path = folder / COPY
+        self._copy(path)
+        with self._reading(path) as copy:
+            return _states(copy.execute(f"SELECT {_EPOCH_COLUMNS} FROM epoch ORDER BY id"))  # noqa: S608 - ours
+
+    def _epochs(self, where: str, *values: Any) -> list[EpochState]:
+        return _states(self._all(f"SELECT {_EPOCH_COLUMNS} FROM epoch WHERE {where} ORDER BY id", *values))  # noqa: S608 - ours
 
     def gateways(self) -> Sequence[str]:
         """Return the gateways that were heard, by name."""
@@ -223,7 +218,7 @@ class SqliteLedger:
             "SELECT seq FROM batch WHERE gateway = ? AND epoch = ? AND seq > ? ORDER BY seq LIMIT ?",
             *(state.gateway, state.epoch, state.stored, _SCANNED),
         )
-        return tuple(islice(_gaps(state.stored, (seq for (seq,) in rows)), limit))
+        return tuple(islice(gaps_of(state.stored, (seq for (seq,) in rows)), limit))
 
     def rejected(self, gateway: str, epoch: bytes, limit: int) -> tuple[tuple[int, str], ...]:
         """Return the latest rejected numbers with their reasons, lowest first."""
@@ -307,18 +302,8 @@ class SqliteLedger:
             )
         ]
 
-    def _prepare(self) -> None:
-        self._db.set_busy_timeout(_BUSY_MS)
-        self._run("PRAGMA journal_mode = WAL")
-        self._run("PRAGMA synchronous = FULL")
-        self._run("PRAGMA foreign_keys = ON")
-        with self.transaction():
-            found = self._all("PRAGMA user_version")[0][0]
-            if found > VERSION:
-                raise StoreError("E-CEN-304", path=self._path, found=found, known=VERSION)
-            if found == 0:
-                self._run(SCHEMA)
-                self._run(f"PRAGMA user_version = {VERSION}")
+    def _forget(self) -> None:
+        self._itemsets.clear()
 
     def _keep_poll(self, gateway: str, batch: int, record: PollRecord) -> Once:
         standing = self._standing(gateway, record)
@@ -360,37 +345,12 @@ class SqliteLedger:
         rows = self._all("SELECT id FROM batch WHERE gateway = ? AND epoch = ? AND seq = ?", *astuple(key))
         return int(rows[0][0])
 
-    def _run(self, statement: str, *values: Any) -> None:
-        with self._translated():
-            self._db.execute(statement, values)
 
-    def _all(self, query: str, *values: Any) -> list[tuple[Any, ...]]:
-        with self._translated():
-            return self._db.execute(query, values).fetchall()
-
-    def _one(self, query: str, *values: Any) -> tuple[Any, ...] | None:
-        rows = self._all(query, *values)
-        return rows[0] if rows else None
-
-    def _stream(self, query: str, *values: Any) -> Iterator[tuple[Any, ...]]:
-        with self._translated():
-            yield from self._db.execute(query, values)
-
-    @contextmanager
-    def _translated(self) -> Iterator[None]:
-        try:
-            yield
-        except EdgeError:
-            raise
-        except apsw.FullError as exc:
-            raise StoreError("E-CEN-302", path=self._path, detail=str(exc)) from exc
-        except apsw.Error as exc:
-            raise StoreError("E-CEN-301", path=self._path, detail=str(exc)) from exc
-
-
-def _gaps(stored: int, seqs: Iterable[int]) -> Iterator[tuple[int, int]]:
-    expected = stored + 1
-    for seq in seqs:
-        if seq > expected:
-            yield expected, seq - 1
-        expected = seq + 1
+def _states(rows: Iterable[tuple[Any, ...]]) -> list[EpochState]:
+    return [
+        EpochState(
+            gateway=gateway, epoch=epoch, predecessor=predecessor, stored=stored, head=head, oldest=oldest,
+            durable=durable, heard_at=parse_instant(heard_at),
+        )
+        for gateway, epoch, predecessor, stored, head, oldest, durable, heard_at in rows
+    ]  # fmt: skip

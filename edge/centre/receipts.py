@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
+from edge.centre.durable import Watch
 from edge.centre.ledger import EpochState, Ledger
 from edge.messages.receipt import MAX_EPOCHS, EpochReceipt, Receipt, sign_receipt
 from edge.messages.signing import Signer
@@ -18,12 +19,16 @@ _LISTED = 64  # gaps, and rejected numbers, that a receipt names: a whole one st
 
 @dataclass(slots=True, kw_only=True)
 class ReceiptDesk:
-    """Writes receipts for one run of the centre. `run`: random per start; `policy`: "commit" or "none"."""
+    """Writes receipts for one run of the centre. `run`: random per start; `policy`: as in the centre's settings.
+
+    `watch` moves `durable` where the policy is neither "commit" nor "none".
+    """
 
     ledger: Ledger
     signer: Signer
     run: bytes
     policy: str
+    watch: Watch | None = None
     n: int = 0
     _wanted: set[str] = field(default_factory=set)
     _last_at: dict[str, float] = field(default_factory=dict)
@@ -31,6 +36,11 @@ class ReceiptDesk:
     def want(self, gateway: str) -> None:
         """Note that a gateway is to have a receipt."""
         self._wanted.add(gateway)
+
+    def look(self, now: float) -> None:
+        """Note whose `durable` has risen: they are to have a receipt."""
+        if self.watch is not None:
+            self._wanted.update(self.watch.look(now))
 
     def next_at(self) -> float | None:
         """Return when the next receipt is due, in monotonic seconds; None if none is wanted."""
@@ -58,11 +68,16 @@ class ReceiptDesk:
         return EpochReceipt(
             epoch=state.epoch,
             stored=state.stored,
-            durable=state.stored if self.policy == "commit" else 0,
+            durable=self._durable(state),
             head=state.head,
             missing=self.ledger.missing(state, _LISTED),
             rejected=self.ledger.rejected(state.gateway, state.epoch, _LISTED),
         )
+
+    def _durable(self, state: EpochState) -> int:
+        if self.policy == "commit":
+            return state.stored
+        return 0 if self.policy == "none" else min(state.durable, state.stored)
 
 
 def newest_first(epochs: Sequence[EpochState]) -> list[EpochState]:

@@ -144,6 +144,7 @@ class CentreWorker:
         for event in events:
             if isinstance(event, Disconnected):
                 raise event.reason or ForwardError("E-CEN-402")
+        self.desk.look(now)
         self._send_receipts()
 
     def _wait_s(self, now: float) -> float:

@@ -12,22 +12,21 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from edge.cli.centre_ledger import backup, database_option, folder_argument, open_ledger
+from edge.cli.centre_receive import receive
 from edge.cli.common import json_option, say, show_error, tell
 from edge.errors import ControlError, UsageError
 
 if TYPE_CHECKING:
     from edge.centre.accept import Taken
-    from edge.centre.completeness import Hole, Statement
+    from edge.centre.completeness import Hole, SlotFate, Statement
     from edge.centre.ledger import ReadingRow
-    from edge.centre.ledger_sqlite import SqliteLedger
     from edge.centre.worker import Notice
-    from edge.config.centre import CentreSettings
 
 FINE, PARTLY, STOPPED = 0, 6, 130
 _STEP_S = 0.5
 _DAY = timedelta(days=1)
 
-_folder = click.argument("folder", metavar="DIR", type=click.Path(path_type=Path, file_okay=False))
 _since = click.option("--from", "since", metavar="TIME", help="first slot, as in 2026-11-23 or 2026-11-23T08:00+08:00")
 _until = click.option("--to", "until", metavar="TIME", help="slots before this [default: now]")
 
@@ -37,8 +36,11 @@ def centre() -> None:
     """Run the other end: accept signed batches, keep each reading once, tell what is missing."""
 
 
+centre.add_command(backup)
+
+
 @centre.command()
-@_folder
+@folder_argument
 @click.option("--tenant", default="demo", show_default=True, help="name of the utility, as in each edge.toml")
 def init(folder: Path, tenant: str) -> None:
     """Make the centre's settings, its key and the folder for the gateways' keys."""
@@ -55,14 +57,17 @@ def init(folder: Path, tenant: str) -> None:
 
 
 @centre.command()
-@_folder
+@folder_argument
 @click.argument("gateway", required=False)
 @click.argument("public", metavar="PUBFILE", required=False, type=click.Path(path_type=Path))
 @click.option(
     "--meters", type=click.Path(path_type=Path), help="CSV list of known meters; readings of others are marked"
 )
 @click.option("--replace", is_flag=True, help="take this key in the place of the one that is enrolled")
-def enrol(folder: Path, gateway: str | None, public: Path | None, meters: Path | None, replace: bool) -> None:
+@database_option
+def enrol(
+    folder: Path, gateway: str | None, public: Path | None, meters: Path | None, replace: bool, database: str | None
+) -> None:
     """Take in a gateway's public key, or a list of known meters."""
     from edge.centre.folder import enrol_gateway, read_addresses
     from edge.config.centre import load_centre
@@ -75,17 +80,19 @@ def enrol(folder: Path, gateway: str | None, public: Path | None, meters: Path |
         tell(say(f"enrolled {gateway}, key {kid.hex()}", f"已登记 {gateway}，密钥 {kid.hex()}"))
     if meters is not None:
         addresses = list(read_addresses(meters))
-        with _open_ledger(settings) as ledger:
+        with open_ledger(settings, database) as ledger:
             count = ledger.import_meters(addresses)
         tell(say(f"{count} meters are known", f"已登记电表 {count} 块"))
 
 
 @centre.command()
-@_folder
+@folder_argument
 @click.option("--broker", metavar="URL", help="mqtt(s)://host:port in the place of the settings' endpoint")
 @click.option("--jsonl", "as_jsonl", is_flag=True, help="print events on standard output, one JSON object a line")
-def run(folder: Path, broker: str | None, as_jsonl: bool) -> int:
+@database_option
+def run(folder: Path, broker: str | None, as_jsonl: bool, database: str | None) -> int:
     """Accept batches and answer with receipts until it is stopped."""
+    from edge.centre.collector import calm_collector
     from edge.centre.folder import build_worker
     from edge.clock import SystemClock
     from edge.config.centre import load_centre
@@ -93,7 +100,9 @@ def run(folder: Path, broker: str | None, as_jsonl: bool) -> int:
     settings = load_centre(folder)
     clock = SystemClock()
     stop = _Stop()
-    with _open_ledger(settings) as ledger:
+    with open_ledger(settings, database) as ledger:
+        ledger.claim()
+        calm_collector()
         worker = build_worker(settings, ledger, clock, _print_jsonl if as_jsonl else _print_line, broker=broker)
         try:
             while stop.code is None:
@@ -106,15 +115,26 @@ def run(folder: Path, broker: str | None, as_jsonl: bool) -> int:
 
 
 @centre.command()
-@_folder
+@folder_argument
 @click.option("--gateway", help="only this one")
 @_since
 @_until
+@database_option
 @json_option
-def completeness(folder: Path, gateway: str | None, since: str | None, until: str | None, as_json: bool) -> int:
+@click.option("--jsonl", "as_jsonl", is_flag=True, help="print each slot of each meter, one JSON object a line")
+def completeness(  # one argument an option
+    folder: Path,
+    gateway: str | None,
+    since: str | None,
+    until: str | None,
+    database: str | None,
+    as_json: bool,
+    as_jsonl: bool,
+) -> int:
     """Tell what was expected, what came, and who can close the holes [default: the last 24 hours]."""
-    from edge.centre.completeness import Question
+    from edge.centre.completeness import Question, Statement, slot_fates
     from edge.centre.completeness import completeness as state
+    from edge.centre.keyring import FolderKeyring
     from edge.clock import SystemClock
     from edge.config.centre import load_centre
     from edge.config.settings import parse_duration
@@ -126,8 +146,13 @@ def completeness(folder: Path, gateway: str | None, since: str | None, until: st
     if first >= last:
         raise UsageError("E-CEN-105", text=since or until)
     grace_s = parse_duration(settings.completeness.grace)
-    question = Question(since=first, until=last, now=now, grace_s=grace_s, gateway=gateway)
-    with _open_ledger(settings, must_exist=True) as ledger:
+    enrolled = FolderKeyring(Path(settings.centre.gateways)).names()
+    question = Question(since=first, until=last, now=now, grace_s=grace_s, gateway=gateway, enrolled=enrolled)
+    with open_ledger(settings, database, must_exist=True) as ledger:
+        if as_jsonl:
+            statement = Statement(first, last)
+            holes = [_print_slot(fate) for fate in slot_fates(ledger, question, statement)]
+            return FINE if statement.is_complete and not any(holes) else PARTLY
         statement = state(ledger, question)
         unassigned = ledger.unassigned()
     if as_json:
@@ -138,7 +163,7 @@ def completeness(folder: Path, gateway: str | None, since: str | None, until: st
 
 
 @centre.command()
-@_folder
+@folder_argument
 @click.option("--json", "form", flag_value="json", help="one JSON document")
 @click.option("--jsonl", "form", flag_value="jsonl", default=True, help="one JSON object a line [default]")
 @click.option("--csv", "form", flag_value="csv", help="CSV with a heading")
@@ -146,16 +171,26 @@ def completeness(folder: Path, gateway: str | None, since: str | None, until: st
 @click.option("--meter", help="only this one")
 @_since
 @_until
+@database_option
 def export(
-    folder: Path, form: str, gateway: str | None, meter: str | None, since: str | None, until: str | None
+    folder: Path,
+    form: str,
+    gateway: str | None,
+    meter: str | None,
+    since: str | None,
+    until: str | None,
+    database: str | None,
 ) -> None:
     """Print readings, each once, in the order of their slots."""
     from edge.centre.ledger import Span
     from edge.config.centre import load_centre
 
     span = Span(since=_instant(since), until=_instant(until), gateway=gateway, meter=meter)
-    with _open_ledger(load_centre(folder), must_exist=True) as ledger:
+    with open_ledger(load_centre(folder), database, must_exist=True) as ledger:
         _print_readings(ledger.readings(span), form)
+
+
+centre.add_command(receive)
 
 
 class _Stop:
@@ -174,12 +209,6 @@ class _Stop:
 
     def _note(self, code: int) -> None:
         self.code = code
-
-
-def _open_ledger(settings: "CentreSettings", *, must_exist: bool = False) -> "SqliteLedger":
-    from edge.centre.ledger_sqlite import SqliteLedger
-
-    return SqliteLedger(Path(settings.centre.ledger), must_exist=must_exist)
 
 
 def _instant(text: str | None) -> datetime | None:
@@ -261,16 +290,26 @@ def _statement_document(statement: "Statement", unassigned: Iterable[str]) -> di
     def counts(found: Any) -> dict[str, int]:
         return {"expected": sum(found.values()), **{str(fill): found[fill] for fill in Fill}}
 
+    tasks: dict[tuple[str, str], dict[str, dict[str, int]]] = {key: {} for key in statement.totals}
+    for (gateway, meter, task), found in statement.tasks.items():
+        tasks[gateway, meter][task] = counts(found)
     return {
         "from": _text(statement.since),
         "to": _text(statement.until),
         "complete": statement.is_complete,
         "total": counts(statement.total),
         "meters": [
-            {"gateway": key[0], "meter": key[1], **counts(found), "conflicts": statement.conflicts[key]}
+            {
+                "gateway": key[0],
+                "meter": key[1],
+                **counts(found),
+                "conflicts": statement.conflicts[key],
+                "tasks": tasks[key],
+            }
             for key, found in sorted(statement.totals.items())
         ],
         "holes": [_hole_document(hole) for hole in statement.holes],
+        "unheard": statement.unheard,
         "unplanned": statement.unplanned,
         "unreadable": statement.unreadable,
         "unassigned": list(unassigned),
@@ -288,7 +327,24 @@ def _hole_document(hole: "Hole") -> dict[str, object]:
         "state": str(hole.fill),
         "reason": hole.reason,
         "closed_by": str(hole.closer),
+        "batches": [list(span) for span in hole.closing.batches],
     }
+
+
+def _print_slot(fate: "SlotFate") -> bool:
+    """Print a slot as a line of JSON, and return True if it is a hole."""
+    document = {
+        "gateway": fate.gateway,
+        "meter": fate.meter,
+        "task": fate.task,
+        "slot_at": _text(fate.slot_at),
+        "state": str(fate.fill),
+        "reason": fate.reason,
+        "closed_by": str(fate.closing.closer) if fate.closing else None,
+        "conflict": fate.is_conflict,
+    }
+    click.echo(json.dumps(document, ensure_ascii=False))
+    return fate.closing is not None
 
 
 def _print_statement(statement: "Statement", unassigned: Iterable[str]) -> None:
@@ -305,7 +361,11 @@ def _print_statement(statement: "Statement", unassigned: Iterable[str]) -> None:
     for hole in statement.holes:
         span = f"{_text(hole.first_at)} .. {_text(hole.last_at)}"
         why = f"{hole.fill}{f' ({hole.reason})' if hole.reason else ''}"
-        click.echo(f"{hole.gateway} {hole.meter} {hole.task} {span} x{hole.count}: {why}; {words[hole.closer]}")
+        batches = ", ".join(f"{low}-{high}" if low < high else str(low) for low, high in hole.closing.batches)
+        who = words[hole.closer] + (f" ({say('batches', '批次')} {batches})" if batches else "")
+        click.echo(f"{hole.gateway} {hole.meter} {hole.task} {span} x{hole.count}: {why}; {who}")
+    for gateway in statement.unheard:
+        click.echo(say(f"{gateway}: enrolled, and never heard of", f"{gateway}：已登记，从未收到任何消息"))
     for gateway in statement.unplanned:
         click.echo(say(f"{gateway}: sent no plan yet, nothing is expected of it", f"{gateway}：尚未上送抄读计划"))
     for problem in statement.unreadable:
@@ -315,12 +375,14 @@ def _print_statement(statement: "Statement", unassigned: Iterable[str]) -> None:
 
 
 def _closer_words() -> dict[Any, str]:
-    from edge.centre.completeness import Closer
+    from edge.centre.closers import Closer
 
     return {
-        Closer.REFILL: say("the gateway may still refill it", "网关仍可补抄"),
+        Closer.METER: say("the meter may still have it, the gateway asks", "电表内可能仍有数据，网关会补抄"),
+        Closer.GATEWAY: say("look at the gateway: edge status there", "请检查网关：在网关上执行 edge status"),
+        Closer.NETWORK: say("on its way, or the gateway is cut off or without power", "仍在途中，或网关断网、断电"),
+        Closer.CENTRE: say("this centre rejected it: look at its messages", "被本主站退回：请查看主站消息"),
         Closer.NOBODY: say("final, nobody can close it", "已确定缺失，无法补抄"),
-        Closer.GATEWAY: say("not heard: is the gateway offline?", "未收到：网关是否离线？"),
     }
 
 

@@ -19,6 +19,7 @@ from edge.errors import EdgeError
 
 _NOT_ALLOWED = 9
 _VERBS = {
+    "backlog": "backlog",
     "bus": "bus",
     "centre": "centre",
     "config": "config",

@@ -23,9 +23,21 @@ class CentreFacts:
     key: str = Field("centre.key", min_length=1, description="Ed25519 private key that signs receipts", is_path=True)
     gateways: str = Field("gateways", min_length=1, description="folder of the gateways' public keys", is_path=True)
     ledger: str = Field("ledger.db", min_length=1, description="SQLite file of all that was accepted", is_path=True)
-    durable: Literal["commit", "none"] = Field(
+    database: str | None = Field(
+        None,
+        min_length=1,
+        description="postgresql://user@host:5432/name: a PostgreSQL database in the place of the file `ledger`; "
+        "the password belongs into a file that PGPASSFILE names",
+    )
+    durable: Literal["commit", "backup", "replica", "none"] = Field(
         "commit",
-        description="commit: a gateway may forget what is committed here; none: it keeps all that fits its store",
+        description="when a gateway may forget a batch: commit, as soon as it is committed here; backup, once "
+        "`edge centre backup` has copied it; replica, once a standby of the database has it on its disk; none, never",
+    )
+    standby: str | None = Field(
+        None,
+        min_length=1,
+        description="for replica: application_name of the standby that counts; without it, the one that is furthest",
     )
 
 
@@ -86,7 +98,8 @@ tenant = "{tenant}"          # name of the utility; the same as in each gateway'
 key = "centre.key"           # signs the receipts; never leaves this machine
 gateways = "gateways"        # public keys of the gateways; put there by: edge centre enrol
 ledger = "ledger.db"         # everything that was accepted
-durable = "commit"           # "commit": a gateway may forget what is committed here; "none": never
+# database = "postgresql://edge@127.0.0.1/edge"   # a PostgreSQL database in the place of the file; PGPASSFILE
+durable = "commit"           # when a gateway may forget: "commit", "backup" (edge centre backup), "replica", "none"
 
 [mqtt]
 endpoint = "mqtt://127.0.0.1:1883"   # "mqtts://broker.example:8883" for TLS

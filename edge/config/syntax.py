@@ -8,7 +8,7 @@ Anywhere else (a header, an open bracket) what follows cannot be trusted, so not
 import json
 import re
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -18,6 +18,7 @@ _PLACE = re.compile(r" \(at (?:line (\d+), column (\d+)|end of document)\)$")
 _PAIR = re.compile(r"""\s*(?P<key>[A-Za-z0-9_."'-]+)\s*=\s*(?P<value>[^#]*?)\s*(?:#.*)?$""")
 _OPENS_MORE = re.compile(r"""=\s*(\[|\{|\"{3}|'{3})""")
 _OPENS_BRACKET = re.compile(r"=\s*([\[{])")
+_BETWEEN = re.compile(r"[=\[\]{},#]")
 _BARE = re.compile(r"[^\s\"'\[\]{}]+(?: [^\s\"'\[\]{}]+)*")
 # What Chinese keyboards and word processors put in the place of what TOML wants.
 _PLAIN = {
@@ -28,6 +29,7 @@ _PLAIN = {
 _TWICE = ("Cannot overwrite", "Cannot declare", "Cannot mutate", "Duplicate inline")
 _MOST_FAULTS = 20
 _MOST_OPENERS = 5
+_DEEPEST = 32  # levels; the settings have three
 _LONGEST_LINE = 1000
 _LARGEST_REPAIRED = 1 << 16
 
@@ -59,9 +61,16 @@ def parse_toml(text: str) -> Parsed:
     lines = text.split("\n")
     faults: list[SyntaxFault] = []
     lost: set[str] = set()
+    if (line := _long_key(lines)) is not None:
+        faults.append(SyntaxFault("E-CFG-010", Span(line, 1, 1), {"detail": f"a key of more than {_DEEPEST} parts"}))
+        return Parsed(None, text, tuple(faults))
     while True:
         try:
-            return Parsed(tomllib.loads("\n".join(lines)), "\n".join(lines), tuple(faults), frozenset(lost))
+            raw = tomllib.loads("\n".join(lines))
+            if not _is_flat(raw):
+                faults.append(SyntaxFault("E-CFG-010", Span(1, 1, 1), {"detail": "tables in tables, too deep"}))
+                break
+            return Parsed(raw, "\n".join(lines), tuple(faults), frozenset(lost))
         except RecursionError:
             faults.append(SyntaxFault("E-CFG-010", Span(1, 1, 1), {"detail": "brackets in brackets, too deep"}))
             break
@@ -74,6 +83,34 @@ def parse_toml(text: str) -> Parsed:
             lost.add(match["key"].rpartition(".")[2])
             lines[line - 1] = ""
     return Parsed(None, text, tuple(faults))
+
+
+def _long_key(lines: list[str]) -> int | None:
+    """Return the first line on which a key may have too many parts.
+
+    The standard parser keeps every beginning of a dotted key: a line of 64 KiB of them took 4 GiB.
+    """
+    for number, line in enumerate(lines, 1):
+        if line.count(".") > _DEEPEST and any(part.count(".") > _DEEPEST for part in _BETWEEN.split(line)):
+            return number
+    return None
+
+
+def _is_flat(raw: object) -> bool:
+    """Return True if nothing is nested so deeply that whoever walks through it by recursion would fail.
+
+    A dotted key nests without the parser's own recursion: a.a.a.a = 1, as often as the file is long.
+    """
+    level = [raw]
+    for _ in range(_DEEPEST):
+        level = [part for one in level if isinstance(one, dict | list) for part in _parts_of(one)]
+        if not level:
+            return True
+    return False
+
+
+def _parts_of(one: dict[str, Any] | list[Any]) -> Iterable[Any]:
+    return one.values() if isinstance(one, dict) else one
 
 
 def _place(message: str, lines: list[str]) -> tuple[int, int, str]:

@@ -6,7 +6,7 @@ Replies are JSON lines: any number of `{"progress": ...}` or `{"result": ...}`, 
 
 import json
 import re
-from collections.abc import Container, Mapping
+from collections.abc import Callable, Container, Mapping
 from dataclasses import dataclass
 from typing import get_args
 
@@ -16,6 +16,7 @@ from edge.reading.quantities import expand_item
 
 MOST_BYTES = 1 << 20
 _MOST_PROBES = 10_000
+_MOST_HEX = 2 * 64 * 1024
 _ADDRESS = re.compile(r"[0-9]{12}")
 _PATTERN = re.compile(r"(?=.{12}$)(?:AA)*[0-9]*")
 
@@ -79,11 +80,23 @@ class RegisterJob:
 
 
 @dataclass(frozen=True, slots=True)
+class SealJob:
+    """Seal all that waits, now, and give the signed birth: batches are to leave on a stick."""
+
+
+@dataclass(frozen=True, slots=True)
+class CarriedReceiptJob:
+    """Apply a receipt that came on a stick; its signature is checked by whoever applies it."""
+
+    receipt: bytes
+
+
+@dataclass(frozen=True, slots=True)
 class StatusJob:
     """Say how things are."""
 
 
-Job = ReadJob | ScanJob | DetectJob | TraceJob | DiagnoseJob | RegisterJob | StatusJob
+Job = ReadJob | ScanJob | DetectJob | TraceJob | DiagnoseJob | RegisterJob | SealJob | CarriedReceiptJob | StatusJob
 
 
 def parse_job(line: bytes, own: Container[str] = ()) -> Job:
@@ -97,24 +110,12 @@ def parse_job(line: bytes, own: Container[str] = ()) -> Job:
         raise ControlError("E-CTL-101", detail=str(exc)) from exc
     if not isinstance(document, dict):
         raise ControlError("E-CTL-101", detail="not a JSON object")
-    match document.get("job"):
-        case "status":
-            return StatusJob()
-        case "read":
-            return _read_job(document, own)
-        case "scan":
-            return _scan_job(document)
-        case "detect":
-            return DetectJob(_text(document, "bus"), _meter(document), _flag(document, "all"))
-        case "trace":
-            return TraceJob(_text(document, "bus"), _count(document, "last"))
-        case "diagnose":
-            return DiagnoseJob(_text(document, "bus"), _meter(document), _protocol(document))
-        case "register":
-            change = {key: value for key, value in document.items() if key != "job"}
-            return RegisterJob(change)
-        case other:
-            raise ControlError("E-CTL-102", job=str(other)[:40])
+    name = document.get("job")
+    if name == "read":
+        return _read_job(document, own)
+    if not isinstance(name, str) or name not in _PARSERS:
+        raise ControlError("E-CTL-102", job=str(name)[:40])
+    return _PARSERS[name](document)
 
 
 def _read_job(document: dict[str, object], own: Container[str]) -> ReadJob:
@@ -153,6 +154,30 @@ def _scan_job(document: dict[str, object]) -> ScanJob:
     )
 
 
+def _detect_job(document: dict[str, object]) -> DetectJob:
+    return DetectJob(_text(document, "bus"), _meter(document), _flag(document, "all"))
+
+
+def _diagnose_job(document: dict[str, object]) -> DiagnoseJob:
+    return DiagnoseJob(_text(document, "bus"), _meter(document), _protocol(document))
+
+
+def _register_job(document: dict[str, object]) -> RegisterJob:
+    return RegisterJob({key: value for key, value in document.items() if key != "job"})
+
+
+_PARSERS: Mapping[str, Callable[[dict[str, object]], Job]] = {
+    "status": lambda _: StatusJob(),
+    "scan": _scan_job,
+    "detect": _detect_job,
+    "trace": lambda document: TraceJob(_text(document, "bus"), _count(document, "last")),
+    "diagnose": _diagnose_job,
+    "register": _register_job,
+    "seal": lambda _: SealJob(),
+    "receipt": lambda document: CarriedReceiptJob(_bytes(document, "receipt")),
+}
+
+
 def _meter(document: dict[str, object]) -> str:
     """Return the meter's address, empty if none is named."""
     meter = _text(document, "meter")
@@ -187,6 +212,17 @@ def _text(document: dict[str, object], field: str) -> str:
     if not isinstance(value, str) or not _is_sound(value):
         raise ControlError("E-CTL-103", field=field)
     return value
+
+
+def _bytes(document: dict[str, object], field: str) -> bytes:
+    """Return what a field holds in hex."""
+    value = document.get(field)
+    if not isinstance(value, str) or len(value) > _MOST_HEX:
+        raise ControlError("E-CTL-103", field=field)
+    try:
+        return bytes.fromhex(value)
+    except ValueError:
+        raise ControlError("E-CTL-103", field=field) from None
 
 
 def _texts(document: dict[str, object], field: str) -> tuple[str, ...]:

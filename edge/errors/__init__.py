@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from edge.errors.catalogue import Entry, Language, entry_of
 
 __all__ = [
+    "CarryError",
     "ConfigError",
     "ControlError",
     "EdgeError",
@@ -88,6 +89,12 @@ class ForwardError(EdgeError):
     """The broker cannot be reached or refuses."""
 
     exit_code = 7
+
+
+class CarryError(EdgeError):
+    """A stick, or a file on it, cannot be used."""
+
+    exit_code = 2
 
 
 class IdentityError(EdgeError):

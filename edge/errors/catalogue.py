@@ -10,6 +10,7 @@ from typing import Literal
 
 from edge.errors import (
     codes_bus,
+    codes_carry,
     codes_centre,
     codes_cli,
     codes_config,
@@ -24,6 +25,7 @@ Language = Literal["en", "zh"]
 
 _TABLES = (
     codes_bus.CODES,
+    codes_carry.CODES,
     codes_centre.CODES,
     codes_cli.CODES,
     codes_config.CODES,

@@ -87,6 +87,42 @@ CODES: Codes = {
             "edge centre enrol {folder} 网关名 公钥文件，或 edge centre enrol {folder} --meters 文件",
         ),
     ),
+    "E-CEN-108": (
+        (
+            "{url} is no address of a PostgreSQL database",
+            "it is written as postgresql://user@host:5432/database; special characters as %40 and the like",
+            "write it so; leave the password to a file that PGPASSFILE names",
+        ),
+        (
+            "{url} 不是有效的 PostgreSQL 数据库地址",
+            "写法为 postgresql://用户@主机:5432/数据库；特殊字符写成 %40 等形式",
+            "请按此格式填写；密码放在 PGPASSFILE 所指的文件中",
+        ),
+    ),
+    "E-CEN-109": (
+        (
+            "the program's part for PostgreSQL is not installed",
+            "the package psycopg is missing; a gateway does not need it",
+            "pip install 'edge[postgres]'",
+        ),
+        (
+            "未安装 PostgreSQL 支持",
+            "缺少 psycopg 软件包；网关不需要它",
+            "pip install 'edge[postgres]'",
+        ),
+    ),
+    "E-CEN-110": (
+        (
+            'durable = "replica" needs a ledger in PostgreSQL, and this one is the file {path}',
+            "a SQLite file has no standby",
+            'set durable = "backup" and run edge centre backup, or name a database',
+        ),
+        (
+            'durable = "replica" 需要 PostgreSQL 台账，而当前台账是文件 {path}',
+            "SQLite 文件没有备用服务器",
+            '设置 durable = "backup" 并定期执行 edge centre backup，或指定数据库',
+        ),
+    ),
     "E-CEN-201": (
         (
             "fork: gateway {gateway} signed two different batches under number {seq}",
@@ -169,6 +205,66 @@ CODES: Codes = {
             "台账 {path} 的格式版本为 {found}，本程序最高支持 {known}",
             "该文件由更新版本的 edge 写入",
             "请使用该版本；文件未被改动",
+        ),
+    ),
+    "E-CEN-305": (
+        (
+            "another centre runs on the ledger {path}",
+            "two centres with one ledger would answer the gateways side by side",
+            "stop the other one first; it holds the ledger until its process has ended",
+        ),
+        (
+            "另一个主站正在使用台账 {path}",
+            "两个主站共用一个台账会同时应答网关",
+            "请先停止另一个主站；其进程结束后台账自动释放",
+        ),
+    ),
+    "E-CEN-306": (
+        (
+            "the ledger's database {path} cannot be reached: {detail}",
+            "the server is down or starting, the network is cut, or the login is refused",
+            "start the server, check address, login and PGPASSFILE; nothing was acknowledged, the gateways send again",
+        ),
+        (
+            "无法连接台账数据库 {path}：{detail}",
+            "服务器未运行或正在启动、网络中断，或登录被拒绝",
+            "启动服务器并检查地址、登录名和 PGPASSFILE；未入库的内容不会确认，网关会重发",
+        ),
+    ),
+    "E-CEN-307": (
+        (
+            "the copy {path} was not made: {detail}",
+            "no room, no right to write there, or pg_dump is missing or older than the server",
+            "make room or choose another folder; what is durable did not change, gateways keep what they have",
+        ),
+        (
+            "备份 {path} 未完成：{detail}",
+            "空间不足、无写入权限，或缺少 pg_dump 或其版本低于服务器",
+            "清理空间或另选目录；durable 未改变，网关仍保留数据",
+        ),
+    ),
+    "E-CEN-308": (
+        (
+            "the ledger's database {path} is set up so that it could lose what it has committed: {detail}",
+            "PostgreSQL runs with fsync = off, or the database is not in UTF-8",
+            "set fsync = on and restart the server, or make the database with ENCODING 'UTF8'",
+        ),
+        (
+            "台账数据库 {path} 的设置可能丢失已提交的数据：{detail}",
+            "PostgreSQL 以 fsync = off 运行，或数据库编码不是 UTF-8",
+            "设置 fsync = on 并重启服务器，或用 ENCODING 'UTF8' 新建数据库",
+        ),
+    ),
+    "E-CEN-309": (
+        (
+            "the positions of the standbys of {path} cannot be seen",
+            "the login has no right to read pg_stat_replication in full",
+            "GRANT pg_monitor TO that login; until then nothing becomes durable",
+        ),
+        (
+            "看不到 {path} 的备用服务器的复制位置",
+            "该登录名无权完整读取 pg_stat_replication",
+            "对该登录名执行 GRANT pg_monitor；在此之前不会有数据成为 durable",
         ),
     ),
     "E-CEN-401": (

@@ -487,4 +487,28 @@ CODES: Codes = {
             "停止其中一个主站；在此期间批次保留在本机",
         ),
     ),
+    "E-FWD-214": (
+        (
+            "{waiting} waiting batches lack readings (in all {readings} went; {reduced} reduced, {dropped} dropped)",
+            "the centre has not taken batches for longer than store.max_mib holds, or the disk is full",
+            "bring back the way to the centre; raise store.max_mib or free the disk; at the centre what went is shed",
+        ),
+        (
+            "{waiting} 个待发批次缺少读数（累计失去 {readings} 个；精简批次 {reduced} 个，丢弃 {dropped} 个）",
+            "主站未接收批次的时间超过 store.max_mib 的容量，或磁盘已满",
+            "恢复到主站的通路，增大 store.max_mib 或清理磁盘；失去的内容由主站以 shed 列出",
+        ),
+    ),
+    "E-FWD-215": (
+        (
+            "the store is nearly full, and batch {epoch}/{seq} cannot be made smaller: {detail}",
+            "it was sealed with another batch key, and a replacement needs that key's signature",
+            "bring back the way to the centre, so that it takes the batch as it is; the others are made smaller",
+        ),
+        (
+            "存储将满，而批次 {epoch}/{seq} 无法精简：{detail}",
+            "该批次由另一批次密钥签封，其替代批次需要同一密钥的签名",
+            "恢复到主站的通路，使其原样接收该批次；其余批次会被精简",
+        ),
+    ),
 }

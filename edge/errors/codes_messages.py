@@ -159,4 +159,16 @@ CODES: Codes = {
             "无需处理：已忽略",
         ),
     ),
+    "E-MSG-403": (
+        (
+            "the receipt of {issued} is older than that of {newest}, which was applied already",
+            "receipts reached this gateway in two ways, and this one took the longer way",
+            "nothing: it is ignored",
+        ),
+        (
+            "{issued} 的回执早于已采用的 {newest} 的回执",
+            "回执经两种途径到达本网关，这一份到得较晚",
+            "无需处理：已忽略",
+        ),
+    ),
 }

@@ -13,8 +13,10 @@ CLAIMS = (
     "centre_keeps",
     "clock_trusted",
     "plan_fits",
+    "readings_kept",
     "resealing_works",
     "sealing_works",
+    "shedding_works",
     "store_works",
 )
 

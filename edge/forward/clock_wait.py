@@ -1,7 +1,8 @@
 """How long sealing waits for a trusted clock: by accumulated waiting, so that a daily power cut does not begin it anew.
 
 Within a boot the wait counts from the reading of the oldest record; over boots nothing is known but what was waited
-in each, which the store remembers. Once the patience is over it stays over until the clock can be trusted.
+in each, which the store remembers. Once the patience is over it stays over until the clock can be trusted. When it can,
+the poller puts the records of this boot right first (`store/redating.py`): that is waited for, some minutes at most.
 """
 
 from collections.abc import Iterable
@@ -11,6 +12,7 @@ from edge.reading.record import PollRecord, Stamp
 from edge.store.outbox import Outbox
 
 _UNTRUSTED = frozenset({"floor", "none"})
+_DATING_S = 300.0  # longer than the poller takes; without one, records go out as they are
 _SAVE_S = 60.0  # a power cut costs at most so much of the waiting; each saving is a commit
 
 
@@ -24,6 +26,7 @@ class ClockWait:
         self._saved_s = outbox.waited_s()
         self._before_s = self._saved_s
         self._since_s: float | None = None
+        self._good_since_s: float | None = None
 
     @property
     def is_on(self) -> bool:
@@ -34,7 +37,7 @@ class ClockWait:
         """Return True if these records are to wait for the clock. Durable: at times what was waited is saved."""
         if self._clock.trust().is_good:
             self._end()
-            return False
+            return self._is_being_dated(now_s)
         oldest = next((record.stamp for record in records if record.stamp.trust in _UNTRUSTED), None)
         if oldest is None:
             return False
@@ -44,6 +47,14 @@ class ClockWait:
         if waited_s >= self._saved_s + _SAVE_S:
             self._save(waited_s)
         return waited_s < self._patience_s
+
+    def _is_being_dated(self, now_s: float) -> bool:
+        """Return True while the poller still gives records of this boot their true time; not for ever."""
+        if self._outbox.undated_boot() != self._clock.boot_id:
+            self._good_since_s = None
+            return False
+        self._good_since_s = now_s if self._good_since_s is None else self._good_since_s
+        return now_s - self._good_since_s < _DATING_S
 
     def _age_s(self, stamp: Stamp) -> float:
         return self._clock.monotonic() - stamp.boot_s if stamp.boot_id == self._clock.boot_id else 0.0

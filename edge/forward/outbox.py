@@ -119,6 +119,10 @@ class SendWindow:
         self._confirmed: dict[bytes, Confirmed] = {}
         self._cursor: Key | None = None
 
+    def keys(self) -> frozenset[Key]:
+        """Return the batches that are under way."""
+        return frozenset(self._entries)
+
     def __len__(self) -> int:
         return len(self._entries)
 

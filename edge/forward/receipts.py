@@ -1,14 +1,19 @@
 """A receipt of the centre, from its bytes to what it changes in the store.
 
 Order: the signature of the centre whose key we hold; the form; for this gateway; not older than the last one of its
-run; then one transaction an epoch, and at last the mark that this receipt was seen. A cut in between leaves work that
-the same receipt, which the broker retains, does again. What fails before the transactions changes nothing.
+run; where two ways of receipts meet, not older than what came by the other way; then one transaction an epoch, and at
+last the mark that this receipt was seen. A cut in between leaves work that the same receipt, which the broker retains
+and the stick still holds, does again. What fails before the transactions changes nothing.
+
+A receipt that was carried is never older than any that was applied: a stick that lay in a drawer takes nothing back.
+One that the broker brings may say less than is known here, for a centre that was restored has less; but not if it
+was issued before a carried one, for then it only knows less.
 """
 
 from dataclasses import dataclass
 
 from edge.forward.outbox import Confirmed
-from edge.messages.receipt import BROKEN_CHAIN, EpochReceipt, admit_receipt, open_receipt
+from edge.messages.receipt import BROKEN_CHAIN, EpochReceipt, admit_later, admit_receipt, open_receipt
 from edge.messages.signing import Verifier
 from edge.store.outbox import Outbox
 from edge.store.receipts import EpochState
@@ -46,17 +51,29 @@ class Accepted:
 
 
 def accept_receipt(
-    data: bytes, outbox: Outbox, verifier: Verifier, gateway: str, *, may_dispute: bool = True
+    data: bytes,
+    outbox: Outbox,
+    verifier: Verifier,
+    gateway: str,
+    *,
+    may_dispute: bool = True,
+    is_carried: bool = False,
 ) -> Accepted:
     """Apply a receipt and return what it brought. Durable on return. `may_dispute`: another chain is believed.
 
-    Raises MessageError, with nothing changed, for a receipt that is forged, malformed, not ours, or old.
+    `is_carried`: it came on a stick, not from the broker. Raises MessageError, with nothing changed, for a receipt
+    that is forged, malformed, not ours, or old.
     """
     receipt = open_receipt(data, verifier)
-    last = outbox.last_receipt()
+    marks = outbox.marks()
+    last = marks.carried if is_carried else marks.brought
     admit_receipt(receipt, last, gateway)
+    if is_carried:
+        admit_later(receipt, marks.newest_at)
+    elif any(one.stored < outbox.reached(one.epoch) for one in receipt.epochs):
+        admit_later(receipt, marks.carried_at)
     applied = [(one, outbox.apply_receipt(_state(one), may_dispute=may_dispute)) for one in receipt.epochs]
-    outbox.mark_receipt(receipt.run, receipt.n)
+    outbox.mark_receipt(receipt.run, receipt.n, receipt.issued_at, is_carried=is_carried)
     return Accepted(
         confirmed=tuple(_confirmed(one) for one, did in applied if did.is_known and not did.is_held),
         stored=sum(did.stored for _, did in applied),

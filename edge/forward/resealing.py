@@ -9,7 +9,8 @@ from edge.errors import ForwardError, MessageError
 from edge.forward.sealing import seal_after
 from edge.messages.envelope import open_envelope
 from edge.messages.signing import Signer, Verifier
-from edge.store.outbox import Outbox, Sealed, Sealing
+from edge.store.outbox import Outbox, Sealing
+from edge.store.sealed import Sealed
 
 
 class Resealer:

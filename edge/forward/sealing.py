@@ -5,7 +5,8 @@ When: as soon as `max_readings` wait, a plan waits, the oldest has waited `max_a
 due like a reading.
 
 But: readings whose time is not trusted wait until the clock is, at most `patience_s` (`clock_wait.py`) or until
-`held_readings` lie here; then they go out as they are, marked with their trust.
+`held_readings` lie here; then they go out as they are, marked with their trust. A store that is nearly full waits for
+nothing: sealed readings take less room than waiting ones, and only what is sealed can be given up.
 
 How: take, build, sign, and one transaction of the store. An envelope that comes out too large is made of half the
 readings. A plan that does not fit beside a record goes alone; one that cannot travel at all is passed over until there
@@ -25,7 +26,8 @@ from edge.messages.signing import Signer
 from edge.messages.topics import LIVE
 from edge.reading.record import PollRecord
 from edge.reading.verdict import SlotReason
-from edge.store.outbox import Head, Outbox, Sealed, Sealing, Taken, Waiting
+from edge.store.outbox import Head, Outbox, Sealing, Taken, Waiting
+from edge.store.sealed import Sealed
 
 _RECHECK_S = 10.0  # how often the clock is asked again while sealing waits for it
 
@@ -71,8 +73,10 @@ class Sealer:
         self._timer = SealTimer(rules)
         self._readings = 0
         self._wait = ClockWait(outbox, clock, rules.patience_s)
+        self._recheck_s = 0.0  # before that an untrusted clock is not asked again
         self._held_until_s = 0.0
         self.plan_trouble: ForwardError | None = None
+        self.is_pressed = False  # the store is nearly full: nothing is waited for, sealed readings take less room
 
     @property
     def waits_for_time(self) -> bool:
@@ -88,7 +92,9 @@ class Sealer:
     def due_s(self) -> float | None:
         """Return when `seal` is worth calling; None if nothing waits."""
         due_s = self._timer.due_s()
-        return None if due_s is None else max(due_s, self._held_until_s)
+        if due_s is None:
+            return None
+        return self._held_until_s if self.is_pressed else max(due_s, self._recheck_s, self._held_until_s)
 
     def hold(self, until_s: float) -> None:
         """Leave sealing alone until then."""
@@ -101,8 +107,9 @@ class Sealer:
         waits makes no envelope.
         """
         taken = self._outbox.take(self._rules.max_readings)
-        if self._wait.must_wait(taken.records, now_s) and self._readings < self._rules.held_readings:
-            self._held_until_s = now_s + _RECHECK_S
+        may_wait = self._readings < self._rules.held_readings and not self.is_pressed
+        if self._wait.must_wait(taken.records, now_s) and may_wait:
+            self._recheck_s = now_s + _RECHECK_S
             return None
         head = self._outbox.head()
         fitting = self._fit(head, taken)

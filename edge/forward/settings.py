@@ -36,6 +36,7 @@ class ForwardSettings:
     endpoints: tuple[str, ...]
     seal: SealRules = SealRules()
     window: int = 12
+    shed_percent: int = 95  # above this part of the store's bound batches give way to smaller ones
     resend_s: float = 30.0
     max_resend_s: float = 600.0
     retry_s: float = 1.0
@@ -56,15 +57,21 @@ def forward_settings(settings: Settings, version: str) -> ForwardSettings:
         tenant=settings.gateway.tenant,
         version=version,
         endpoints=mqtt.endpoints,
-        seal=SealRules(
-            max_readings=settings.batch.max_readings,
-            max_age_s=parse_duration(settings.batch.max_age),
-            quiet_s=settings.store.commit_s + 2,
-            held_readings=settings.store.max_mib * 1024 * 1024 // (2 * _READING_BYTES),
-        ),
+        seal=seal_rules(settings),
         window=mqtt.window,
+        shed_percent=settings.store.shed_percent,
         resend_s=resend_s,
         max_resend_s=max(resend_s, 20 * resend_s),
+    )
+
+
+def seal_rules(settings: Settings) -> SealRules:
+    """Return when readings are sealed; a site without a broker seals too."""
+    return SealRules(
+        max_readings=settings.batch.max_readings,
+        max_age_s=parse_duration(settings.batch.max_age),
+        quiet_s=settings.store.commit_s + 2,
+        held_readings=settings.store.max_mib * 1024 * 1024 // (2 * _READING_BYTES),
     )
 
 

@@ -6,64 +6,37 @@ connection, so that the retained receipt comes again.
 """
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from random import Random
-from typing import Protocol
 
 from edge.clock import Clock
 from edge.errors import EdgeError, ForwardError, MessageError, StoreError
+from edge.forward.broker_link import BrokerLink, LinkFactory
 from edge.forward.claims import Claims
 from edge.forward.greeting import birth_of
 from edge.forward.outbox import Key, Parcel, SendWindow
-from edge.forward.receipts import Accepted, Behind, accept_receipt
+from edge.forward.pace import Pace
+from edge.forward.receipts import Accepted, accept_receipt
 from edge.forward.resealing import Resealer
 from edge.forward.retry import Retry
 from edge.forward.sealing import Sealer
 from edge.forward.settings import ForwardSettings
+from edge.forward.shedding import Shedder
+from edge.forward.telling import tell_receipt, tell_sealing, tell_shedding
 from edge.health.model import Health
 from edge.messages.birth import sign_birth
 from edge.messages.signing import Signer, Verifier
 from edge.messages.topics import BACKLOG, EVENTS, LIVE, batch_topic, birth_topic, receipt_topic
-from edge.mqtt.link import Disconnected, Event, Published, Received, Subscribed, Token
-from edge.store.outbox import Outbox, Sealed
+from edge.mqtt.link import Disconnected, Event, Published, Received, Subscribed
+from edge.store.outbox import Outbox
+from edge.store.sealed import Sealed
+from edge.store.shedding import Step
 
 WILL = b"gone"  # what the broker retains for us when we vanish: unsigned, so only a hint
 
 _LOG = logging.getLogger(__name__)
 _STORE_PAUSE_S = 5.0
 _SEAL_PAUSE_S = 60.0
-
-
-class BrokerLink(Protocol):
-    """What the forwarder needs of a connection; `edge.mqtt.link.MqttLink` is one."""
-
-    @property
-    def is_plain(self) -> bool:
-        """True if what is sent leaves this machine unencrypted."""
-
-    def connect(self) -> None:
-        """Connect and log in, or raise ForwardError."""
-
-    def step(self, timeout_s: float) -> Sequence[Event]:
-        """Return what happened, after waiting at most so long."""
-
-    def publish(self, topic: str, payload: bytes, *, qos: int, retain: bool = False) -> int:
-        """Hand over a message; return its number."""
-
-    def subscribe(self, topics: list[tuple[str, int]]) -> int:
-        """Ask for topics."""
-
-    def acknowledge(self, token: Token) -> None:
-        """Tell the broker that a message was dealt with."""
-
-    def disconnect(self) -> None:
-        """Say goodbye and close."""
-
-    def close(self) -> None:
-        """Drop the connection."""
-
-
-LinkFactory = Callable[[str, tuple[str, bytes, int, bool]], BrokerLink]  # endpoint and will -> link
 
 
 class ForwardWorker:
@@ -92,6 +65,7 @@ class ForwardWorker:
         self._claims = Claims(health)
         self._sealer = Sealer(outbox, signer, clock, settings.gateway, settings.seal)
         self._resealer = Resealer(outbox, signer, settings.gateway)
+        self._shedder = Shedder(outbox, signer, settings.gateway, settings.shed_percent)
         self._window = SendWindow(settings.window, settings.resend_s, settings.max_resend_s)
         self._link: BrokerLink | None = None
         self._is_ready = False  # the receipts are subscribed: batches may flow
@@ -100,13 +74,16 @@ class ForwardWorker:
         self._retry = Retry(settings.endpoints, settings.retry_s, settings.max_retry_s, settings.steady_s)
         self._look_s = 0.0
         self._news: int | None = None
-        self._has_sealed = False
+        self._has_worked = False
         self._is_searched = False  # the store holds nothing beyond the window's cursor
         self._numbers: dict[int, Key] = {}
         self._sealing_held_s = 0.0  # nothing is sealed before that
         self._store_bad_s = 0.0  # until then the store counts as bad
         self._dispute_s = 0.0  # before that no receipt of another chain is believed
         self._silent_since_s: float | None = None
+        self._birth_topic = birth_topic(settings.tenant, settings.gateway)
+        self._receipt_topic = receipt_topic(settings.tenant, settings.gateway)
+        self.pace = Pace(clock.monotonic())
 
     def step(self, now_s: float) -> float:
         """Do one thing and return when to be called again, by the monotonic clock.
@@ -138,26 +115,48 @@ class ForwardWorker:
             self._link.disconnect()
         self._forget_link()
 
-    @property
-    def _birth_topic(self) -> str:
-        return birth_topic(self._settings.tenant, self._settings.gateway)
+    # What commands ask for; called between two steps, by the thread that steps
 
-    @property
-    def _receipt_topic(self) -> str:
-        return receipt_topic(self._settings.tenant, self._settings.gateway)
+    def seal_now(self) -> bool:
+        """Seal one batch of what waits, though none is due; return False if nothing was sealed. Raises StoreError."""
+        before = self._outbox.head()
+        now_s = self._clock.monotonic()
+        self._sealer.look(now_s)
+        self._seal(now_s)
+        return self._outbox.head() != before
+
+    def birth(self) -> bytes:
+        """Return the signed birth, as things stand now."""
+        return sign_birth(birth_of(self._settings, self._outbox, self._clock), self._signer)
+
+    def take_carried(self, payload: bytes) -> Accepted:
+        """Apply a receipt that came on a stick, with all its checks. Raises MessageError, with nothing changed."""
+        accepted = accept_receipt(
+            payload,
+            self._outbox,
+            self._centre,
+            self._settings.gateway,
+            may_dispute=self._clock.monotonic() >= self._dispute_s,
+            is_carried=True,
+        )
+        self._health.count("receipts_carried")
+        self._apply(accepted)
+        if self._link is not None and self._is_ready and accepted.new_epoch is not None:
+            self._publish_birth(self._link)
+        return accepted
 
     def _step(self, now_s: float) -> float:
         self._look(now_s)
-        due_s = self._due_s()
-        if due_s is not None and due_s <= now_s and not self._has_sealed:
-            self._has_sealed = True  # a network turn comes between two batches
+        work = self._store_work(now_s)
+        if work is not None and not self._has_worked:
+            self._has_worked = True  # a network turn comes between two pieces of work
             try:
-                self._reseal() if self._resealer.is_due else self._seal(now_s)
+                work(now_s)
             except StoreError as exc:  # what is sealed already is sent meanwhile, and its receipts make room
                 self._note_store(exc)
-                self._sealing_held_s = now_s + _STORE_PAUSE_S
+                self._hold(work, now_s + _STORE_PAUSE_S)
             return now_s
-        self._has_sealed = False
+        self._has_worked = False
         if self._link is None:
             if now_s < self._retry.due_s:
                 return self._next_wake_s(self._retry.due_s)
@@ -169,13 +168,26 @@ class ForwardWorker:
                 self._lose(exc)
         return self._clock.monotonic()
 
+    def _store_work(self, now_s: float) -> Callable[[float], None] | None:
+        """Return what is to be done in the store now: what waits is sealed before anything is given up."""
+        seal_s, shed_s = self._due_s(), self._shedder.due_s()
+        if seal_s is not None and seal_s <= now_s:
+            return self._reseal if self._resealer.is_due else self._seal
+        return self._shed if shed_s is not None and shed_s <= now_s else None
+
+    def _hold(self, work: Callable[[float], None], until_s: float) -> None:
+        if work == self._shed:
+            self._shedder.hold(until_s)
+        else:
+            self._sealing_held_s = until_s
+
     def _due_s(self) -> float | None:
         due_s = 0.0 if self._resealer.is_due else self._sealer.due_s()
         return None if due_s is None else max(due_s, self._sealing_held_s)
 
     def _next_wake_s(self, *others: float) -> float:
-        due_s = self._due_s()
-        return min([self._look_s, *others, *([] if due_s is None else [due_s])])
+        due = [due_s for due_s in (self._due_s(), self._shedder.due_s()) if due_s is not None]
+        return min([self._look_s, *others, *due])
 
     def _look(self, now_s: float) -> None:
         """Ask the store whether somebody wrote, at most every `look_s`."""
@@ -186,6 +198,9 @@ class ForwardWorker:
         if news != self._news:
             self._news = news
             self._sealer.look(now_s)
+            tell_shedding(self._claims, self._shedder)
+        self._shedder.look()
+        self._sealer.is_pressed = self._shedder.is_pressed
 
     # Sealing
 
@@ -196,18 +211,14 @@ class ForwardWorker:
             self._claims.settle("sealing_works", exc)
             self._sealer.hold(now_s + _SEAL_PAUSE_S)
             return
-        self._claims.settle("sealing_works", None)
-        self._claims.settle("plan_fits", self._sealer.plan_trouble)
-        if self._sealer.waits_for_time:
-            self._claims.settle("clock_trusted", ForwardError("E-FWD-208"))
-        else:
-            self._claims.settle("clock_trusted", None)
+        tell_sealing(self._claims, self._sealer)
         if sealed is not None:
             self._health.count("batches_sealed")
+            self.pace.note(now_s, sealed=1)
             if not (self._is_ready and self._window.add_live(_parcel(sealed, LIVE))):
                 self._is_searched = False
 
-    def _reseal(self) -> None:
+    def _reseal(self, _now_s: float) -> None:
         """Move one batch of a disputed epoch into the current one."""
         old = self._resealer.reseal()
         if old is not None:
@@ -216,6 +227,15 @@ class ForwardWorker:
             self._is_searched = False
         elif not self._resealer.is_due or self._resealer.trouble is not None:
             self._claims.settle("resealing_works", self._resealer.trouble)
+
+    def _shed(self, now_s: float) -> None:
+        """Give up what one batch can spare; what is under way is left alone, its receipt makes room."""
+        given = self._shedder.shed(now_s, self._window.keys() if self._is_ready else ())
+        if given is not None:
+            self._health.count(f"batches_{given.step}")
+            self._health.count("readings_dropped", 0 if given.step is Step.ARCHIVED else given.readings)
+        self._sealer.is_pressed = self._shedder.is_pressed
+        tell_shedding(self._claims, self._shedder)
 
     # The connection
 
@@ -238,8 +258,7 @@ class ForwardWorker:
             self._claims.settle("broker_encrypted", None)
 
     def _publish_birth(self, link: BrokerLink) -> None:
-        birth = sign_birth(birth_of(self._settings, self._outbox, self._clock), self._signer)
-        link.publish(self._birth_topic, birth, qos=1, retain=True)
+        link.publish(self._birth_topic, self.birth(), qos=1, retain=True)
 
     def _lose(self, reason: EdgeError) -> None:
         """Note that the connection is gone, or was not made: the next endpoint is tried after a pause."""
@@ -342,46 +361,37 @@ class ForwardWorker:
             _LOG.warning("receipt refused: %s", exc)
             return
         self._health.count("receipts")
-        self._health.count("batches_stored", accepted.stored)
-        self._health.count("batches_fallen", accepted.fallen)
         if accepted.is_news:  # the retained one that comes at each connection says nothing of the centre today
             self._health.seen("receipt")
             self._claims.settle("centre_confirms", None, "the centre confirms")
-        self._window.apply_receipt(accepted.confirmed)
-        self._is_searched = False
+        self._apply(accepted)
         if accepted.is_news:
             self._silent_since_s = self._clock.monotonic() if len(self._window) else None
-        self._report_trouble(accepted)
-        if accepted.is_disputed:
-            self._resealer.begin()
-        if accepted.new_epoch is not None:
-            self._dispute_s = self._clock.monotonic() + self._settings.dispute_s
-        if accepted.is_held or accepted.is_disputed or self._clock.monotonic() >= self._dispute_s:
-            self._claims.settle("centre_is_one", ForwardError("E-FWD-213") if accepted.is_held else None)
-        if accepted.new_epoch is not None:
-            self._sealer.look(self._clock.monotonic())  # the plan goes out again
         if accepted.new_epoch is not None or accepted.is_new_run:
             self._publish_birth(link)
 
-    def _report_trouble(self, accepted: Accepted) -> None:
-        if accepted.rejected:
-            self._health.count("batches_rejected", accepted.rejected)
-            _LOG.error("%s", ForwardError("E-FWD-206", count=accepted.rejected))
+    def _apply(self, accepted: Accepted) -> None:
+        """Do what follows from a receipt that the store has taken."""
+        now_s = self._clock.monotonic()
+        self.pace.note(now_s, released=accepted.stored + accepted.rejected)
+        self._window.apply_receipt(accepted.confirmed)
+        self._is_searched = False
+        tell_receipt(self._health, self._claims, accepted)
+        tell_shedding(self._claims, self._shedder)
+        if accepted.is_disputed:
+            self._resealer.begin()
         if accepted.new_epoch is not None:
-            self._health.count("epochs_opened")
-            _LOG.error("%s", ForwardError("E-FWD-204", epoch=accepted.new_epoch.hex()))
-        if self._claims.settle("centre_keeps", next(map(_error_of, accepted.behind), None)):
-            self._health.count("batches_lost_by_centre", sum(one.last - one.first + 1 for one in accepted.behind))
+            self._dispute_s = now_s + self._settings.dispute_s
+        if accepted.is_held or accepted.is_disputed or now_s >= self._dispute_s:
+            self._claims.settle("centre_is_one", ForwardError("E-FWD-213") if accepted.is_held else None)
+        if accepted.new_epoch is not None:
+            self._sealer.look(now_s)  # the plan goes out again
 
     def _watch_silence(self, now_s: float) -> None:
         since_s = self._silent_since_s
         if since_s is not None and now_s - since_s >= self._settings.receipt_s:
             silent = ForwardError("E-FWD-205", seconds=round(now_s - since_s), count=len(self._window))
             self._claims.settle("centre_confirms", silent)
-
-
-def _error_of(lost: Behind) -> ForwardError:
-    return ForwardError("E-FWD-212", epoch=lost.epoch.hex(), first=lost.first, last=lost.last)
 
 
 def _parcel(sealed: Sealed, lane: int) -> Parcel:

@@ -41,6 +41,7 @@ REASONS: Mapping[int, SlotReason] = {
     13: SlotReason.UNKNOWN_ITEM,
     14: SlotReason.NOT_KEPT,
     15: SlotReason.NOT_FROZEN,
+    16: SlotReason.SHED,
 }
 
 

@@ -10,7 +10,7 @@ nulls. Text is a list of text and nulls. Null instead of a column: every member 
 
 import re
 from collections.abc import Sequence
-from decimal import Context, Decimal
+from decimal import Context, Decimal, localcontext
 from typing import Any
 
 from edge.errors import MessageError
@@ -44,7 +44,7 @@ def decode_column(value: object, kind: Kind, lasts: Sequence[Last], column: int)
     if value is None:
         return [None] * count
     if type(value) is bytes and isinstance(kind, int):
-        return [_sum(one, kind, last, column) for one, last in zip(_members(value, count), lasts, strict=True)]
+        return [*_decimals(_sums(_members(value, count), lasts, column), kind)]
     members = as_list(value, "column", count)
     if len(members) != count:
         refuse("column", f"not {count} members")
@@ -52,9 +52,9 @@ def decode_column(value: object, kind: Kind, lasts: Sequence[Last], column: int)
         return [None if one is None else as_text(one, "value", MAX_TEXT) for one in members]
     if not isinstance(kind, int):
         return [None if one is None else _exact_number(one) for one in members]
-    return [
-        None if one is None else _sum(_whole(one), kind, last, column) for one, last in zip(members, lasts, strict=True)
-    ]
+    present = [(_whole(one), last) for one, last in zip(members, lasts, strict=True) if one is not None]
+    numbers = iter(_decimals(_sums([one for one, _ in present], [last for _, last in present], column), kind))
+    return [None if one is None else next(numbers) for one in members]
 
 
 def _planes(numbers: Sequence[int]) -> bytes:
@@ -67,8 +67,8 @@ def _members(planes: bytes, count: int) -> list[int]:
     width, rest = divmod(len(planes), count) if count else (0, len(planes))
     if rest or width > MAX_WIDTH:
         refuse("column", f"not whole bytes for {count} members")
-    zigzag = [0] * count
-    for place in range(width):
+    zigzag = list(planes[:count]) if width else [0] * count
+    for place in range(1, width):
         plane = planes[place * count : (place + 1) * count]
         zigzag = [one | byte << 8 * place for one, byte in zip(zigzag, plane, strict=True)]
     return [one >> 1 if not one & 1 else ~(one >> 1) for one in zigzag]
@@ -82,10 +82,21 @@ def _difference(value: Value | None, exponent: int, last: Last, column: int) -> 
     return number - (before or 0)
 
 
-def _sum(member: int, exponent: int, last: Last, column: int) -> Decimal:
-    number = member + (last[column] or 0)
-    last[column] = as_int(number, "value", -MAX_MANTISSA, MAX_MANTISSA)
-    return Decimal(number).scaleb(exponent, _WIDE)
+def _sums(members: Sequence[int], lasts: Sequence[Last], column: int) -> list[int]:
+    numbers = [member + (last[column] or 0) for member, last in zip(members, lasts, strict=True)]
+    if numbers:
+        as_int(min(numbers), "value", -MAX_MANTISSA, MAX_MANTISSA)
+        as_int(max(numbers), "value", -MAX_MANTISSA, MAX_MANTISSA)
+    for number, last in zip(numbers, lasts, strict=True):
+        last[column] = number
+    return numbers
+
+
+def _decimals(numbers: Sequence[int], exponent: int) -> list[Decimal]:
+    """Return whole numbers with their last digit's exponent; a product keeps it, and takes a quarter of a shift."""
+    digit = Decimal((0, (1,), exponent))
+    with localcontext(_WIDE):
+        return [number * digit for number in numbers]
 
 
 def _whole(member: Any) -> int:

@@ -35,14 +35,14 @@ from edge.messages.tables import (
     kind_of,
 )
 from edge.reading.outcome import Value
-from edge.reading.record import PollRecord, SlotState, Source, Stamp
+from edge.reading.record import PollRecord, SlotState, Source
 from edge.reading.verdict import SlotReason
 
 MAX_READINGS = 65536  # records without values count as one
 MAX_FLAGS = 16
 MAX_FLAG = 64
 
-TASK, SLOT, CLOCK, SOURCE, ITEMS, METERS, STATUS, STATE, READ, COLUMNS, FAULTS, FLAGS = range(12)
+TASK, SLOT, CLOCK, SOURCE, ITEMS, METERS, STATUS, STATE, READ, COLUMNS, FAULTS, FLAGS, SHED = range(13)
 
 _SOURCE_NUMBER = {source: number for number, source in SOURCES.items()}
 _STATE_NUMBER = {state: number for number, state in STATES.items()}
@@ -210,12 +210,15 @@ def _optional_fields(
     status = [_REASON_NUMBER[record.reason] if record.reason else 0 for record in records]
     if any(status):
         fields[STATUS] = status
+    shed = _shed_columns(items, records)
+    if shed:
+        fields[SHED] = shed
     faults = [
         [position, column, _REASON_NUMBER[record.faults[item.key]]]
         for position, record in enumerate(records)
         if record.faults
         for column, item in enumerate(items)
-        if item.key in record.faults
+        if item.key in record.faults and not (column in shed and record.faults[item.key] is SlotReason.SHED)
     ]
     if faults:
         fields[FAULTS] = faults
@@ -223,6 +226,14 @@ def _optional_fields(
     if flags:
         fields[FLAGS] = flags
     return fields
+
+
+def _shed_columns(items: ItemSet, records: list[PollRecord]) -> list[int]:
+    """Return the items that were shed wherever they had not failed: named once, not once for each meter."""
+    if not any(record.faults for record in records):
+        return []
+    reasons = [{record.faults.get(item.key) for record in records} for item in items]
+    return [column for column, own in enumerate(reasons) if SlotReason.SHED in own and None not in own]
 
 
 # --- reading back
@@ -244,7 +255,7 @@ def decode_groups(value: object, tables: Tables) -> Iterator[PollRecord]:
     slot_s = 0
     room = MAX_READINGS
     for one in as_list(value, "groups", MAX_READINGS):
-        group = as_map(one, "group", range(12), (READ,))
+        group = as_map(one, "group", range(13), (READ,))
         slot_s += as_int(group.get(SLOT, 0), "slot", -_FAR_S, _FAR_S)
         reader = _GroupReader(group, as_second(slot_s, "slot"), slot_s, tables)
         room -= reader.size
@@ -259,7 +270,6 @@ class _GroupReader:
     def __init__(self, group: dict[int, Any], slot_at: datetime, slot_s: int, tables: Tables) -> None:
         self._group = group
         self._slot_at = slot_at
-        self._slot_s = slot_s
         self._task_index = _index(group, TASK, "task", tables.tasks)
         self._task = tables.tasks[self._task_index]
         self._clock = tables.clocks[_index(group, CLOCK, "clock", tables.clocks)]
@@ -269,14 +279,12 @@ class _GroupReader:
         self._indices = decode_indices(group.get(METERS), len(tables.meters))
         if len(self._indices) != len(read) or any(later <= earlier for earlier, later in pairwise(self._indices)):
             refuse("meter indices", "not ascending, or not as many as read times")
-        self._stamps = [self._stamp_of(offset) for offset in _sums(read)]
+        read_s = [slot_s + offset for offset in _sums(read)]
+        for at_s in (min(read_s, default=0), max(read_s, default=0)):
+            as_second(at_s, "read time")
+        self._stamps = [self._clock.stamp(at_s) for at_s in read_s]
         self._meters = [tables.meters[index] for index in self._indices]
         self.size = len(read) * max(1, len(self._items))
-
-    def _stamp_of(self, offset: int) -> Stamp:
-        at_s = self._slot_s + offset
-        as_second(at_s, "read time")
-        return self._clock.stamp(at_s)
 
     def records(self, lasts: _Lasts) -> Iterator[PollRecord]:
         """Yield the records, meter by meter."""
@@ -288,8 +296,14 @@ class _GroupReader:
         faults = _faults_of(group, count, self._items)
         flags = _flags_of(group, count)
         units = MappingProxyType({item.key: item.unit for item in self._items if item.unit is not None})
-        for position in range(count):
+        keys = [item.key for item in self._items]
+        rows = zip(*columns, strict=True) if columns else iter([()] * count)
+        for position, row in enumerate(rows):
             failed = faults.get(position, _NO_FAULTS)
+            found = zip(keys, row, strict=True)
+            brought = (
+                {key: one for key, one in found if one is not None or key not in failed} if failed else dict(found)
+            )
             yield PollRecord(
                 task=self._task,
                 slot_at=self._slot_at,
@@ -299,13 +313,7 @@ class _GroupReader:
                 state=state,
                 source=source,
                 reason=reasons[position],
-                values=MappingProxyType(
-                    {
-                        item.key: column[position]
-                        for item, column in zip(self._items, columns, strict=True)
-                        if column[position] is not None or item.key not in failed
-                    }
-                ),
+                values=MappingProxyType(brought),
                 units=units,
                 faults=failed,
                 flags=flags.get(position, ()),
@@ -344,6 +352,10 @@ def _faults_of(group: dict[int, Any], count: int, items: ItemSet) -> dict[int, M
         if key in faults:
             refuse("faults", "one stands there twice")
         faults[key] = as_name(reason, "fault", REASONS)
+    shed = as_ints(as_list(group.get(SHED, []), "shed items", len(items)), "shed items")
+    for key in [items[as_int(column, "shed items", 0, len(items) - 1)].key for column in shed]:
+        for position in range(count):
+            found.setdefault(position, {}).setdefault(key, SlotReason.SHED)
     return {position: MappingProxyType(faults) for position, faults in found.items()}
 
 

@@ -107,6 +107,17 @@ def admit_receipt(receipt: Receipt, last: tuple[bytes, int] | None, gateway: str
         raise MessageError("E-MSG-402", n=receipt.n, last=last[1])
 
 
+def admit_later(receipt: Receipt, newest_at: datetime | None) -> None:
+    """Return if the receipt was not issued before the newest one that was applied, of whatever run.
+
+    Runs that reach a gateway in two ways (broker and stick) have no other order than the centre's clock. Raises
+    MessageError E-MSG-403.
+    """
+    if newest_at is not None and receipt.issued_at < newest_at:
+        issued, newest = (at.isoformat(timespec="seconds") for at in (receipt.issued_at, newest_at))
+        raise MessageError("E-MSG-403", issued=issued, newest=newest)
+
+
 def _row_of(epoch: EpochReceipt) -> list[object]:
     missing = [list(one) for one in epoch.missing]
     rejected = [list(one) for one in epoch.rejected]

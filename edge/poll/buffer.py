@@ -14,6 +14,7 @@ from edge.reading.record import PollRecord
 log = logging.getLogger(__name__)
 
 _MOST = 8192
+_PER_COMMIT = 512  # at most: what a store that is nearly full can still take at once
 
 
 class Kept(Protocol):
@@ -76,19 +77,22 @@ class RecordBuffer:
 
     def commit(self) -> None:
         """Store what is kept; what the store refuses stays here, and is a condition."""
-        if not self._records:
-            return
-        try:
-            refused = self.sink.append(self._records).duplicates
-        except StoreError as exc:
-            if self.health.fails("store", exc):
-                log.error("%s", exc)  # noqa: TRY400 - a condition with a cause and a next act, not a defect of ours
-            self.retry_at = self.clock.monotonic() + self.rule.after_s
-            return
-        self.health.count("records.stored", len(self._records) - refused)
+        while self._records:
+            portion = self._records[:_PER_COMMIT]
+            try:
+                refused = self.sink.append(portion).duplicates
+            except StoreError as exc:
+                if self.health.fails("store", exc):
+                    log.error("%s", exc)  # noqa: TRY400 - a condition with a cause and a next act, not a defect of ours
+                self.retry_at = self.clock.monotonic() + self.rule.after_s
+                return
+            self._records = self._records[_PER_COMMIT:]
+            self._note_stored(len(portion) - refused, refused)
+
+    def _note_stored(self, stored: int, refused: int) -> None:
+        self.health.count("records.stored", stored)
         if refused:
             self.health.count("records.refused", refused)
             log.error("bus %s: %d records were of slots that are settled already", self.bus, refused)
         self.health.seen("store")
         self.health.holds("store")
-        self._records = []

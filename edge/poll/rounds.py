@@ -60,6 +60,15 @@ def live_window(schedule: Schedule) -> timedelta:
     return _RARE_WINDOW if schedule.every_s is None else timedelta(seconds=schedule.every_s)
 
 
+def live_slot(plan: Plan, name: str, at: datetime) -> datetime | None:
+    """Return the slot of a task in which a reading of this instant counts as live; None if it is in none."""
+    task = next((task for task in plan.tasks if task.name == name), None)
+    if task is None:
+        return None
+    slot_at = previous_slot(task.schedule, plan.timezone, at)
+    return slot_at if at <= slot_at + live_window(task.schedule) else None
+
+
 def passed_slots(plan: Plan, marks: Mapping[tuple[str, str], datetime], until: datetime) -> Iterator[Unasked]:
     """Yield what a plan promised up to an instant and nobody asked for, those of each meter in their order."""
     for task in plan.tasks:

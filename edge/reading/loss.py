@@ -9,11 +9,15 @@ class LossReason(StrEnum):
     """Why stored readings are gone."""
 
     DAMAGED = "damaged"  # the storage gave back other bytes than were written
+    SHED = "shed"  # given up unsent: the store was full
 
 
 @dataclass(frozen=True, slots=True)
 class Loss:
-    """`count` slots of (task, meter) from `first_at` to `last_at`. Task and meter are empty where nobody can tell."""
+    """`count` slots of (task, meter), evenly spaced from `first_at` to `last_at`.
+
+    Task and meter are empty where nobody can tell.
+    """
 
     task: str
     meter: str
@@ -21,3 +25,12 @@ class Loss:
     last_at: datetime
     count: int
     reason: str
+
+    def covers(self, slot_at: datetime) -> bool:
+        """Return True if the slot of this instant is one of them; where they cannot be even, all in between are."""
+        if not self.first_at <= slot_at <= self.last_at:
+            return False
+        steps = max(1, self.count - 1)
+        step = (self.last_at - self.first_at) / steps
+        is_even = bool(step) and step * steps == self.last_at - self.first_at
+        return not is_even or not (slot_at - self.first_at) % step

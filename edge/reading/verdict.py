@@ -56,3 +56,4 @@ class SlotReason(StrEnum):
     UNKNOWN_ITEM = "unknown_item"  # the settings ask for an item that this meter's protocol has no way to read
     NOT_KEPT = "not_kept"  # missed, and the meter's own memory does not hold it
     NOT_FROZEN = "not_frozen"  # the meter did not take the freeze that its task sent to all at once
+    SHED = "shed"  # read and kept, then given up unsent: the store was full

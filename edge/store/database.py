@@ -196,6 +196,37 @@ def open_database(path: Path, *, max_mib: int, check: bool = True, clock: Clock 
     return database
 
 
+def look_at_database(path: Path, *, max_mib: int) -> Database:
+    """Return an existing store, open for questions only; nothing of it changes, whoever has it open beside us.
+
+    Raises StoreError: E-STO-101 if there is none; E-STO-113 for one of an older schema: a command does not change it.
+    """
+    _demand_sqlite(apsw.sqlitelibversion())
+    with _translating(path):
+        in_use = InUse(path.with_name(path.name + ".lock"))
+        try:
+            database = Database(path, apsw.Connection(str(path), flags=apsw.SQLITE_OPEN_READONLY))
+            database.trust(in_use)
+        except BaseException:
+            in_use.close()
+            raise
+    try:
+        database.rows(f"PRAGMA busy_timeout = {_BUSY_MS}")
+        refuse_foreign(database, SCHEMA)
+        database.bound_bytes = max_mib * _MIB
+        _refuse_older(database)
+    except BaseException:
+        database.close()
+        raise
+    return database
+
+
+def _refuse_older(database: Database) -> None:
+    version = database.rows("PRAGMA user_version")[0][0]
+    if version != SCHEMA:
+        raise StoreError("E-STO-113", path=database.path, version=version, known=SCHEMA)
+
+
 class _Opening:
     """One opening of the store, while it has its turn."""
 

@@ -17,14 +17,19 @@ _DISPUTED = "disputed"
 _REMEMBERED = 16  # as many as old epochs are kept
 
 
+def disputed_epochs(rows: Rows) -> list[bytes]:
+    """Return the epochs under whose numbers the centre holds other content."""
+    return load_fact(rows, _DISPUTED) or []
+
+
 def is_disputed(rows: Rows, epoch: bytes) -> bool:
     """Return True if the centre holds other content under this epoch's numbers."""
-    return epoch in _disputed(rows)
+    return epoch in disputed_epochs(rows)
 
 
 def dispute(rows: Rows, epoch: bytes, at: datetime) -> bytes | None:
     """Note that an epoch is disputed; return the new one if it was the current one. Needs a writing transaction."""
-    known = _disputed(rows)
+    known = disputed_epochs(rows)
     if epoch not in known:
         mark_fact(rows, _DISPUTED, [*known, epoch][-_REMEMBERED:])
     current = current_epoch(rows)
@@ -35,7 +40,7 @@ def dispute(rows: Rows, epoch: bytes, at: datetime) -> bytes | None:
 
 def next_disputed(rows: Rows, after: int) -> tuple[Any, ...] | None:
     """Return (epoch, seq, lane, sha256, sealed_us, bytes) of the next batch to be moved, in the order of sealing."""
-    epochs = _disputed(rows)
+    epochs = disputed_epochs(rows)
     found = rows.rows(
         "SELECT epoch, seq, lane, sha256, sealed_us, envelope.bytes FROM outbox JOIN envelope USING (n) "  # noqa: S608
         f"WHERE epoch IN ({', '.join('?' * len(epochs))}) AND state <> 2 AND n > ? ORDER BY n LIMIT 1",
@@ -70,7 +75,3 @@ def _advance(rows: Rows, epoch: Epoch) -> None:
     sha256 = hash_at(rows, epoch, settled)
     if settled > epoch.durable and sha256 is not None:
         save_epoch(rows, replace(epoch, durable=settled, durable_sha256=sha256))
-
-
-def _disputed(rows: Rows) -> list[bytes]:
-    return load_fact(rows, _DISPUTED) or []

@@ -1,12 +1,11 @@
 """The checks at opening: whether the file is still what was written into it.
 
 In order: SQLite's own quick check; the text of the tables; the epochs; the chain of the outbox (every link, and the
-bytes of the envelopes that are sent next, up to a bound). A fault in these means that the file cannot be trusted.
-Then the small tables of slots: a row there that is not what was written is moved to `damaged` and the store goes on.
-Rows of the journal are checked when they are taken, each once.
+bytes of the envelopes that are sent next, up to a bound; a replacement stands in the chain for its original). A fault
+in these means that the file cannot be trusted. Then the small tables of slots: a row there that is not what was written
+is moved to `damaged` and the store goes on. Rows of the journal are checked when they are taken, each once.
 """
 
-import hashlib
 from collections.abc import Sequence
 from typing import Any
 
@@ -15,6 +14,7 @@ from edge.store.epochs import Epoch, all_epochs
 from edge.store.meta import load_fact
 from edge.store.packing import crc_of
 from edge.store.rows import Rows
+from edge.store.sealed import is_sound
 
 SCHEMA_FACT = "schema"
 _HASHED_ENVELOPES = 256
@@ -98,11 +98,11 @@ def _epoch_fault(epoch: Epoch, links: list[tuple[Any, ...]]) -> str | None:
 
 def _envelope_fault(rows: Rows) -> str | None:
     found = rows.rows(
-        "SELECT outbox.seq, outbox.sha256, envelope.bytes FROM outbox LEFT JOIN envelope USING (n) "
+        "SELECT outbox.seq, outbox.sha256, outbox.replacement, envelope.bytes FROM outbox LEFT JOIN envelope USING (n) "
         "WHERE state = 0 ORDER BY n LIMIT ?",
         _HASHED_ENVELOPES,
     )
-    for seq, sha256, envelope in found:
-        if envelope is None or hashlib.sha256(envelope).digest() != sha256:
+    for seq, sha256, replacement, envelope in found:
+        if not is_sound(envelope, sha256, replacement):
             return f"the bytes of batch {seq} are not those that were sealed"
     return None

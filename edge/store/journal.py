@@ -12,9 +12,22 @@ from edge.reading.plan import Plan
 from edge.reading.record import PollRecord, SlotState
 from edge.store.database import Database
 from edge.store.instants import from_us, to_us
-from edge.store.packing import crc_of, pack_record
+from edge.store.packing import DamagedRow, Row, crc_of, pack_record, unpack_record
 from edge.store.plans import append_plan, forget_plans_after, newest_plan
+from edge.store.redating import (
+    Fate,
+    Look,
+    Redated,
+    TrueTime,
+    fate_of,
+    forget_undated,
+    gone_slot,
+    note_undated,
+    true_stamp,
+    undated_boot,
+)
 from edge.store.settling import Act, Known, act_on
+from edge.store.taking import JOURNAL_ROWS
 
 _NO_REASON = ""
 _LONG_AGO_US = -(2**63)
@@ -55,6 +68,7 @@ class Journal:
         with self._database.writing():
             for record in records:
                 stored += self._settle(record)
+            note_undated(self._database, list(records))
         return Appended(stored, len(records) - stored)
 
     def append_plan(self, plan: Plan) -> bool:
@@ -102,6 +116,58 @@ class Journal:
                 self._move_mark((task, meter, late))
             slots = self._database.change("DELETE FROM slot WHERE slot_us > ?", late)
             return len(marks) + slots + forget_plans_after(self._database, late)
+
+    def undated_boot(self) -> str | None:
+        """Return the boot whose records may still get their true time; None if there is none."""
+        return undated_boot(self._database)
+
+    def forget_undated(self) -> None:
+        """Note that nothing more will be put right. Durable on return."""
+        with self._database.writing():
+            forget_undated(self._database)
+
+    def redate(self, true: TrueTime, look: Look, limit: int) -> Redated:
+        """Put right the time and slot of rows, the newest first, at most `limit`; see `redating.py`.
+
+        Durable on return. Raises StoreError, with nothing changed.
+        """
+        waits, fates = set(look.waits), []
+        with self._database.writing():
+            found = self._database.rows(f"{JOURNAL_ROWS} WHERE id < ? ORDER BY id DESC LIMIT ?", look.before, limit)
+            for number, *cells in found:
+                fates.append(self._redate(number, Row(*cells), true, waits))
+        following = Look(found[-1][0], frozenset(waits)) if len(found) == limit else None
+        return Redated(following, *(fates.count(fate) for fate in (Fate.FILL, Fate.DROP, Fate.WAIT)))
+
+    def _redate(self, number: int, row: Row, true: TrueTime, waits: set[tuple[str, str]]) -> Fate:
+        try:
+            record = unpack_record(row)
+        except DamagedRow:
+            return Fate.LEAVE  # whoever takes it finds it
+        stamp = true_stamp(record.stamp, true)
+        slot_at = true.slot_of(record, stamp.at)
+        known = Known.SETTLED if slot_at is None else self._known(record.task, record.meter, to_us(slot_at))
+        fate = fate_of(record, true, slot_at, known)
+        if fate in (Fate.FILL, Fate.DROP) and (record.task, record.meter) in waits:
+            fate = Fate.WAIT
+        if fate is Fate.WAIT:
+            waits.add((record.task, record.meter))
+        if fate in (Fate.LEAVE, Fate.WAIT):
+            return fate
+        self._database.change("DELETE FROM journal WHERE id = ?", number)
+        if fate is Fate.STAMP:
+            self._insert(replace(record, stamp=stamp))
+            return fate
+        self._open_again(gone_slot(record, true))
+        if fate is Fate.FILL and slot_at is not None:
+            self._settle(replace(record, slot_at=slot_at, stamp=stamp))
+        return fate
+
+    def _open_again(self, miss: PollRecord) -> None:
+        slot = (miss.task, miss.meter, to_us(miss.slot_at))
+        if self._known(*slot) is Known.SETTLED:
+            self._open_slot(miss, slot)
+            self._insert(miss)
 
     def _settle(self, record: PollRecord) -> bool:
         """Do with one record what the rules say; return True if it was stored."""

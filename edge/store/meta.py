@@ -6,6 +6,7 @@ import cbor2
 
 from edge.store.packing import crc_of
 from edge.store.rows import Rows
+from edge.store.strict import load_strict
 
 
 def load_fact(rows: Rows, name: str) -> Any:
@@ -13,7 +14,10 @@ def load_fact(rows: Rows, name: str) -> Any:
     found = rows.rows("SELECT CAST(value AS BLOB), CAST(crc AS INTEGER) FROM meta WHERE name = ?", name)
     if not found or crc_of(name, found[0][0]) != found[0][1]:
         return None
-    return cbor2.loads(found[0][0])
+    try:
+        return load_strict(found[0][0])
+    except ValueError:
+        return None
 
 
 def mark_fact(rows: Rows, name: str, value: Any) -> None:

@@ -3,14 +3,15 @@
 Sealing is one transaction: the waiting rows go, the exact signed bytes come, the head of the chain moves. The bytes
 are opaque here. A batch is *unsent* until a receipt says stored, then *archived* until one says durable, and only
 then forgotten; a rejected one is kept in quarantine. What receipts do is in `receipts.py`; batches of an epoch whose
-numbers hold other content at the centre move to another one (`disputes.py`).
+numbers hold other content at the centre move to another one (`disputes.py`); a full store gives up batches for smaller
+ones (`shedding.py`).
 """
 
 import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from edge.clock import Clock, SystemClock
 from edge.errors import StoreError
@@ -24,12 +25,15 @@ from edge.store.epochs import Epoch, Standing, begin_epoch, current_epoch, save_
 from edge.store.instants import from_us, to_us
 from edge.store.meta import load_fact, mark_fact
 from edge.store.plans import mark_plan_sent, next_plan
-from edge.store.receipts import REJECTED, STORED, UNSENT, Applied, EpochState, settle_receipt
+from edge.store.receipt_marks import ReceiptMarks, load_marks, mark_applied
+from edge.store.receipts import REJECTED, STORED, UNSENT, Applied, EpochState, reached_in, settle_receipt
+from edge.store.redating import undated_boot
+from edge.store.sealed import SEALED_COLUMNS, Sealed, sealed_of
+from edge.store.shedding import Shedding
 from edge.store.taking import JOURNAL_ROWS, move_damaged, read_journal, read_losses
 
 _FULL = "E-STO-103"
 _RESERVE_BYTES = 1 << 20  # the sealing connection may exceed the bound by this, so that a full store still delivers
-_RECEIPT = "receipt"
 _WAITED = "waited_for_clock"
 _WALL = SystemClock()
 _Result = TypeVar("_Result")
@@ -75,18 +79,6 @@ class Sealing:
     envelope: bytes
     epoch: bytes
     seq: int
-
-
-@dataclass(frozen=True, slots=True)
-class Sealed:
-    """A batch in the outbox, to the byte as it was sealed."""
-
-    epoch: bytes
-    seq: int
-    lane: int
-    sha256: bytes
-    envelope: bytes
-    sealed_at: datetime
 
 
 @dataclass(frozen=True, slots=True)
@@ -194,12 +186,12 @@ class Outbox:
         is no longer what was sealed; the next opening sets such a file aside.
         """
         found = self._database.rows(
-            "SELECT epoch, seq, lane, sha256, sealed_us, envelope.bytes FROM outbox JOIN envelope USING (n) "
+            f"SELECT {SEALED_COLUMNS} FROM outbox JOIN envelope USING (n) "  # noqa: S608 - our own text
             "WHERE state = 0 AND n > ? ORDER BY n LIMIT ?",
             self._place_of(after),
             limit,
         )
-        return [self._sealed(row) for row in found]
+        return [sealed_of(row, self._database.path) for row in found]
 
     def apply_receipt(self, receipt: EpochState, *, may_dispute: bool = True) -> Applied:
         """Take what a receipt says of one epoch; see `receipts.py`. Durable on return.
@@ -229,25 +221,28 @@ class Outbox:
         """
         return self._write(lambda: self._reseal(old, sealing))
 
-    def last_receipt(self) -> tuple[bytes, int] | None:
-        """Return (run, n) of the receipt that was marked last."""
-        fact = load_fact(self._database, _RECEIPT)
-        return (fact[0], fact[1]) if fact else None
+    def shedding(self) -> Shedding:
+        """Return the part that gives up what there is no room for; see `shedding.py`."""
+        return Shedding(self._database, self._write)
 
-    def mark_receipt(self, run: bytes, n: int) -> bool:
+    def marks(self) -> ReceiptMarks:
+        """Return which receipts were applied last."""
+        return load_marks(self._database)
+
+    def last_receipt(self) -> tuple[bytes, int] | None:
+        """Return (run, n) of the receipt that was marked last, of those that the broker brought."""
+        return self.marks().brought
+
+    def mark_receipt(self, run: bytes, n: int, issued_at: datetime | None = None, *, is_carried: bool = False) -> bool:
         """Remember a receipt as seen; return False, and remember nothing, if it is no newer than the last of its run.
 
         Durable on return: an old receipt is refused after a restart too.
         """
+        return self._write(lambda: mark_applied(self._database, run, n, issued_at, is_carried=is_carried))
 
-        def work() -> bool:
-            last = self.last_receipt()
-            if last is not None and last[0] == run and n <= last[1]:
-                return False
-            mark_fact(self._database, _RECEIPT, [run, n])
-            return True
-
-        return self._write(work)
+    def reached(self, epoch: bytes) -> int:
+        """Return the highest number of an epoch that the centre is known to have stored; 0 if none, or not ours."""
+        return reached_in(self._database, epoch)
 
     def waited_s(self) -> float:
         """Return for how long sealing has waited for a trusted clock, over all starts; 0 if it does not wait."""
@@ -256,6 +251,10 @@ class Outbox:
     def mark_waited(self, seconds: float) -> None:
         """Remember for how long sealing has waited. Durable on return."""
         self._write(lambda: mark_fact(self._database, _WAITED, round(seconds)))
+
+    def undated_boot(self) -> str | None:
+        """Return the boot whose records may still get their true time; None if there is none."""
+        return undated_boot(self._database)
 
     def counts(self) -> Counts:
         """Return how much lies here, and since when."""
@@ -335,13 +334,6 @@ class Outbox:
         self._database.change("INSERT INTO envelope (n, bytes) VALUES (last_insert_rowid(), ?)", sealing.envelope)
         save_epoch(self._database, replace(epoch, next_seq=epoch.next_seq + 1, prev=sha256))
         return Sealed(epoch.epoch, sealing.seq, lane, sha256, sealing.envelope, sealed_at)
-
-    def _sealed(self, row: tuple[Any, ...]) -> Sealed:
-        epoch, seq, lane, sha256, sealed_us, envelope = row
-        if hashlib.sha256(envelope).digest() != sha256:
-            detail = f"the bytes of batch {seq} are not those that were sealed"
-            raise StoreError("E-STO-105", path=self._database.path, detail=detail)
-        return Sealed(epoch, seq, lane, sha256, envelope, from_us(sealed_us))
 
     def _place_of(self, after: tuple[bytes, int] | None) -> int:
         if after is None:

@@ -2,17 +2,19 @@
 
 A row names task, meter and slot in columns of their own; everything else is its body: one byte of version, then
 deflate (raw, with a fixed dictionary) over a CBOR array. The CRC covers columns and body. Whatever is wrong with a
-row on its way back is `DamagedRow`: SQLite has no checksums of its own (of 200 flipped bits its check saw 13).
+row on its way back is `DamagedRow`: SQLite has no checksums of its own (of 200 flipped bits its check saw 13). A
+checksum that holds proves no kindness: sizes are bounded and every field has its type, or the row is damaged too.
 The dictionary belongs to the version: a changed one is a new version, and the old stays readable.
 """
 
+import math
 import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import time
 from decimal import Decimal
 from types import MappingProxyType
-from typing import Any
+from typing import Any, TypeVar
 
 import cbor2
 
@@ -21,6 +23,7 @@ from edge.reading.plan import Plan, PlanTask, Schedule
 from edge.reading.record import PollRecord, SlotState, Source, Stamp
 from edge.reading.verdict import SlotReason
 from edge.store.instants import from_us, to_us
+from edge.store.strict import MAX_BYTES, load_strict
 
 _VERSION = 1
 _WORDS_1 = (
@@ -44,6 +47,8 @@ _WRONG = (
     cbor2.CBORError,
     zlib.error,
 )
+_SHOWN = 200  # characters of a fault's text
+_Kind = TypeVar("_Kind")
 _WINDOW = -11  # raw deflate, 2 KiB: the dictionary fits, and a packer costs little memory
 
 
@@ -87,7 +92,7 @@ def unpack_record(row: Row) -> PollRecord:
     try:
         return _record(row)
     except _WRONG as exc:
-        raise DamagedRow(str(exc)) from exc
+        raise DamagedRow(str(exc)[:_SHOWN]) from exc
 
 
 def pack_plan(plan: Plan) -> bytes:
@@ -98,12 +103,12 @@ def pack_plan(plan: Plan) -> bytes:
 def unpack_plan(data: bytes, valid_from_us: int) -> Plan:
     """Return the plan. Raises DamagedRow."""
     try:
-        version, timezone, tasks = cbor2.loads(data)
+        version, timezone, tasks = load_strict(data)
         if version != _VERSION:
-            raise DamagedRow(f"version {version} is not known")
-        return Plan(from_us(valid_from_us), timezone, tuple(_task(fields) for fields in tasks))
+            raise DamagedRow(f"version {version!r:.20} is not known")
+        return Plan(from_us(valid_from_us), _as(str, timezone), tuple(_task(fields) for fields in _as(list, tasks)))
     except _WRONG as exc:
-        raise DamagedRow(str(exc)) from exc
+        raise DamagedRow(str(exc)[:_SHOWN]) from exc
 
 
 def _fields(record: PollRecord) -> list[Any]:
@@ -131,19 +136,32 @@ def _record(row: Row) -> PollRecord:
         task=row.task.decode(),
         slot_at=from_us(row.slot_us),
         meter=row.meter.decode(),
-        bus=bus,
-        stamp=Stamp(from_us(at_us), trust, _unpack_boot_id(boot_id), boot_s),
+        bus=_as(str, bus),
+        stamp=Stamp(from_us(_as(int, at_us)), _as(str, trust), _as(str, _unpack_boot_id(boot_id)), _seconds(boot_s)),
         state=SlotState(state),
         source=Source(source),
         reason=SlotReason(reason) if reason else None,
-        values=_frozen({key: _unpack_value(value) for key, value in values.items()}),
-        units=_frozen(units),
-        faults=_frozen({key: SlotReason(word) for key, word in faults.items()}),
-        response_ms=response_ms,
-        tries=tries,
-        flags=tuple(flags),
-        raw=tuple(raw),
+        values=_frozen({_as(str, key): _unpack_value(value) for key, value in _as(dict, values).items()}),
+        units=_frozen({_as(str, key): _as(str, unit) for key, unit in _as(dict, units).items()}),
+        faults=_frozen({_as(str, key): SlotReason(word) for key, word in _as(dict, faults).items()}),
+        response_ms=None if response_ms is None else _as(int, response_ms),
+        tries=_as(int, tries),
+        flags=tuple(_as(str, flag) for flag in _as(list, flags)),
+        raw=tuple(_as(bytes, frame) for frame in _as(list, raw)),
     )
+
+
+def _as(kind: type[_Kind], value: Any) -> _Kind:
+    """Return the value, which must be of exactly this kind: True is no number here."""
+    if type(value) is not kind:
+        raise DamagedRow(f"{type(value).__name__} where {kind.__name__} stands")
+    return value
+
+
+def _seconds(value: Any) -> float:
+    if type(value) not in (int, float) or not math.isfinite(value):
+        raise DamagedRow("no number of seconds")
+    return value  # type: ignore[no-any-return]
 
 
 def _frozen(table: dict[str, Any]) -> Mapping[str, Any]:
@@ -164,9 +182,9 @@ def _pack_value(value: Value | None) -> Any:
 def _unpack_value(packed: Any) -> Value | None:
     if isinstance(packed, str) or packed is None:
         return packed
-    if len(packed) == 1:
-        return Decimal(packed[0])
-    number, exponent = packed
+    if len(_as(list, packed)) == 1:
+        return Decimal(_as(str, packed[0]))
+    number, exponent = _as(int, packed[0]), _as(int, packed[1])
     digits = tuple(map(int, str(abs(number))))
     return Decimal((int(number < 0), digits, exponent))
 
@@ -192,8 +210,12 @@ def _task_fields(task: PlanTask) -> list[Any]:
 
 def _task(fields: list[Any]) -> PlanTask:
     name, (every_s, at, day), items, meters, priority = fields
+    for number in (every_s, day):
+        if number is not None:
+            _as(int, number)
     schedule = Schedule(every_s, time.fromisoformat(at) if at else None, day)
-    return PlanTask(name, schedule, tuple(items), tuple(meters), priority)
+    items, meters = (tuple(_as(str, one) for one in _as(list, each)) for each in (items, meters))
+    return PlanTask(_as(str, name), schedule, items, meters, _as(int, priority))
 
 
 def _deflate(fields: list[Any]) -> bytes:
@@ -205,4 +227,7 @@ def _inflate(body: bytes) -> Any:
     if body[:1] != bytes((_VERSION,)):
         raise DamagedRow(f"version {body[:1].hex()} is not known")
     unpacker = zlib.decompressobj(wbits=_WINDOW, zdict=_WORDS_1)
-    return cbor2.loads(unpacker.decompress(body[1:]))
+    inflated = unpacker.decompress(body[1:], MAX_BYTES + 1)  # one byte more than is taken: seen, and refused
+    if not unpacker.eof or unpacker.unused_data:
+        raise DamagedRow("cut, too long, or followed by other bytes")
+    return load_strict(inflated)

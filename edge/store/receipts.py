@@ -75,6 +75,15 @@ def settle_receipt(rows: Rows, receipt: EpochState, at: datetime, *, may_dispute
     return Applied(stored, forgotten, rejected, fallen=fallen, behind=behind)
 
 
+def reached_in(rows: Rows, epoch: bytes) -> int:
+    """Return the highest number of an epoch that a receipt covered; 0 if none, or if the epoch is not of this store."""
+    known = find_epoch(rows, epoch)
+    if known is None:
+        return 0
+    found = rows.rows("SELECT max(seq) FROM outbox WHERE epoch = ? AND state = 1", epoch)
+    return max(known.durable, int(found[0][0] or 0))
+
+
 def _quarantine(rows: Rows, epoch: Epoch, seq: int, reason: str) -> int:
     return rows.change(
         "UPDATE outbox SET state = 2, reason = ? WHERE epoch = ? AND seq = ? AND state <> 2", reason, epoch.epoch, seq

@@ -47,5 +47,13 @@ _VERSION_1 = (
     "CREATE TABLE meta (name TEXT PRIMARY KEY, crc INTEGER NOT NULL, value BLOB NOT NULL) STRICT, WITHOUT ROWID",
 )
 
-MIGRATIONS: tuple[tuple[str, ...], ...] = (_VERSION_1,)
+_VERSION_2 = (
+    # How far a batch was shed, and the SHA-256 of the bytes that took its place; empty: they are those of `sha256`.
+    "ALTER TABLE outbox ADD COLUMN shed INTEGER NOT NULL DEFAULT 0",
+    "ALTER TABLE outbox ADD COLUMN replacement BLOB NOT NULL DEFAULT x''",
+    "CREATE INDEX outbox_to_shed ON outbox (state, shed, n)",
+    "CREATE INDEX outbox_replaced ON outbox (n) WHERE state = 0 AND replacement <> x''",
+)
+
+MIGRATIONS: tuple[tuple[str, ...], ...] = (_VERSION_1, _VERSION_2)
 SCHEMA = len(MIGRATIONS)

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
 from edge.centre.accept import Taken, Uplink, accept
-from edge.centre.ledger_sqlite import SqliteLedger
+from edge.centre.ledger import Ledger
 from edge.clock import ManualClock
 from edge.errors import ForwardError
 from edge.messages.batch import Batch, build_batch
@@ -116,7 +116,7 @@ class Keys:
         return gateway in self.signers
 
 
-def take(ledger: SqliteLedger, gateway: Gateway, *envelopes: bytes, at: datetime = SLOT) -> list[Taken]:
+def take(ledger: Ledger, gateway: Gateway, *envelopes: bytes, at: datetime = SLOT) -> list[Taken]:
     """Let the centre take envelopes in, in one transaction, as if they came on the gateway's own topic."""
     keys = Keys({gateway.name: gateway.signer})
     return accept(ledger, [Uplink(gateway.name, data, at) for data in envelopes], keys)

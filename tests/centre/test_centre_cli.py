@@ -193,6 +193,7 @@ def test_completeness_says_what_is_missing_and_exits_with_partly(heard, capsys):
     statement = json.loads(capsys.readouterr().out)
     (mine,) = [row for row in statement["meters"] if row["meter"] == METER]
     assert (3, 2, 1) == (mine["expected"], mine["in_time"] + mine["late"], mine["missing_open"])
+    assert (["load"], 1) == (list(mine["tasks"]), mine["tasks"]["load"]["missing_open"])
     assert {
         "gateway": "gw-1",
         "meter": METER,
@@ -202,8 +203,30 @@ def test_completeness_says_what_is_missing_and_exits_with_partly(heard, capsys):
         "count": 1,
         "state": "missing_open",
         "reason": "silence",
-        "closed_by": "gateway_refill",
+        "closed_by": "meter",
+        "batches": [],
     } in statement["holes"]
+
+
+def test_completeness_tells_each_slot_as_a_line(heard, capsys):
+    """Meter, task and slot with its state, reason and who can close it, in the order of time."""
+    span = ["--from", "2026-11-23T08:00Z", "--to", "2026-11-23T08:45Z"]
+    assert 6 == edge("centre", "completeness", str(heard), *span, "--jsonl")
+    lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    mine = [one for one in lines if one["meter"] == METER]
+    assert ["08:00", "08:15", "08:30"] == [one["slot_at"][11:16] for one in mine]
+    assert [(None, ""), (None, ""), ("meter", "silence")] == [(one["closed_by"], one["reason"]) for one in mine]
+    assert {"gw-1"} == {one["gateway"] for one in lines}
+
+
+def test_a_gateway_that_is_enrolled_and_never_came_is_named(heard, tmp_path, capsys):
+    """Nothing can be expected of it, and that is no good state either."""
+    assert 0 == edge("centre", "enrol", str(heard), "gw-9", str(public_key(tmp_path)))
+    capsys.readouterr()
+    assert 6 == edge("centre", "completeness", str(heard), *DAY, "--json")
+    assert ["gw-9"] == json.loads(capsys.readouterr().out)["unheard"]
+    assert 6 == edge("centre", "completeness", str(heard), *DAY, "--gateway", "gw-9")
+    assert "gw-9: enrolled, and never heard of" in capsys.readouterr().out
 
 
 def test_completeness_for_people_names_the_hole(heard, capsys):
@@ -211,7 +234,7 @@ def test_completeness_for_people_names_the_hole(heard, capsys):
     assert 6 == edge("centre", "completeness", str(heard), *DAY, "--lang", "zh")
     text = capsys.readouterr().out
     assert f"gw-1 {METER} load 2026-11-23T08:30:00Z" in text
-    assert "网关仍可补抄" in text
+    assert "电表内可能仍有数据" in text
 
 
 @pytest.mark.parametrize("span", [["--from", "yesterday"], ["--from", "2026-11-24", "--to", "2026-11-23"]])

@@ -3,16 +3,22 @@
 from collections import Counter
 from dataclasses import replace
 from datetime import datetime, time, timedelta
+from decimal import Decimal
 
 import pytest
 
-from edge.centre.completeness import Closer, Fill, Question, completeness, stretches
+from edge.centre.accept import accept_birth
+from edge.centre.closers import Closer
+from edge.centre.completeness import Fill, Question, completeness, stretches
+from edge.centre.ledger import Ledger, Span
 from edge.centre.ledger_sqlite import SqliteLedger
+from edge.messages.birth import open_birth
+from edge.messages.envelope import envelope_hash
 from edge.reading.loss import Loss
 from edge.reading.plan import Plan, PlanTask, Schedule
 from edge.reading.record import SlotState
 from edge.reading.verdict import SlotReason
-from tests.centre.centre_kit import ENERGY, METER, QUARTER, SLOT, Gateway, record, refilled, take
+from tests.centre.centre_kit import ENERGY, METER, QUARTER, SLOT, Gateway, payload, record, refilled, take
 
 OTHER = "000000000007"
 LOAD = PlanTask("load", Schedule(every_s=900), (ENERGY,), (METER, OTHER))
@@ -23,14 +29,7 @@ HOUR = timedelta(hours=1)
 TICK = timedelta(microseconds=1)
 
 
-@pytest.fixture
-def ledger(tmp_path):
-    """Open a ledger for one test."""
-    with SqliteLedger(tmp_path / "ledger.db") as opened:
-        yield opened
-
-
-def ask(ledger: SqliteLedger, *, now: datetime = SLOT + 24 * HOUR, until: datetime = SLOT + HOUR):
+def ask(ledger: Ledger, *, now: datetime = SLOT + 24 * HOUR, until: datetime = SLOT + HOUR):
     """Ask for the hour that begins at SLOT: four quarter-hours of two meters."""
     return completeness(ledger, Question(since=SLOT, until=until, now=now, grace_s=1800))
 
@@ -49,19 +48,143 @@ def test_every_kind_of_slot_is_told_apart(ledger):
     assert {Fill.MISSING_OPEN: 1, Fill.NOT_HEARD: 3} == other
     assert [
         (METER, SLOT + 3 * QUARTER, 1, "garbage", Closer.NOBODY),
-        (OTHER, SLOT, 1, "silence", Closer.REFILL),
+        (OTHER, SLOT, 1, "silence", Closer.METER),
         (OTHER, SLOT + QUARTER, 3, "", Closer.GATEWAY),
     ] == [(hole.meter, hole.first_at, hole.count, hole.reason, hole.closer) for hole in statement.holes]
     assert not statement.is_complete
 
 
-def test_a_slot_that_is_just_over_is_awaited(ledger):
-    """Within the grace nothing is missing yet; what lies in the future is not expected at all."""
+@pytest.mark.parametrize(
+    ("minutes", "expected"),
+    [(1, {Fill.AWAITED: 1}), (15, {Fill.AWAITED: 1}), (16, {Fill.AWAITED: 1, Fill.NOT_HEARD: 1})],
+)
+def test_a_hole_is_known_within_one_round(ledger, minutes, expected):
+    """Awaited until the next round begins, whatever the grace; what lies in the future is not expected at all."""
     gateway = Gateway()
     take(ledger, gateway, gateway.seal(plan=PLAN))
-    statement = ask(ledger, now=SLOT + timedelta(minutes=20))
-    assert {Fill.AWAITED: 2} == statement.totals["gw-1", METER]
-    assert statement.is_complete
+    statement = ask(ledger, now=SLOT + timedelta(minutes=minutes))
+    assert expected == statement.totals["gw-1", METER]
+    assert (minutes < 16) == statement.is_complete
+
+
+def test_a_daily_slot_is_awaited_for_the_grace(ledger):
+    """A round of a day is too long to wait for: half an hour, as the settings say."""
+    gateway = Gateway()
+    take(ledger, gateway, gateway.seal(plan=replace(PLAN, tasks=(DAILY,))))
+    at = SLOT.replace(hour=16, minute=5)
+    for minutes, fill in ((30, Fill.AWAITED), (31, Fill.NOT_HEARD)):
+        statement = ask(ledger, until=at + HOUR, now=at + timedelta(minutes=minutes))
+        assert {fill: 1} == statement.total
+
+
+def hole_of(ledger: SqliteLedger, at: datetime = SLOT + QUARTER, **more):
+    """Return the hole of METER that holds a slot."""
+    (hole,) = [
+        one for one in ask(ledger, **more).holes if one.meter == METER and one.first_at <= at <= one.last_at
+    ]  # fmt: skip
+    return hole
+
+
+ONE = replace(PLAN, tasks=(replace(LOAD, meters=(METER,)),))
+
+
+def test_a_silent_gateway_is_the_networks_hole(ledger):
+    """Not heard since the slot: it may be cut off; heard since, with nothing missing: it is its own."""
+    gateway = Gateway()
+    take(ledger, gateway, gateway.seal(record(), plan=ONE), at=SLOT + timedelta(minutes=1))
+    assert Closer.NETWORK is hole_of(ledger).closer
+    take(ledger, gateway, gateway.seal(record(SLOT + 3 * QUARTER)), at=SLOT + HOUR)
+    assert Closer.GATEWAY is hole_of(ledger).closer
+
+
+def test_a_birth_is_a_sign_of_life(ledger):
+    """A gateway that says it is there, and sends nothing of the slot, is looked at itself."""
+    gateway = Gateway()
+    take(ledger, gateway, gateway.seal(record(), plan=ONE), at=SLOT)
+    birth = open_birth(gateway.birth(), lambda *_: gateway.signer.verifier())
+    accept_birth(ledger, birth, SLOT + 2 * HOUR)
+    assert Closer.GATEWAY is hole_of(ledger).closer
+
+
+def test_a_missing_number_is_the_networks_hole(ledger):
+    """The next slot came, the number between is missing: named, with the number."""
+    gateway = Gateway()
+    first, _, third = (
+        gateway.seal(record(SLOT + number * QUARTER), plan=ONE if number == 0 else None) for number in range(3)
+    )  # fmt: skip
+    take(ledger, gateway, first, third, at=SLOT + 2 * HOUR)
+    hole = hole_of(ledger)
+    assert (Closer.NETWORK, ((2, 2),), 1) == (hole.closer, hole.closing.batches, hole.count)
+    assert (Closer.GATEWAY, ()) == ((last := hole_of(ledger, SLOT + 3 * QUARTER)).closer, last.closing.batches)
+
+
+def test_a_rejected_batch_is_the_centres_hole(ledger):
+    """Signed and in its place, but this centre cannot read it: its slots can be closed here only."""
+    gateway = Gateway()
+    take(ledger, gateway, gateway.seal(record(), plan=ONE), gateway.seal_raw(b"no batch"), at=SLOT + HOUR)
+    take(ledger, gateway, gateway.seal(record(SLOT + 2 * QUARTER)), at=SLOT + HOUR)
+    hole = hole_of(ledger)
+    assert (Closer.CENTRE, ((2, 2),)) == (hole.closer, hole.closing.batches)
+
+
+def test_an_old_rejected_batch_is_not_blamed_for_ever(ledger):
+    """Numbers below those that brought slots as old as this one cannot hold it."""
+    gateway = Gateway()
+    take(ledger, gateway, gateway.seal_raw(b"no batch"), gateway.seal(record(), plan=ONE), at=SLOT + HOUR)
+    take(ledger, gateway, gateway.seal(record(SLOT + 2 * QUARTER)), at=SLOT + HOUR)
+    assert Closer.GATEWAY is hole_of(ledger).closer
+
+
+def test_the_day_before_the_span_tells_what_is_old(ledger):
+    """The first slot of a span: the slot before it, which is not asked for, came under a later number."""
+    gateway = Gateway()
+    take(ledger, gateway, gateway.seal_raw(b"no batch"), gateway.seal(record(SLOT - QUARTER), plan=ONE), at=SLOT + HOUR)
+    assert Closer.GATEWAY is hole_of(ledger, SLOT).closer
+
+
+@pytest.mark.parametrize(
+    ("reason", "closer"),
+    [
+        (SlotReason.SILENCE, Closer.METER),
+        (SlotReason.REFUSED, Closer.METER),
+        (SlotReason.PORT_GONE, Closer.GATEWAY),
+        (SlotReason.GATEWAY_DOWN, Closer.GATEWAY),
+        (SlotReason.OVERRUN, Closer.GATEWAY),
+    ],
+)
+def test_an_open_slot_is_the_meters_or_the_gateways(ledger, reason, closer):
+    """Who did not answer, and who did not ask."""
+    gateway = Gateway()
+    take(ledger, gateway, gateway.seal(record(SLOT + QUARTER, value=None, reason=reason), plan=ONE))
+    assert (closer, str(reason)) == ((hole := hole_of(ledger)).closer, hole.reason)
+
+
+def test_each_task_has_totals_of_its_own(ledger):
+    """Two tasks of one meter: each counts its slots, the meter counts both."""
+    gateway = Gateway()
+    fast = replace(LOAD, name="fast", schedule=Schedule(every_s=300), meters=(METER,))
+    take(ledger, gateway, gateway.seal(record(), plan=replace(PLAN, tasks=(*ONE.tasks, fast))))
+    statement = ask(ledger)
+    assert (4, 12) == tuple(sum(statement.tasks["gw-1", METER, name].values()) for name in ("load", "fast"))
+    assert 16 == sum(statement.totals["gw-1", METER].values())
+    assert {Fill.IN_TIME: 1, Fill.NOT_HEARD: 3} == statement.tasks["gw-1", METER, "load"]
+
+
+def test_holes_of_two_stretches_of_a_plan_are_told_apart_by_meter_and_task(ledger):
+    """Slots in a row make one hole, over a change of the plan too; another task's never do."""
+    gateway = Gateway()
+    half = SLOT + 2 * QUARTER - TICK
+    take(ledger, gateway, gateway.seal(plan=ONE), gateway.seal(plan=replace(ONE, valid_from=half)), at=SLOT)
+    assert [(SLOT, SLOT + 3 * QUARTER, 4)] == [(one.first_at, one.last_at, one.count) for one in ask(ledger).holes]
+
+
+def test_who_is_enrolled_and_never_came_is_unheard(ledger):
+    """Beside those that were heard; a gateway that was heard is not among them."""
+    gateway = Gateway()
+    take(ledger, gateway, gateway.seal(record(), plan=ONE))
+    question = Question(since=SLOT, until=SLOT + TICK, now=SLOT, grace_s=60, enrolled=("gw-1", "gw-2"))
+    statement = completeness(ledger, question)
+    assert (["gw-2"], [], False) == (statement.unheard, statement.unplanned, statement.is_complete)
 
 
 def test_a_signed_loss_is_final(ledger):
@@ -71,6 +194,50 @@ def test_a_signed_loss_is_final(ledger):
     take(ledger, gateway, gateway.seal(plan=PLAN, losses=[loss]))
     (hole,) = [hole for hole in ask(ledger).holes if hole.meter == METER]
     assert (Fill.MISSING_FINAL, "full", 4, SLOT + 3 * QUARTER) == (hole.fill, hole.reason, hole.count, hole.last_at)
+
+
+def test_a_filling_that_was_shed_ends_the_slot(ledger):
+    """The miss arrived, the reading that filled it was given up: nobody can close it any more, and why is told."""
+    gateway = Gateway()
+    take(ledger, gateway, gateway.seal(record(value=None), plan=PLAN))
+    assert Fill.MISSING_OPEN in ask(ledger).totals["gw-1", METER]
+    take(ledger, gateway, gateway.seal(losses=[Loss("load", METER, SLOT, SLOT, 1, "shed")]))
+    (hole,) = [hole for hole in ask(ledger, until=SLOT + QUARTER).holes if hole.meter == METER]
+    assert (Fill.MISSING_FINAL, "shed", Closer.NOBODY) == (hole.fill, hole.reason, hole.closer)
+    take(ledger, gateway, gateway.seal(record()))
+    assert Fill.MISSING_FINAL not in ask(ledger, until=SLOT + QUARTER).totals["gw-1", METER]
+
+
+def test_a_loss_names_every_second_slot_and_no_other(ledger):
+    """Two slots, half an hour apart: the one in between was not given up, it is unheard."""
+    gateway = Gateway()
+    loss = Loss("load", METER, SLOT, SLOT + 2 * QUARTER, 2, "shed")
+    take(ledger, gateway, gateway.seal(plan=PLAN, losses=[loss]))
+    assert {Fill.MISSING_FINAL: 2, Fill.NOT_HEARD: 2} == ask(ledger).totals["gw-1", METER]
+
+
+@pytest.mark.parametrize("order", [("less",), ("less", "whole"), ("whole", "less")])
+def test_a_reduced_batch_is_read_and_its_original_completes_it(ledger, order):
+    """Remaining readings count, and what went is named; the original, before or after, is worth more."""
+    gateway = Gateway()
+    volts = record(meter=OTHER, values={"voltage_l1": Decimal("220.1")})
+    both = record(values={ENERGY: Decimal("12.30"), "voltage_l1": Decimal("220.0")})
+    whole = gateway.seal(both, volts, plan=PLAN)
+    reduced = record(values={ENERGY: Decimal("12.30")}, faults={"voltage_l1": SlotReason.SHED})
+    loss = Loss("load", OTHER, SLOT, SLOT, 1, "shed")
+    less = gateway.at(1, payload(reduced, plan=PLAN, losses=[loss]), replaces=envelope_hash(whole))
+    for name in order:
+        take(ledger, gateway, {"less": less, "whole": whole}[name])
+    statement = ask(ledger, until=SLOT + QUARTER)
+    assert Fill.IN_TIME in statement.totals["gw-1", METER]
+    found = {(row.meter, row.quantity): (row.value, row.reason) for row in ledger.readings(Span())}
+    if "whole" in order:
+        assert statement.is_complete
+        assert [("12.30", None), ("220.0", None), ("220.1", None)] == sorted(found.values())
+        assert [] == ledger.losses("gw-1")
+    else:
+        assert [(OTHER, "shed")] == [(hole.meter, hole.reason) for hole in statement.holes]
+        assert {(METER, ENERGY): ("12.30", None), (METER, "voltage_l1"): (None, "shed")} == found
 
 
 def test_the_plan_in_force_decides(ledger):

@@ -8,7 +8,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from edge.centre.ledger import Span
-from edge.centre.ledger_sqlite import SqliteLedger
 from edge.centre.once import Once, PollFace, settle
 from edge.centre.rows import amounts_text, face_of, faults_text, items_text, parse_face, parse_plan, plan_text
 from edge.reading.plan import Plan
@@ -62,51 +61,47 @@ def test_polls_that_agree_count_together():
     assert ({"a": "1", "b": "2"}, {"c": "refused"}) == (ruling.face.values, ruling.face.faults)
 
 
-def test_a_refilled_slot_shows_its_value_and_keeps_its_history(tmp_path):
+def test_a_refilled_slot_shows_its_value_and_keeps_its_history(ledger):
     """The miss left with its round; the refill comes later in the next batch and takes its place."""
     gateway = Gateway()
-    with SqliteLedger(tmp_path / "ledger.db") as ledger:
-        take(ledger, gateway, gateway.seal(record(value=None)))
-        assert [] == list(ledger.readings(Span()))
-        (taken,) = take(ledger, gateway, gateway.seal(refilled()))
-        assert (1, 1) == (taken.counts.superseded, taken.counts.readings)
-        (row,) = ledger.readings(Span())
-        assert (METER, ENERGY, "12.30", "kWh", "load_record") == (
-            row.meter, row.quantity, row.value, row.unit, row.source
-        )  # fmt: skip
-        (slot,) = ledger.slots("gw-1", SLOT, SLOT + QUARTER)
-        assert SlotState.REFILLED is slot.state
-        assert 2 == len(ledger._all("SELECT id FROM poll"))
+    take(ledger, gateway, gateway.seal(record(value=None)))
+    assert [] == list(ledger.readings(Span()))
+    (taken,) = take(ledger, gateway, gateway.seal(refilled()))
+    assert (1, 1) == (taken.counts.superseded, taken.counts.readings)
+    (row,) = ledger.readings(Span())
+    assert (METER, ENERGY, "12.30", "kWh", "load_record") == (
+        row.meter, row.quantity, row.value, row.unit, row.source
+    )  # fmt: skip
+    (slot,) = ledger.slots("gw-1", SLOT, SLOT + QUARTER)
+    assert SlotState.REFILLED is slot.state
+    assert 2 == len(ledger._all("SELECT counts FROM poll"))
 
 
-def test_a_refill_that_comes_before_its_miss_stands(tmp_path):
+def test_a_refill_that_comes_before_its_miss_stands(ledger):
     """Lanes may swap them: the result is the same."""
     gateway = Gateway()
     miss, refill = gateway.seal(record(value=None)), gateway.seal(refilled())
-    with SqliteLedger(tmp_path / "ledger.db") as ledger:
-        take(ledger, gateway, refill, miss)
-        assert ["12.30"] == [row.value for row in ledger.readings(Span())]
+    take(ledger, gateway, refill, miss)
+    assert ["12.30"] == [row.value for row in ledger.readings(Span())]
 
 
-def test_items_that_failed_are_readings_without_a_value(tmp_path):
+def test_items_that_failed_are_readings_without_a_value(ledger):
     """A slot that was read but for one item: that item is there with its reason."""
     gateway = Gateway()
     partly = record(faults={"voltage_l1": SlotReason.REFUSED}, values={ENERGY: Decimal("1.0"), "voltage_l2": None})
-    with SqliteLedger(tmp_path / "ledger.db") as ledger:
-        take(ledger, gateway, gateway.seal(partly))
-        rows = {row.quantity: (row.value, row.reason) for row in ledger.readings(Span())}
-        assert {ENERGY: ("1.0", None), "voltage_l1": (None, "refused"), "voltage_l2": (None, None)} == rows
+    take(ledger, gateway, gateway.seal(partly))
+    rows = {row.quantity: (row.value, row.reason) for row in ledger.readings(Span())}
+    assert {ENERGY: ("1.0", None), "voltage_l1": (None, "refused"), "voltage_l2": (None, None)} == rows
 
 
-def test_an_unknown_meter_is_kept_and_marked(tmp_path):
+def test_an_unknown_meter_is_kept_and_marked(ledger):
     """Without a list all are assigned; with one, only those on it, also for readings that came before."""
     gateway = Gateway()
-    with SqliteLedger(tmp_path / "ledger.db") as ledger:
-        take(ledger, gateway, gateway.seal(record(), record(meter="000000000007")))
-        assert {True} == {row.assigned for row in ledger.readings(Span())}
-        assert 1 == ledger.import_meters([METER])
-        assert {METER: True, "000000000007": False} == {row.meter: row.assigned for row in ledger.readings(Span())}
-        assert ["000000000007"] == ledger.unassigned()
+    take(ledger, gateway, gateway.seal(record(), record(meter="000000000007")))
+    assert {True} == {row.assigned for row in ledger.readings(Span())}
+    assert 1 == ledger.import_meters([METER])
+    assert {METER: True, "000000000007": False} == {row.meter: row.assigned for row in ledger.readings(Span())}
+    assert ["000000000007"] == ledger.unassigned()
 
 
 amounts = st.one_of(st.none(), st.text(max_size=5), st.decimals(allow_nan=False, allow_infinity=False, places=3))

@@ -36,9 +36,10 @@ UP = batch_topic("hz", "gw-1", 0)
 class Site:
     """A centre with a broker in memory; `restart` gives it a new run on the same ledger."""
 
-    def __init__(self, path, policy: str = "commit") -> None:
+    def __init__(self, path, policy: str = "commit", ledger=None, watch=None) -> None:
         self.clock = ManualClock(SLOT)
-        self.ledger = SqliteLedger(path)
+        self.ledger = ledger or SqliteLedger(path)
+        self.watch = watch
         self.broker = MemoryBroker(self.clock)
         self.gateway = Gateway()
         self.notices = []
@@ -52,7 +53,7 @@ class Site:
             link=self.broker,
             ledger=self.ledger,
             keys=Keys({"gw-1": self.gateway.signer, "gw-2": self.gateway.signer}),
-            desk=ReceiptDesk(ledger=self.ledger, signer=SIGNER, run=run, policy=self.policy),
+            desk=ReceiptDesk(ledger=self.ledger, signer=SIGNER, run=run, policy=self.policy, watch=self.watch),
             clock=self.clock,
             tenant="hz",
             tell=self.notices.append,
@@ -204,7 +205,7 @@ def test_a_ledger_that_fails_acknowledges_nothing(site, monkeypatch):
     """The broker brings the batch again, and it is stored once the disk obeys; it is told once, not every try."""
     site.step()
     with monkeypatch.context() as patched:
-        patched.setattr(SqliteLedger, "keep_entry", _raise_full)
+        patched.setattr(SqliteLedger, "keep_entries", _raise_full)
         site.broker.bring(UP, site.gateway.seal(record()))
         site.step(6)
         assert (1, []) == (len(site.broker.unacknowledged), site.receipts())
@@ -215,7 +216,7 @@ def test_a_ledger_that_fails_acknowledges_nothing(site, monkeypatch):
     assert Online() == site.notices[-1]
 
 
-def _raise_full(ledger, entry) -> None:
+def _raise_full(ledger, entries) -> None:
     raise StoreError("E-CEN-302", path="ledger.db", detail="full")
 
 

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
@@ -9,6 +10,7 @@ from edge.config.checks import GATEWAY_CHECKS
 from edge.config.load import parse_toml_model
 from edge.config.problems import Problem, error_as_json, render_problems
 from edge.config.settings import Settings
+from edge.config.syntax import parse_toml
 from edge.errors import ConfigError
 
 GOOD = (Path(__file__).parent.parent / "vectors" / "config_good.toml").read_text(encoding="utf-8")
@@ -96,3 +98,19 @@ def test_lines_in_another_order_never_break_the_loader(lines: list[str], count: 
 def test_any_bytes_never_break_the_loader(data: bytes) -> None:
     """Bytes of any kind."""
     _check(data)
+
+
+@given(st.sampled_from([b"a." * 40 + b"a = 1", b"[" + b"a." * 4000 + b"a]", b"x = {" + b"a." * 40 + b"a = 1}"]))
+def test_a_key_of_many_parts_is_a_mistake_with_its_line(line):
+    """It would nest deeper than any walk through the tables goes, and cost the parser memory by its square."""
+    data = b"schema = 1\n" + line + b"\n"
+    with pytest.raises(ConfigError) as caught:
+        parse_toml_model(data, Path("/etc/edge/edge.toml"), Settings, checks=GATEWAY_CHECKS)
+    (problem,) = caught.value.problems
+    assert ("E-CFG-010", 2) == (problem.code, problem.line)
+
+
+def test_dots_in_values_are_no_key():
+    """A list of addresses on one line has many dots and is fine."""
+    hosts = ", ".join(f'"mqtts://10.0.0.{number}:8883"' for number in range(1, 9))
+    assert parse_toml(f"x = [{hosts}, {hosts}]").raw is not None

@@ -10,7 +10,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from edge.control.client import ask, is_served
-from edge.control.jobs import MOST_BYTES, DetectJob, DiagnoseJob, ReadJob, RegisterJob, ScanJob, StatusJob, parse_job
+from edge.control.jobs import (
+    MOST_BYTES,
+    CarriedReceiptJob,
+    DetectJob,
+    DiagnoseJob,
+    ReadJob,
+    RegisterJob,
+    ScanJob,
+    SealJob,
+    StatusJob,
+    parse_job,
+)
 from edge.control.server import ControlServer
 from edge.errors import ControlError, EdgeError
 
@@ -209,6 +220,8 @@ def test_good_jobs_are_values():
     )
     assert DiagnoseJob("A") == parse_job(b'{"job": "diagnose", "bus": "A"}')
     assert StatusJob() == parse_job(b'{"job": "status"}')
+    assert SealJob() == parse_job(b'{"job": "seal"}')
+    assert CarriedReceiptJob(b"\x01\xff") == parse_job(b'{"job": "receipt", "receipt": "01ff"}')
     read = b'{"job": "read", "meter": "202311000001", "items": ["voltage"], "bus": "A"}'
     assert ReadJob("202311000001", ("voltage",), "", "A") == parse_job(read)
     scan = b'{"job": "scan", "bus": "A", "addresses": ["AAAAAAAAAA01", "202311000001"]}'

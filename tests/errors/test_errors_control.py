@@ -20,6 +20,7 @@ from edge.control.server import ControlServer
 from edge.errors import ControlError
 from edge.health.model import Health
 from tests.control.test_control_socket import echo, served
+from tests.forward.forward_tools import Bench
 
 TWO_BUSES = 'bus = [{ name = "A", port = "/dev/a" }, { name = "B", port = "/dev/b" }]'
 
@@ -125,10 +126,14 @@ def test_what_the_poller_cannot_do_is_told(settings):
         assert "E-CTL-114" == refusal(half, StatusJob()).code
 
 
-def test_the_forwarder_has_no_bus(settings):
+def test_the_forwarder_has_no_bus(settings, tmp_path):
     """A scan asked of the wrong half."""
-    half = ForwardHalf(settings, ManualClock(), worker=None, outbox=None, room=None)
-    assert "E-CTL-114" == refusal(half, ScanJob("A")).code
+    bench = Bench(tmp_path / "edge.db")
+    try:
+        half = ForwardHalf(settings, bench.clock, bench.worker, bench.outbox, room=None)
+        assert "E-CTL-114" == refusal(half, ScanJob("A")).code
+    finally:
+        bench.close()
 
 
 def test_a_defect_in_a_job_is_an_answer(tmp_path, caplog):

@@ -6,7 +6,8 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from pathlib import Path
 
-from edge.centre.ledger import Span
+from edge.centre.durable import Watch
+from edge.centre.ledger import Ledger, Span
 from edge.centre.ledger_sqlite import SqliteLedger
 from edge.centre.receipts import ReceiptDesk
 from edge.centre.worker import CentreWorker
@@ -58,6 +59,8 @@ class CentreLink:
 class LedgerCentre:
     """A centre on a file. `start` gives it a ledger: its own, an older copy, or an empty one, under a new run."""
 
+    policy = "commit"
+
     def __init__(self, folder: Path, bench: Bench) -> None:
         self.folder = folder
         self.bench = bench
@@ -68,18 +71,26 @@ class LedgerCentre:
     def start(self, name: str) -> None:
         """Start the centre anew on this file."""
         self.runs += 1
-        self.ledger = SqliteLedger(self.folder / name)
+        self.ledger = self.open(name)
         run = self.runs.to_bytes(8, "big")
         self.worker = CentreWorker(
             link=CentreLink(self.bench),
             ledger=self.ledger,
             keys=Keys({GATEWAY: GATEWAY_KEY}),
-            desk=ReceiptDesk(ledger=self.ledger, signer=CENTRE_KEY, run=run, policy="commit"),
+            desk=ReceiptDesk(ledger=self.ledger, signer=CENTRE_KEY, run=run, policy=self.policy, watch=self.watch()),
             clock=self.bench.clock,
             tenant=TENANT,
             tell=lambda notice: None,
         )
         self.is_up = True
+
+    def open(self, name: str) -> Ledger:
+        """Open a ledger by its name."""
+        return SqliteLedger(self.folder / name)
+
+    def watch(self) -> Watch | None:
+        """Return what moves `durable`."""
+        return None
 
     def restart(self, name: str) -> None:
         """Stop, and start anew on another file."""

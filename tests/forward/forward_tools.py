@@ -230,6 +230,7 @@ class Bench:
         )
     )
     outbox_class: type[Outbox] = Outbox
+    bound_bytes: int = 16 << 20
     signer: Ed25519Signer = GATEWAY_KEY
 
     def __post_init__(self) -> None:
@@ -247,6 +248,8 @@ class Bench:
 
     def _open(self) -> Database:
         self.databases.append(open_database(self.path, max_mib=16, clock=self.clock))
+        self.databases[-1].bound_bytes = self.bound_bytes
+        self.databases[-1].limit(self.bound_bytes)
         return self.databases[-1]
 
     def start(self) -> None:

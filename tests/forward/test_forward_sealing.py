@@ -187,6 +187,34 @@ def test_untrusted_times_wait_for_the_clock(bench):
     assert bench.condition("clock_trusted") == ("yes", None)
 
 
+def test_records_wait_until_their_time_is_put_right(bench):
+    """The clock is known, but the poller has not been through yet: they go when it has, plan and all."""
+    bench.clock.trusted, bench.clock.boot_id = ClockTrust.NONE, "ab" * 16
+    bench.journal.append_plan(PLAN)
+    bench.poll(1, trust="none")
+    bench.run(60)
+    bench.clock.trusted = ClockTrust.SYNCHRONISED
+    bench.run(200)
+    assert 0 == bench.outbox.counts().unsent
+    bench.journal.forget_undated()
+    bench.run(20)
+    assert 1 == bench.outbox.counts().unsent
+
+
+def test_without_a_poller_records_go_as_they_are(bench):
+    """Nobody puts their time right: after five minutes they are sealed as they are marked. Another boot's wait not."""
+    bench.clock.trusted, bench.clock.boot_id = ClockTrust.NONE, "ab" * 16
+    bench.poll(1, trust="none")
+    bench.run(60)
+    bench.clock.trusted = ClockTrust.SYNCHRONISED
+    one, now_s = sealer(bench), bench.clock.monotonic()
+    assert [None, None] == [one.seal(now_s), one.seal(now_s + 299)]
+    assert one.seal(now_s + 301) is not None
+    bench.clock.boot_id = "cd" * 16
+    bench.poll(2, trust="none")
+    assert sealer(bench).seal(now_s) is not None
+
+
 def test_waiting_for_the_clock_ends_after_a_day(bench):
     """After the patience readings go out as they are, marked with their trust, and later ones do not wait again."""
     bench.clock.trusted = ClockTrust.FLOOR

@@ -346,3 +346,17 @@ def _full() -> Any:
 
 
 _FULL = _full()
+
+
+def test_an_item_that_was_shed_at_some_meters_of_a_group_only_comes_back_so() -> None:
+    """Named once where every meter lacks it; where one has it, at the others alone; a meter's own reason stays."""
+    shed, refused = SlotReason.SHED, SlotReason.REFUSED
+    for others in ({}, {"voltage_l1": shed}, {"voltage_l1": refused}):
+        value = {} if others else {"voltage_l1": Decimal("1.0")}
+        records = (
+            _record("000000000001", values={"current_l1": Decimal("2.0")}, faults={"voltage_l1": shed}),
+            _record("000000000002", values={"current_l1": Decimal("2.5"), **value}, faults=others),
+        )
+        again = parse_batch(build_batch(batch_of(*records))).records
+        assert [dict(one.faults) for one in records] == [dict(one.faults) for one in again]
+        assert [dict(one.values) for one in records] == [dict(one.values) for one in again]

@@ -15,6 +15,7 @@ from edge.store import database as door
 from edge.store.database import open_database
 from edge.store.journal import Journal
 from edge.store.outbox import Outbox
+from edge.store.schema import SCHEMA
 from tests.store.store_kit import START, plan, receipt, record, seal
 
 
@@ -52,7 +53,7 @@ def test_the_file_is_bounded_durable_and_shared_by_the_group(tmp_path):
     """WAL, every commit synced, bounded in pages, mode 0660, and marked as ours."""
     with opened(tmp_path / "edge.db") as database:
         found = [database.rows(f"PRAGMA {name}")[0][0] for name in ("journal_mode", "synchronous", "user_version")]
-        assert ["wal", 2, 1] == found
+        assert ["wal", 2, SCHEMA] == found
         assert 16 << 20 == database.limit_bytes()
         Journal(database).append([record(1)])
         modes = {stat.S_IMODE((tmp_path / f"edge.db{part}").stat().st_mode) for part in ("", "-wal", "-shm")}
@@ -91,10 +92,10 @@ def test_an_older_schema_is_brought_up(tmp_path, monkeypatch):
     path = tmp_path / "edge.db"
     filled(path)
     monkeypatch.setattr(door, "MIGRATIONS", (*door.MIGRATIONS, ("CREATE TABLE later (a)",)))
-    monkeypatch.setattr(door, "SCHEMA", 2)
+    monkeypatch.setattr(door, "SCHEMA", SCHEMA + 1)
     for _ in range(2):
         with opened(path) as database:
-            assert 2 == database.rows("PRAGMA user_version")[0][0]
+            assert SCHEMA + 1 == database.rows("PRAGMA user_version")[0][0]
             assert [] == database.rows("SELECT * FROM later")
             assert 40 == len(Outbox(database).take(1000).records)
 

@@ -45,6 +45,8 @@ def main() -> int:
         is_thin |= not (found.cuts and found.checked)
     for line in whole.faults[:_SHOWN]:
         print(f"FAULT {line}")
+    if whole.faults:
+        print(f"the recordings are kept in {KEPT}: SEED=n make torture makes cut n of them again")
     print(_sum(whole))
     return 1 if whole.faults or is_thin else 0
 

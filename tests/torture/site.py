@@ -35,7 +35,7 @@ def _prepare(site: FlowSite, folder: Path) -> None:
     site.configure(("A", port, ""), every="1s", items=("voltage", "current", "energy_active_import_total"))
     for number in range(_METERS):
         add = ("meters", "add", f"{_FIRST + number:012d}", "--bus", "A", "--config", site.config)
-        subprocess.run(_saying(folder, *add), check=True, stdout=subprocess.DEVNULL)
+        subprocess.run(_saying(folder, *add), check=True, capture_output=True)
     site.start_centre()
     signer = load_signer(site.gateway_dir / "batch.key")
     Mouth(folder).say("key", public=signer.public.hex())

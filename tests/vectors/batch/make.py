@@ -57,6 +57,8 @@ def _numbers(energy: str, voltage: str | None) -> dict[str, str | Decimal | None
     return {"energy_active_import_total": Decimal(energy), "voltage_l1": None if voltage is None else Decimal(voltage)}
 
 
+_SHED = {"voltage_l1": SlotReason.SHED, "current_l1": SlotReason.SHED}
+
 BATCHES = {
     "two-rounds": Batch(
         (
@@ -112,7 +114,26 @@ BATCHES = {
         SEALED_AT,
     ),
     "nothing": Batch((), None, (), SEALED_AT),
+    "shed": Batch(
+        (
+            _poll(TWO, 0, 1, {"energy_active_import_total": Decimal("100.00")}, faults=_SHED),
+            _poll(ONE, 0, 2, {"energy_active_import_total": Decimal("7.10")}, faults=_SHED),
+            _poll(TWO, 1, 1, {"energy_active_import_total": Decimal("100.25")}, faults=_SHED),
+            _poll(
+                ONE,
+                1,
+                2,
+                {"energy_active_import_total": Decimal("7.20")},
+                faults=_SHED | {"current_l1": SlotReason.REFUSED},
+            ),
+            _poll(ONE, 2, 2, {"energy_active_import_total": Decimal("7.30"), "voltage_l1": Decimal("220.0")}),
+        ),
+        None,
+        (Loss("volts", ONE, SLOT, SLOT + timedelta(hours=1), 5, "shed"),),
+        SEALED_AT,
+    ),
 }
+_REPLACES = {"nothing": bytes(range(32)), "shed": bytes(range(1, 33))}
 
 
 def meaning_of(record: PollRecord) -> dict[str, object]:
@@ -150,10 +171,10 @@ def vectors() -> dict[str, dict[str, object]]:
             prev=prev,
             raw_length=len(raw),
             predecessor=b"epoch--1" if seq == 1 else None,
-            replaces=bytes(range(32)) if name == "nothing" else None,
+            replaces=_REPLACES.get(name),
         )
         envelope = seal_envelope(header, raw, signer)
-        prev = envelope_hash(envelope)
+        prev = header.replaces or envelope_hash(envelope)
         found[name] = {
             "key_seed": SEED.hex(),
             "public_key": signer.public.hex(),
@@ -166,7 +187,7 @@ def vectors() -> dict[str, dict[str, object]]:
             "replaces": header.replaces and header.replaces.hex(),
             "raw": raw.hex(),
             "envelope": envelope.hex(),
-            "sha256": prev.hex(),
+            "sha256": envelope_hash(envelope).hex(),
             "sealed_at": batch.sealed_at.isoformat(),
             "records": [meaning_of(record) for record in batch.records],
             "plan": _plan(batch.plan),

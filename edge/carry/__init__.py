@@ -1,0 +1,1 @@
+"""carry: see the module docstrings."""

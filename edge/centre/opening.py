@@ -1,0 +1,43 @@
+"""Which ledger a centre has: a database where its settings or the command name one, else the file in its folder."""
+
+from pathlib import Path
+
+from edge.centre.database_url import parse_database_url
+from edge.centre.durable import BackupWatch, Replicated, ReplicaWatch, Watch
+from edge.centre.ledger import Ledger
+from edge.centre.ledger_sqlite import SqliteLedger
+from edge.config.centre import CentreSettings
+from edge.errors import UsageError, translating
+
+
+def open_ledger(settings: CentreSettings, database: str | None = None, *, must_exist: bool = False) -> Ledger:
+    """Return the ledger, opened; `database` takes the place of the settings' one.
+
+    Raises StoreError if it does not open, UsageError E-CEN-108 to -110 for what cannot be.
+    """
+    address = database or settings.centre.database
+    if address:
+        url = parse_database_url(address)
+        with translating({ImportError: UsageError}, "E-CEN-109"):
+            from edge.centre.ledger_postgres import PostgresLedger  # only where it is installed
+        return PostgresLedger(url, must_exist=must_exist)
+    path = Path(settings.centre.ledger)
+    if settings.centre.durable == "replica":
+        raise UsageError("E-CEN-110", path=path)
+    return SqliteLedger(path, must_exist=must_exist)
+
+
+def watch_of(settings: CentreSettings, ledger: Ledger) -> Watch | None:
+    """Return what moves `durable` by the policy of these settings; None for `commit` and `none`.
+
+    Raises StoreError E-CEN-309 if the policy is `replica` and the login may not see the standbys.
+    """
+    if settings.centre.durable == "backup":
+        return BackupWatch(ledger)
+    if settings.centre.durable != "replica":
+        return None
+    if not isinstance(ledger, Replicated):
+        raise UsageError("E-CEN-110", path=settings.centre.ledger)
+    watch = ReplicaWatch(ledger, settings.centre.standby)
+    watch.check()
+    return watch

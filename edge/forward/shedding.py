@@ -1,0 +1,115 @@
+"""When the store nears its bound, batches give way to smaller, signed replacements, one a call.
+
+A replacement has the number, the epoch and the `prev` of its original and names the original's hash: the chain goes on
+over that, at the centre too. One of a replacement names the first original. What is given up is decided by
+`shed_rules.py`, in which order by the store. A replacement that would save little is not made, and a batch that our
+own key does not open stays as it is and is reported.
+"""
+
+import logging
+from collections.abc import Collection
+from dataclasses import dataclass, replace
+
+from edge.errors import ForwardError, MessageError
+from edge.forward.outbox import Key
+from edge.forward.shed_rules import bare_batch, reduced_batch, values_in, weight_of
+from edge.messages.batch import build_batch, parse_batch
+from edge.messages.envelope import open_envelope, seal_envelope
+from edge.messages.signing import Signer, Verifier
+from edge.store.outbox import Outbox
+from edge.store.shedding import Candidate, Replacement, ShedTotals, Step
+
+# Of the original's bytes; for less, no reading is given up. Where a batch of few meters is hardly larger than its name
+# and signature, giving up several old ones for the room of one new one would lose more than it keeps.
+_LEAST_GAIN = {Step.ARCHIVED: 1 / 8, Step.REDUCED: 1 / 8, Step.DROPPED: 1 / 3}
+_REST_S = 30.0  # nothing is left to give up: so long until it is asked again
+
+_LOG = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Given:
+    """What was given up of a batch: the step, and how many readings went."""
+
+    step: Step
+    readings: int
+
+
+class Shedder:
+    """Gives up, while the store is pressed for room. `trouble`: why a batch that has its turn stays as it is."""
+
+    def __init__(self, outbox: Outbox, signer: Signer, gateway: str, percent: int) -> None:
+        self._shedding = outbox.shedding()
+        self._signer = signer
+        self._gateway = gateway
+        self._percent = percent
+        self._rest_until_s = 0.0
+        self.is_pressed = False
+        self.trouble: ForwardError | None = None
+
+    def look(self) -> None:
+        """Ask the store how much room is left."""
+        room = self._shedding.room()
+        self.is_pressed = room.used_bytes * 100 > room.limit_bytes * self._percent
+        if not self.is_pressed:
+            self.trouble = None
+
+    def due_s(self) -> float | None:
+        """Return when `shed` is worth calling (in the past: now); None while there is room."""
+        return self._rest_until_s if self.is_pressed else None
+
+    def hold(self, until_s: float) -> None:
+        """Leave it alone until then."""
+        self._rest_until_s = until_s
+
+    def shed(self, now_s: float, under_way: Collection[Key]) -> Given | None:
+        """Give up what the next batch can spare and return it; None if nothing was given up in this call.
+
+        Durable: on the disk on return. Raises StoreError, with nothing changed. Batches under way are left alone.
+        """
+        candidate = self._shedding.next(under_way)
+        if candidate is None:
+            self.hold(now_s + _REST_S)
+            return None
+        replacement = self._replacement(candidate)
+        if replacement is None:
+            self._shedding.pass_over(candidate)
+            return None
+        self._shedding.replace(candidate, replacement)
+        sealed = candidate.sealed
+        _LOG.info("batch %s/%d: %s, %d readings", sealed.epoch.hex(), sealed.seq, candidate.step, replacement.lost)
+        self.look()
+        return Given(candidate.step, replacement.lost)
+
+    def totals(self) -> ShedTotals:
+        """Return what this store has given up since it began."""
+        return self._shedding.totals()
+
+    def loss(self) -> ForwardError | None:
+        """Return what the operator must hear: readings are given up, or were and the centre does not know it yet."""
+        waiting, totals = self._shedding.unsettled(), self._shedding.totals()
+        if not waiting:
+            return None
+        counts = {"reduced": totals.reduced, "dropped": totals.dropped, "readings": totals.readings}
+        return ForwardError("E-FWD-214", waiting=waiting, **counts)
+
+    def _replacement(self, candidate: Candidate) -> Replacement | None:
+        """Return what takes the batch's place; None if it stays as it is."""
+        original = candidate.sealed.envelope
+        try:
+            opened = open_envelope(original, self._own_key)
+            batch = parse_batch(opened.raw)
+            less = reduced_batch(batch) if candidate.step is Step.REDUCED else bare_batch(batch)
+            raw = build_batch(less)
+            mark = opened.header.replaces or opened.sha256
+            envelope = seal_envelope(replace(opened.header, raw_length=len(raw), replaces=mark), raw, self._signer)
+        except MessageError as exc:
+            sealed = candidate.sealed
+            self.trouble = ForwardError("E-FWD-215", epoch=sealed.epoch.hex(), seq=sealed.seq, detail=exc.fact())
+            return None
+        if len(envelope) > len(original) * (1 - _LEAST_GAIN[candidate.step]):
+            return None
+        return Replacement(envelope, weight_of(less), values_in(batch) - values_in(less))
+
+    def _own_key(self, gateway: str, kid: bytes) -> Verifier | None:
+        return self._signer.verifier() if (gateway, kid) == (self._gateway, self._signer.kid) else None

@@ -1,0 +1,54 @@
+"""Which receipts were applied last, of those that the broker brought and of those that were carried here.
+
+Each way has its own (run, n): a receipt that was carried must not make an old one of the broker's run believable
+again. `newest_at` is when the centre issued the newest of all.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from edge.store.instants import from_us, to_us
+from edge.store.meta import load_fact, mark_fact
+from edge.store.rows import Rows
+
+_BROUGHT, _CARRIED, _NEWEST, _CARRIED_AT = "receipt", "receipt_carried", "receipt_newest", "receipt_carried_at"
+
+
+@dataclass(frozen=True, slots=True)
+class ReceiptMarks:
+    """What was applied last: (run, n) of each way, and instants of issue."""
+
+    brought: tuple[bytes, int] | None
+    carried: tuple[bytes, int] | None
+    carried_at: datetime | None
+    newest_at: datetime | None
+
+
+def load_marks(rows: Rows) -> ReceiptMarks:
+    """Return the marks; what cannot be trusted counts as none."""
+    return ReceiptMarks(_pair(rows, _BROUGHT), _pair(rows, _CARRIED), _at(rows, _CARRIED_AT), _at(rows, _NEWEST))
+
+
+def mark_applied(rows: Rows, run: bytes, n: int, issued_at: datetime | None, *, is_carried: bool) -> bool:
+    """Remember a receipt; False, and nothing, if it is no newer than the last of its run. Needs a transaction."""
+    name = _CARRIED if is_carried else _BROUGHT
+    last = _pair(rows, name)
+    if last is not None and last[0] == run and n <= last[1]:
+        return False
+    mark_fact(rows, name, [run, n])
+    if issued_at is not None:
+        newest = _at(rows, _NEWEST)
+        mark_fact(rows, _NEWEST, to_us(max(issued_at, newest or issued_at)))
+        if is_carried:
+            mark_fact(rows, _CARRIED_AT, to_us(issued_at))
+    return True
+
+
+def _pair(rows: Rows, name: str) -> tuple[bytes, int] | None:
+    fact = load_fact(rows, name)
+    return (fact[0], fact[1]) if fact else None
+
+
+def _at(rows: Rows, name: str) -> datetime | None:
+    fact = load_fact(rows, name)
+    return None if fact is None else from_us(fact)

@@ -1,0 +1,25 @@
+"""The forwarding half as `edge status` sees it."""
+
+from pathlib import Path
+
+from edge.app.forward_half import ForwardHalf
+from edge.config.load import load_settings
+from edge.store.shedding import Replacement
+from tests.forward.forward_tools import Bench
+
+EXAMPLE = Path(__file__).parents[2] / "config" / "single-bus-usb.toml"
+
+
+def test_what_was_given_up_stands_in_the_status(tmp_path):
+    """Batches by step and readings, since the store began: also after a restart."""
+    bench = Bench(tmp_path / "edge.db")
+    try:
+        bench.poll(1)
+        bench.run(5)
+        shedding = bench.outbox.shedding()
+        shedding.replace(shedding.next(), Replacement(b"less", 1, 2))
+        bench.start()
+        half = ForwardHalf(load_settings(EXAMPLE), bench.clock, bench.worker, bench.outbox, room=None)
+        assert {"archived": 0, "reduced": 1, "dropped": 0, "readings": 2} == half.status()["shed"]
+    finally:
+        bench.close()
