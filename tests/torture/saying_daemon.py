@@ -35,7 +35,7 @@ def make_it_say(mouth: Mouth) -> None:
             keys = [content_key(record) for record in open_batch(found.envelope, verifier).records]
             mouth.say("sealed", epoch=found.epoch.hex(), seq=found.seq, sha256=found.sha256.hex(), keys=keys)
 
-    def marked(outbox: Outbox, is_new: bool, run: bytes, n: int) -> None:
+    def marked(outbox: Outbox, is_new: bool, run: bytes, n: int, *_: Any, **__: Any) -> None:
         if is_new:
             mouth.say("receipt", run=run.hex(), n=n)
 
