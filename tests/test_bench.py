@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.bench import centre, decode, path
+from tests.bench import centre, decode, path, table
 
 
 @pytest.mark.parametrize("part", [decode, path, centre])
@@ -17,3 +17,18 @@ def test_a_measurement_brings_its_rows(part, monkeypatch):
     rows = list(part.rows())
     assert len(rows) >= 4
     assert all(row.what and row.figure for row in rows)
+
+
+def test_a_part_measured_alone_leaves_the_other_rows(tmp_path, monkeypatch):
+    """Its rows are new, with the machine it ran on; all others stay in their place, with theirs."""
+    monkeypatch.setattr(table, "PAGE", tmp_path / "bench.md")
+    monkeypatch.setattr(table, "cpu_name", lambda: "one")
+    table.write(
+        [table.Row("speed", "1", "of 2"), table.Row("memory", "50 MiB"), table.Row("size", "3 B", "budget 4 B")]
+    )
+    monkeypatch.setattr(table, "cpu_name", lambda: "another")
+    table.write([table.Row("memory", "40 MiB"), table.Row("more", "5")], ["memory"])
+    rows, machines = table.read(table.PAGE.read_text(encoding="utf-8"))
+    expected = [("speed", "1", "of 2"), ("memory", "40 MiB", ""), ("size", "3 B", "budget 4 B"), ("more", "5", "")]
+    assert expected == [(row.what, row.figure, row.beside) for row in rows]
+    assert ["one", "another"] == [machines[part].rpartition(", ")[2] for part in ("", "memory")]

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Literal, Protocol
 
 from edge import __version__
+from edge.app.heap import give_back_heap, share_one_heap
 from edge.app.threads import LONGEST_WAIT_S, Worker, WorkerThread
 from edge.clock import Clock, ClockTrust, SystemClock
 from edge.config.settings import Settings
@@ -69,6 +70,7 @@ class App:
 
     def run(self) -> int:
         """Run until `stopping` is set; return the exit code. Raises EdgeError for what keeps it from starting."""
+        share_one_heap()
         with ExitStack() as stack:
             halves = [stack.enter_context(half) for half in self._halves()]
             threads = [
@@ -77,6 +79,7 @@ class App:
                 for name, worker in half.workers()
             ]
             servers = [self._serve(half, threads, stack) for half in halves]
+            give_back_heap()
             for thread in threads:
                 thread.start()
             stack.callback(self._join, threads)
@@ -86,17 +89,17 @@ class App:
         return 1 if any(thread.failed for thread in threads) else 0
 
     def _halves(self) -> Iterator[AbstractContextManager[HalfOfApp]]:
-        # Imported here, so that a half never loads the other's libraries.
-        from edge.app.forward_half import open_forward
-        from edge.app.poll_half import open_poll
-
         self.settings.state_dir.mkdir(parents=True, exist_ok=True)
         # The forwarder first: a missing key stops the start before the poller puts a plan in force.
         if self.only == "forward" or (self.only is None and self.settings.mqtt is not None):
+            from edge.app.forward_half import open_forward  # here, so that a half never loads the other's libraries
+
             yield open_forward(self.settings, self.base_dir, self.clock, self.health)
         elif self.only is None:
             log.warning("no [mqtt] in the settings: readings are kept here and go nowhere")
         if self.only in (None, "poll"):
+            from edge.app.poll_half import open_poll
+
             yield open_poll(self.settings, self.clock, self.health)
 
     def _serve(self, half: HalfOfApp, threads: list[WorkerThread], stack: ExitStack) -> ControlServer:

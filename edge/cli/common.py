@@ -13,7 +13,7 @@ import click
 
 from edge.control.jobs import error_document
 from edge.errors import ConfigError, EdgeError, Language, UsageError
-from edge.protocols.dlt645.question import BROADCAST
+from edge.protocols.dlt645.addresses import BROADCAST
 
 DEFAULT_CONFIG = Path("/etc/edge/edge.toml")
 _ADDRESS = re.compile(r"[0-9]{12}")

@@ -14,9 +14,10 @@ from edge.cli.common import DEFAULT_CONFIG, config_option, json_option, language
 from edge.cli.settings_file import ALL_CHECKS
 from edge.config.complaint import dotted
 from edge.config.load import Loaded, parse_toml_model, read_toml_model
-from edge.config.page import schema_of
 from edge.config.problems import error_as_json
+from edge.config.schema import schema_of
 from edge.config.settings import Settings
+from edge.config.table import raw_of
 from edge.config.template import FirstSettings, build_first_file
 from edge.errors import ConfigError, UsageError
 
@@ -58,7 +59,7 @@ def check(file: Path | None, config_path: Path | None, as_json: bool) -> None:
 def show(file: Path | None, effective: bool, config_path: Path | None, as_json: bool) -> None:
     """Print the settings as they are understood. Passwords and keys are files; only their names are shown."""
     loaded = _load(file or config_path, as_json=as_json)
-    dump = loaded.value.model_dump(by_alias=True, exclude_none=True, mode="json")
+    dump = raw_of(loaded.value)
     if not effective:
         dump = _only_given(dump, loaded, ())
     if as_json:

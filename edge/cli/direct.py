@@ -11,6 +11,7 @@ from edge.bus.runner import run_exchange
 from edge.cli.common import DEFAULT_CONFIG, daemon_error, socket_path
 from edge.clock import Clock, SystemClock
 from edge.config.settings import Bus, Settings
+from edge.config.table import build_table, raw_of
 from edge.control.client import ask, is_served
 from edge.errors import EdgeError, UsageError
 from edge.poll.jobs import Asker, Way
@@ -85,7 +86,7 @@ def choose_bus(settings: Settings | None, name: str | None, given: Mapping[str, 
     values = {key: value for key, value in given.items() if value is not None}
     if "port" in values:
         try:
-            return Bus.model_validate({"name": "cli", **values})
+            return build_table(Bus, {"name": "cli", **values})
         except ValueError:
             raise UsageError("E-BUS-108", port=values["port"] or '""') from None
     buses = settings.bus if settings else ()
@@ -96,7 +97,7 @@ def choose_bus(settings: Settings | None, name: str | None, given: Mapping[str, 
         raise UsageError("E-CTL-113", bus=name, known=", ".join(bus.name for bus in buses))
     if len(chosen) > 1:
         raise UsageError("E-CLI-102", known=", ".join(bus.name for bus in buses))
-    return Bus.model_validate({**chosen[0].model_dump(), **values})
+    return build_table(Bus, {**raw_of(chosen[0]), **values})
 
 
 def run_directly(

@@ -14,6 +14,7 @@ import click
 
 from edge import __version__
 from edge.cli.common import choose_language, show_error, show_error_document
+from edge.cli.streams import open_closed_streams
 from edge.errors import EdgeError
 
 _NOT_ALLOWED = 9
@@ -91,9 +92,7 @@ _add_language(cli)
 
 def main(arguments: list[str] | None = None) -> None:
     """Run a verb and leave with its exit code; no error leaves as a traceback unless it is our own defect."""
-    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
-        if getattr(sys, name) is None:  # closed by whoever started us
-            setattr(sys, name, open(os.devnull, mode, encoding="utf-8"))  # noqa: PTH123, SIM115 - open to the end
+    open_closed_streams()
     sys.exit(_run(sys.argv[1:] if arguments is None else arguments))
 
 
@@ -103,8 +102,7 @@ def _run(arguments: list[str]) -> int:
     except EdgeError as exc:
         if "--json" in arguments or "--jsonl" in arguments:
             show_error_document(exc)
-        show_error(exc)
-        return exc.exit_code
+        return show_failure(exc)
     except click.exceptions.Abort:
         return 130
     except click.ClickException as exc:
@@ -118,18 +116,26 @@ def _run(arguments: list[str]) -> int:
         _forget_output()
         return 0
     except (OSError, UnicodeError) as exc:
-        return _show_foreign(exc)
+        return show_failure(exc)
     return result if isinstance(result, int) else 0
 
 
-def _show_foreign(exc: OSError | UnicodeError) -> int:
-    """Show what the system refused: a file, a disk that is full, text that is no text. Nobody wants a traceback."""
-    error = EdgeError("E-CLI-119", detail=str(exc))
-    error.exit_code = _NOT_ALLOWED if isinstance(exc, PermissionError) else 1
+def show_failure(exc: EdgeError | OSError | UnicodeError) -> int:
+    """Show an error of ours, or what the system refused (a file, a full disk, text that is no text); return its code.
+
+    Nobody wants a traceback.
+    """
+    error = exc if isinstance(exc, EdgeError) else _as_error(exc)
     if isinstance(exc, OSError) and exc.errno == errno.ENOSPC:
         _forget_output()
     show_error(error)
     return error.exit_code
+
+
+def _as_error(exc: OSError | UnicodeError) -> EdgeError:
+    error = EdgeError("E-CLI-119", detail=str(exc))
+    error.exit_code = _NOT_ALLOWED if isinstance(exc, PermissionError) else 1
+    return error
 
 
 def _forget_output() -> None:

@@ -1,4 +1,4 @@
-"""The centre's settings as they are in `centre.toml`: one frozen model a table, unknown keys refused.
+"""The centre's settings as they are in `centre.toml`: one frozen table each, unknown keys refused.
 
 Same rules and same mistakes' texts as for `edge.toml`; a relative path is seen from the folder of the file.
 """
@@ -6,33 +6,23 @@ Same rules and same mistakes' texts as for `edge.toml`; a relative path is seen 
 from pathlib import Path
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
-from pydantic_core import PydanticCustomError
-
 from edge.config.checks import has_both_or_none, has_no_nul
+from edge.config.fields import Field, WrongValueError
 from edge.config.load import load_toml_model
-from edge.config.settings import IS_PATH, Broker, Duration, Name
+from edge.config.settings import Broker, Duration, Name
+from edge.config.table import table
 
 FILE_NAME = "centre.toml"
 
 
-class _Table(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
-
-
-class CentreFacts(_Table):
+@table
+class CentreFacts:
     """Who this centre is, and where it keeps what it accepts."""
 
     tenant: Name = Field(description="name of the utility; part of every topic, the same as in edge.toml")
-    key: str = Field(
-        "centre.key", min_length=1, description="Ed25519 private key that signs receipts", json_schema_extra=IS_PATH
-    )
-    gateways: str = Field(
-        "gateways", min_length=1, description="folder of the gateways' public keys", json_schema_extra=IS_PATH
-    )
-    ledger: str = Field(
-        "ledger.db", min_length=1, description="SQLite file of all that was accepted", json_schema_extra=IS_PATH
-    )
+    key: str = Field("centre.key", min_length=1, description="Ed25519 private key that signs receipts", is_path=True)
+    gateways: str = Field("gateways", min_length=1, description="folder of the gateways' public keys", is_path=True)
+    ledger: str = Field("ledger.db", min_length=1, description="SQLite file of all that was accepted", is_path=True)
     database: str | None = Field(
         None,
         min_length=1,
@@ -51,31 +41,30 @@ class CentreFacts(_Table):
     )
 
 
-class CentreMqtt(_Table):
+@table
+class CentreMqtt:
     """The way to the broker."""
 
     endpoint: Broker = Field("mqtt://127.0.0.1:1883", description="mqtt(s)://host:port")
     ca: str | None = Field(
-        None, min_length=1, description="PEM file of the CA that signed its certificate", json_schema_extra=IS_PATH
+        None, min_length=1, description="PEM file of the CA that signed its certificate", is_path=True
     )
     certificate: str | None = Field(
-        None, min_length=1, description="PEM file of the centre's TLS certificate", json_schema_extra=IS_PATH
+        None, min_length=1, description="PEM file of the centre's TLS certificate", is_path=True
     )
-    key: str | None = Field(None, min_length=1, description="PEM file of its private key", json_schema_extra=IS_PATH)
+    key: str | None = Field(None, min_length=1, description="PEM file of its private key", is_path=True)
     username: str | None = Field(None, description="where the broker asks for one")
-    password_file: str | None = Field(
-        None, min_length=1, description="file with the password; mode 0600", json_schema_extra=IS_PATH
-    )
+    password_file: str | None = Field(None, min_length=1, description="file with the password; mode 0600", is_path=True)
     version: Literal["3.1.1", "5"] = Field("3.1.1", description="MQTT version")
 
-    @model_validator(mode="after")
-    def _has_both(self) -> "CentreMqtt":
+    def check(self) -> None:
+        """Raise WrongValueError if one of certificate and key is there without the other."""
         if (self.certificate is None) != (self.key is None):
-            raise PydanticCustomError("E-CFG-050", "certificate and key belong together: give both or none")
-        return self
+            raise WrongValueError("E-CFG-050")
 
 
-class Completeness(_Table):
+@table
+class Completeness:
     """What counts as in time."""
 
     grace: Duration = Field(
@@ -83,10 +72,11 @@ class Completeness(_Table):
     )
 
 
-class CentreSettings(_Table):
+@table
+class CentreSettings:
     """The whole of `centre.toml`."""
 
-    schema_: Literal[1] = Field(1, alias="schema", description="version of this layout")
+    schema: Literal[1] = Field(1, description="version of this layout")
     centre: CentreFacts
     mqtt: CentreMqtt = CentreMqtt()  # type: ignore[call-arg]
     completeness: Completeness = Completeness()  # type: ignore[call-arg]

@@ -13,14 +13,14 @@ from itertools import islice
 from pathlib import Path as FilePath
 from typing import Generic, TypeVar
 
-from pydantic import BaseModel, ValidationError
-
 from edge.config.checks import GATEWAY_CHECKS, Check
 from edge.config.complaint import Complaint, complaints_of, dotted
-from edge.config.locate import Locator, Path, Span
+from edge.config.fields import keys_of
+from edge.config.locate import Locator, Span
 from edge.config.problems import Problem, cut_excerpt, render_problems
-from edge.config.settings import IS_PATH, Settings
-from edge.config.syntax import Fault, Parsed, parse_toml
+from edge.config.settings import Settings
+from edge.config.syntax import Parsed, SyntaxFault, parse_toml
+from edge.config.table import Path, WrongTableError, build_table
 from edge.errors import ConfigError
 
 __all__ = [
@@ -38,7 +38,7 @@ LARGEST_FILE = 1 << 20
 # A file of nothing but mistakes shall not cost minutes: of each kind of check no more than this are held.
 MOST_HELD = 1000
 
-Model = TypeVar("Model", bound=BaseModel)
+Model = TypeVar("Model")
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,9 +126,9 @@ def _validate(parsed: Parsed, model: type[Model], checks: Sequence[Check]) -> tu
     complaints: list[Complaint] = []
     value = None
     try:
-        value = model.model_validate(parsed.raw)
-    except ValidationError as exc:
-        complaints += islice(complaints_of(exc.errors(include_url=False), model), MOST_HELD)
+        value = build_table(model, parsed.raw)
+    except WrongTableError as exc:
+        complaints += islice(complaints_of(exc.faults, model), MOST_HELD)
     for check in checks:
         complaints += islice(check(parsed.raw), MOST_HELD)
     # The same said of a table and of a key inside it: the key is nearer.
@@ -162,7 +162,7 @@ class _Places:
         unique = {(problem.line, problem.column, problem.code): problem for problem in reversed(found)}
         return [unique[place] for place in sorted(unique)]
 
-    def of_fault(self, fault: Fault) -> Problem:
+    def of_fault(self, fault: SyntaxFault) -> Problem:
         return self._problem(fault.code, fault.span, (), fault.values)
 
     def of_complaint(self, complaint: Complaint) -> Problem:
@@ -179,18 +179,14 @@ class _Places:
 
 
 def _with_whole_paths(value: Model, folder: FilePath) -> Model:
-    return value.model_copy(update=dict(_changes(value, folder)))
+    return replace(value, **dict(_changes(value, folder)))  # type: ignore[type-var]
 
 
-def _changes(value: BaseModel, folder: FilePath) -> Iterator[tuple[str, object]]:
-    for name, info in type(value).model_fields.items():
+def _changes(value: object, folder: FilePath) -> Iterator[tuple[str, object]]:
+    for name, key in keys_of(type(value)).items():
         found = getattr(value, name)
-        if isinstance(found, BaseModel):
-            yield name, _with_whole_paths(found, folder)
-        elif isinstance(found, tuple):
-            yield (
-                name,
-                tuple(_with_whole_paths(item, folder) if isinstance(item, BaseModel) else item for item in found),
-            )
-        elif isinstance(found, str) and info.json_schema_extra == IS_PATH:
+        if found is not None and key.kind.table is not None:
+            tables = [_with_whole_paths(one, folder) for one in (found if key.kind.entries else (found,))]
+            yield name, tuple(tables) if key.kind.entries else tables[0]
+        elif found is not None and key.is_path:
             yield name, str(folder / found)

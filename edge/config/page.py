@@ -1,4 +1,4 @@
-"""The reference of the settings, `docs/settings.md`, and the JSON Schema: made from the models' field descriptions.
+"""The reference of the settings, `docs/settings.md`: made from the tables' own descriptions.
 
 `python -m edge.config.page` prints the reference; with `edge.toml` or `centre.toml`, the schema of that file.
 """
@@ -8,9 +8,8 @@ import sys
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from pydantic import BaseModel
-
 from edge.config.centre import CentreSettings
+from edge.config.schema import schema_dict, schema_of
 from edge.config.settings import Settings
 from edge.reading.quantities import groups, quantities
 
@@ -21,7 +20,7 @@ Unknown keys are mistakes. `edge config check` names every mistake of a file in 
 Relative paths are relative to the folder of the settings file. A duration is a number and `ms`, `s`, `m`, `h` or `d`.
 """
 
-FILES: Mapping[str, type[BaseModel]] = {"edge.toml": Settings, "centre.toml": CentreSettings}
+FILES: Mapping[str, type] = {"edge.toml": Settings, "centre.toml": CentreSettings}
 
 
 def settings_page() -> str:
@@ -29,15 +28,9 @@ def settings_page() -> str:
     return "\n".join([_HEAD, *(model_chapter(*file) for file in FILES.items()), *_items()])
 
 
-def schema_of(model: type[BaseModel]) -> str:
-    """Return the model's JSON Schema, as editors read it."""
-    schema = {"$schema": "https://json-schema.org/draft/2020-12/schema", **model.model_json_schema()}
-    return json.dumps(schema, indent=2, ensure_ascii=False) + "\n"
-
-
-def model_chapter(title: str, model: type[BaseModel]) -> str:
+def model_chapter(title: str, model: type) -> str:
     """Return the chapter of one file: a section a table, a row a key."""
-    schema = model.model_json_schema()
+    schema = schema_dict(model)
     return "\n".join([f"## {title}\n", f"{schema.get('description', '')}\n", *_table("", schema, schema["$defs"])])
 
 

@@ -1,24 +1,20 @@
-"""The gateway's settings as they are in `edge.toml`: one frozen model a table, unknown keys refused.
+"""The gateway's settings as they are in `edge.toml`: one frozen table each, unknown keys refused.
 
 Every field has its unit in its name and its reason in its description; the descriptions feed `edge config schema`
 and the reference in `docs/settings.md`. Reading the file, and saying where in it a mistake stands, is `load.py`.
 """
 
 import re
-from datetime import time
 from pathlib import Path
 from typing import Annotated, Literal
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validator, model_validator
-from pydantic.config import JsonDict
-from pydantic_core import PydanticCustomError
+from edge.config.fields import Field, Rules, WrongValueError
+from edge.config.table import table
 
 NAME_PATTERN = r"^[A-Za-z0-9_-]{1,32}$"
-# A text that names a file or folder: `load.py` makes it absolute, seen from the folder of the settings file.
-IS_PATH: JsonDict = {"format": "path"}
 
-Name = Annotated[str, Field(pattern=NAME_PATTERN)]
+Name = Annotated[str, Rules(pattern=NAME_PATTERN)]
 Protocol = Literal["dlt645-2007", "dlt645-1997", "dlt645"]
 Parity = Literal["even", "odd", "none"]
 
@@ -38,77 +34,80 @@ def parse_duration(text: str) -> float:
     return int(match[1]) * _SECONDS[match[2]]
 
 
-def _check_duration(text: str) -> str:
+def _check_duration(text: str) -> None:
     try:
         parse_duration(text)
     except ValueError:
-        raise PydanticCustomError("E-CFG-044", '"{value}" is no duration', {"value": text}) from None
-    return text
+        raise WrongValueError("E-CFG-044") from None
 
 
-def _check_time(text: str) -> str:
+def _check_period(text: str) -> None:
+    seconds = parse_duration(text)
+    if not 1 <= seconds <= _DAY_S or seconds % 1 or _DAY_S % seconds:
+        raise WrongValueError("E-CFG-045")
+
+
+def _check_resend(text: str) -> None:
+    if parse_duration(text) < _SHORTEST_RESEND_S:
+        raise WrongValueError("E-CFG-015", limit="100ms")
+
+
+def _check_time(text: str) -> None:
     if not re.fullmatch(r"([01][0-9]|2[0-3]):[0-5][0-9]", text):
-        raise PydanticCustomError("E-CFG-046", '"{value}" is no time of day', {"value": text})
-    time.fromisoformat(text)
-    return text
+        raise WrongValueError("E-CFG-046")
 
 
-def _check_broker(url: str) -> str:
+def _check_zone(name: str) -> None:
+    try:
+        ZoneInfo(name)
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        raise WrongValueError("E-CFG-043") from None
+
+
+def _check_broker(url: str) -> None:
     match = _BROKER.fullmatch(url)
     if match is None or not 0 < int(match[2] or 1) <= _LAST_PORT:
-        raise PydanticCustomError("E-CFG-047", '"{value}" is no broker', {"value": url})
-    return url
+        raise WrongValueError("E-CFG-047")
 
 
-# The type of an error raised here is its code in the catalogue.
-Duration = Annotated[str, AfterValidator(_check_duration)]
-TimeOfDay = Annotated[str, AfterValidator(_check_time)]
-Broker = Annotated[str, AfterValidator(_check_broker)]
+Duration = Annotated[str, Rules(check=_check_duration)]
+TimeOfDay = Annotated[str, Rules(check=_check_time)]
+Broker = Annotated[str, Rules(check=_check_broker)]
 
 
-class _Table(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
-
-
-class Gateway(_Table):
+@table
+class Gateway:
     """Who this gateway is."""
 
     id: Name = Field(description="name of this gateway at the centre, not c; never changes")
     tenant: Name = Field(description="name of the utility; part of every topic")
-    timezone: str = Field("Asia/Shanghai", description="the meters keep this zone's time")
+    timezone: str = Field("Asia/Shanghai", check=_check_zone, description="the meters keep this zone's time")
     state_dir: str = Field(
         "/var/lib/edge",
         min_length=1,
         description="readings, register and sockets; local disk",
-        json_schema_extra=IS_PATH,
+        is_path=True,
     )
     clock: Literal["auto", "rtc", "synchronised"] = Field(
         "auto",
         description="auto: ask the kernel; else your word that this machine's clock is kept by other means",
     )
 
-    @field_validator("timezone")
-    @classmethod
-    def _is_zone(cls, name: str) -> str:
-        try:
-            ZoneInfo(name)
-        except (ZoneInfoNotFoundError, ValueError, OSError):
-            raise PydanticCustomError("E-CFG-043", '"{value}" is no time zone', {"value": name}) from None
-        return name
 
-
-class Identity(_Table):
+@table
+class Identity:
     """Which key signs the batches."""
 
     batch_key: str = Field(
         "batch.key",
         min_length=1,
         description="Ed25519 private key, made by `edge keys new`; mode 0600",
-        json_schema_extra=IS_PATH,
+        is_path=True,
     )
 
 
-class Bus(_Table):
+@table
+class Bus:
     """One RS-485 bus."""
 
     name: Name = Field(description="short name, as it stands on the cabinet")
@@ -129,49 +128,43 @@ class Bus(_Table):
     )
 
 
-class Monthly(_Table):
+@table
+class Monthly:
     """A day of each month at a local time."""
 
     day: int = Field(ge=1, le=28, description="day of the month; 28 is the last that every month has")
     at: TimeOfDay = Field(description='local time, as in "00:10"')
 
 
-class Task(_Table):
+@table
+class Task:
     """What is read, from whom, when. Exactly one of every, at, monthly."""
 
     name: Name = Field(description="name of the task; part of every slot")
-    every: Duration | None = Field(None, description='period, as in "15m"; slots are aligned to the wall clock')
+    every: Duration | None = Field(
+        None, check=_check_period, description='period, as in "15m"; slots are aligned to the wall clock'
+    )
     at: TimeOfDay | None = Field(None, description='daily at a local time, as in "00:05"')
     monthly: Monthly | None = Field(None, description="monthly, as in { day = 1, at = '00:10' }")
     items: tuple[str, ...] = Field(
         min_length=1,
         description='quantity keys, groups, keys of [[item]], or "di:00010000"; at most 256 with the keys of groups',
-        strict=False,
     )
-    meters: tuple[str, ...] = Field(("*",), min_length=1, description='addresses, tags, or "*"', strict=False)
+    meters: tuple[str, ...] = Field(("*",), min_length=1, description='addresses, tags, or "*"')
     priority: int = Field(1, ge=0, le=9, description="lower goes first when the bus is short of time")
     snapshot: bool = Field(
         default=False,
         description="all meters freeze at the slot's instant and are asked for what they froze; every at least 5m",
     )
 
-    @field_validator("every")
-    @classmethod
-    def _is_period(cls, text: str | None) -> str | None:
-        if text is not None:
-            seconds = parse_duration(text)
-            if not 1 <= seconds <= _DAY_S or seconds % 1 or _DAY_S % seconds:
-                raise PydanticCustomError("E-CFG-045", '"{value}" does not divide the day', {"value": text})
-        return text
-
-    @model_validator(mode="after")
-    def _has_one_schedule(self) -> "Task":
+    def check(self) -> None:
+        """Raise WrongValueError unless there is exactly one schedule."""
         if sum(value is not None for value in (self.every, self.at, self.monthly)) != 1:
-            raise PydanticCustomError("E-CFG-051", "a task has exactly one of every, at, monthly")
-        return self
+            raise WrongValueError("E-CFG-051")
 
 
-class Item(_Table):
+@table
+class Item:
     """A data item that the tables do not have: a vendor's identifier, and how its bytes are read."""
 
     key: str = Field(pattern=r"^[a-z][a-z0-9_]{0,47}$", description="name in tasks and readings; di: works as well")
@@ -192,52 +185,45 @@ class Item(_Table):
     )
 
 
-class Mqtt(_Table):
+@table
+class Mqtt:
     """The way to the broker."""
 
-    endpoints: tuple[Broker, ...] = Field(min_length=1, description="mqtt(s)://host:port, tried in turn", strict=False)
+    endpoints: tuple[Broker, ...] = Field(min_length=1, description="mqtt(s)://host:port, tried in turn")
     ca: str | None = Field(
         None,
         min_length=1,
         description="PEM file of the CA that signed the broker's certificate",
-        json_schema_extra=IS_PATH,
+        is_path=True,
     )
     certificate: str | None = Field(
-        None, min_length=1, description="PEM file of this gateway's TLS certificate", json_schema_extra=IS_PATH
+        None, min_length=1, description="PEM file of this gateway's TLS certificate", is_path=True
     )
-    key: str | None = Field(
-        None, min_length=1, description="PEM file of its private key; mode 0600", json_schema_extra=IS_PATH
-    )
+    key: str | None = Field(None, min_length=1, description="PEM file of its private key; mode 0600", is_path=True)
     username: str | None = Field(None, description="where the broker asks for one")
-    password_file: str | None = Field(
-        None, min_length=1, description="file with the password; mode 0600", json_schema_extra=IS_PATH
-    )
+    password_file: str | None = Field(None, min_length=1, description="file with the password; mode 0600", is_path=True)
     window: int = Field(12, ge=1, le=64, description="batches under way without a receipt")
-    resend: Duration = Field("30s", description="a batch without a receipt is sent again after this, then slower")
+    resend: Duration = Field(
+        "30s", check=_check_resend, description="a batch without a receipt is sent again after this, then slower"
+    )
     version: Literal["3.1.1", "5"] = Field("3.1.1", description="MQTT version")
 
-    @field_validator("resend")
-    @classmethod
-    def _is_no_storm(cls, text: str) -> str:
-        if parse_duration(text) < _SHORTEST_RESEND_S:
-            raise PydanticCustomError("E-CFG-015", "{value} is too short", {"value": text, "limit": "100ms"})
-        return text
-
-    @model_validator(mode="after")
-    def _has_both(self) -> "Mqtt":
+    def check(self) -> None:
+        """Raise WrongValueError if one of certificate and key is there without the other."""
         if (self.certificate is None) != (self.key is None):
-            raise PydanticCustomError("E-CFG-050", "certificate and key belong together: give both or none")
-        return self
+            raise WrongValueError("E-CFG-050")
 
 
-class Batch(_Table):
+@table
+class Batch:
     """When readings are sealed into a batch."""
 
     max_readings: int = Field(4096, ge=1, le=16384, description="an envelope is at most 64 KiB in any case")
     max_age: Duration = Field("15m", description="the oldest reading waits at most this long")
 
 
-class Store(_Table):
+@table
+class Store:
     """The store on this box."""
 
     max_mib: int = Field(512, ge=4, le=65536, description="bound of the store's file")
@@ -252,23 +238,23 @@ class Store(_Table):
     open_slots: Duration = Field("7d", description="how long a missing slot may still be refilled")
 
 
-class Centre(_Table):
+@table
+class Centre:
     """The other end."""
 
-    key: str = Field(
-        "centre.pub", min_length=1, description="public key that verifies receipts", json_schema_extra=IS_PATH
-    )
+    key: str = Field("centre.pub", min_length=1, description="public key that verifies receipts", is_path=True)
 
 
-class Settings(_Table):
+@table
+class Settings:
     """The whole of `edge.toml`. Relative paths are relative to the folder of that file."""
 
-    schema_: Literal[1] = Field(1, alias="schema", description="version of this layout")
+    schema: Literal[1] = Field(1, description="version of this layout")
     gateway: Gateway
     identity: Identity = Identity()  # type: ignore[call-arg]
-    bus: tuple[Bus, ...] = Field((), strict=False)
-    task: tuple[Task, ...] = Field((), strict=False)
-    item: tuple[Item, ...] = Field((), strict=False)
+    bus: tuple[Bus, ...] = Field(())
+    task: tuple[Task, ...] = Field(())
+    item: tuple[Item, ...] = Field(())
     mqtt: Mqtt | None = None
     batch: Batch = Batch()  # type: ignore[call-arg]
     store: Store = Store()  # type: ignore[call-arg]

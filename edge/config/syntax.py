@@ -35,7 +35,7 @@ _LARGEST_REPAIRED = 1 << 16
 
 
 @dataclass(frozen=True, slots=True)
-class Fault:
+class SyntaxFault:
     """A mistake of the syntax, with its place."""
 
     code: str
@@ -52,27 +52,27 @@ class Parsed:
 
     raw: dict[str, Any] | None
     text: str
-    faults: tuple[Fault, ...] = ()
+    faults: tuple[SyntaxFault, ...] = ()
     lost: frozenset[str] = frozenset()
 
 
 def parse_toml(text: str) -> Parsed:
     """Return the raw tables and every mistake of the syntax."""
     lines = text.split("\n")
-    faults: list[Fault] = []
+    faults: list[SyntaxFault] = []
     lost: set[str] = set()
     if (line := _long_key(lines)) is not None:
-        faults.append(Fault("E-CFG-010", Span(line, 1, 1), {"detail": f"a key of more than {_DEEPEST} parts"}))
+        faults.append(SyntaxFault("E-CFG-010", Span(line, 1, 1), {"detail": f"a key of more than {_DEEPEST} parts"}))
         return Parsed(None, text, tuple(faults))
     while True:
         try:
             raw = tomllib.loads("\n".join(lines))
             if not _is_flat(raw):
-                faults.append(Fault("E-CFG-010", Span(1, 1, 1), {"detail": "tables in tables, too deep"}))
+                faults.append(SyntaxFault("E-CFG-010", Span(1, 1, 1), {"detail": "tables in tables, too deep"}))
                 break
             return Parsed(raw, "\n".join(lines), tuple(faults), frozenset(lost))
         except RecursionError:
-            faults.append(Fault("E-CFG-010", Span(1, 1, 1), {"detail": "brackets in brackets, too deep"}))
+            faults.append(SyntaxFault("E-CFG-010", Span(1, 1, 1), {"detail": "brackets in brackets, too deep"}))
             break
         except ValueError as exc:  # TOMLDecodeError, and int() for a number of thousands of digits
             line, column, detail = _place(str(exc), lines)
@@ -143,15 +143,15 @@ def _reads_well(lines: list[str]) -> bool:
     return True
 
 
-def _fault(lines: list[str], line: int, column: int, detail: str) -> Fault:
+def _fault(lines: list[str], line: int, column: int, detail: str) -> SyntaxFault:
     text = lines[line - 1]
     here = Span(line, min(column, len(text) + 1), 1)
     if (char := text[column - 1 : column]) in _PLAIN and char:
-        return Fault("E-CFG-011", here, {"value": char, "plain": _PLAIN[char]})
+        return SyntaxFault("E-CFG-011", here, {"value": char, "plain": _PLAIN[char]})
     if detail.startswith(_TWICE):
         return _twice(text, line)
     if (start := _open_bracket(lines, line)) is not None:
-        return Fault("E-CFG-018", start)
+        return SyntaxFault("E-CFG-018", start)
     match = _pair(text)
     if match and _BARE.fullmatch(match["value"]):
         values = {
@@ -159,18 +159,18 @@ def _fault(lines: list[str], line: int, column: int, detail: str) -> Fault:
             "value": match["value"],
             "quoted": json.dumps(match["value"], ensure_ascii=False),
         }
-        return Fault("E-CFG-013", _span_of(match, "value", line), values)
+        return SyntaxFault("E-CFG-013", _span_of(match, "value", line), values)
     if match and match["value"][:1] in ('"', "'") and match["value"].count(match["value"][0]) == 1:
-        return Fault("E-CFG-017", _span_of(match, "value", line))
-    return Fault("E-CFG-010", here, {"detail": detail})
+        return SyntaxFault("E-CFG-017", _span_of(match, "value", line))
+    return SyntaxFault("E-CFG-010", here, {"detail": detail})
 
 
-def _twice(text: str, line: int) -> Fault:
+def _twice(text: str, line: int) -> SyntaxFault:
     match = _pair(text)
     if match:
-        return Fault("E-CFG-012", _span_of(match, "key", line), {"key": match["key"]})
+        return SyntaxFault("E-CFG-012", _span_of(match, "key", line), {"key": match["key"]})
     header = text.split("#", 1)[0].strip()
-    return Fault("E-CFG-012", Span(line, text.find(header) + 1, max(1, len(header))), {"key": header})
+    return SyntaxFault("E-CFG-012", Span(line, text.find(header) + 1, max(1, len(header))), {"key": header})
 
 
 def _open_bracket(lines: list[str], line: int) -> Span | None:

@@ -18,8 +18,8 @@ from edge.errors import EdgeError, LinkError
 from edge.poll.jobs import Asker, Way
 from edge.poll.plan import years_to_ask
 from edge.poll.scan import scan_timing
+from edge.protocols.dlt645.addresses import ANY, BROADCAST
 from edge.protocols.dlt645.control import Version
-from edge.protocols.dlt645.question import ANY, BROADCAST
 from edge.protocols.dlt645.wildcard import addresses_in, narrower, overlap_in, who_has
 from edge.protocols.drivers import driver
 from edge.protocols.exchange import Exchange

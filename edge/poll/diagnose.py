@@ -24,9 +24,9 @@ from edge.poll.plan import years_to_ask
 from edge.poll.probe import End, Probe
 from edge.poll.scan import scan_timing
 from edge.poll.scan_state import Candidate
+from edge.protocols.dlt645.addresses import ANY
 from edge.protocols.dlt645.control import Version
 from edge.protocols.dlt645.listen import ListenExchange
-from edge.protocols.dlt645.question import ANY
 from edge.protocols.dlt645.wildcard import addresses_in, overlap_in, who_has
 from edge.protocols.drivers import driver
 from edge.protocols.exchange import Exchange

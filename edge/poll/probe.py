@@ -13,8 +13,9 @@
 from dataclasses import dataclass, field
 from enum import Enum, auto
 
+from edge.protocols.dlt645.addresses import ANY
 from edge.protocols.dlt645.control import Version
-from edge.protocols.dlt645.question import ANY, Question
+from edge.protocols.dlt645.question import Question
 from edge.protocols.dlt645.wildcard import Overlap, addresses_in, is_whole, overlap_in, who_has
 from edge.protocols.exchange import Driver, Exchange, Timing
 from edge.reading.outcome import Answer, Collision, Outcome, Refused

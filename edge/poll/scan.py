@@ -18,7 +18,7 @@ from edge.poll.jobs import Asker, Way
 from edge.poll.plan import EITHER_YEAR, year_to_ask, years_to_ask
 from edge.poll.probe import End, Probe
 from edge.poll.scan_state import Candidate, ScanState, candidates, state_document
-from edge.protocols.dlt645.question import ANY, BROADCAST
+from edge.protocols.dlt645.addresses import ANY, BROADCAST
 from edge.protocols.dlt645.wildcard import NOBODY, Overlap, known_digits, narrower
 from edge.protocols.drivers import driver as driver_of
 from edge.protocols.exchange import Driver, Timing

@@ -7,10 +7,10 @@ from collections.abc import Callable
 from datetime import datetime
 
 from edge.protocols.dlt645 import orders
+from edge.protocols.dlt645.addresses import BROADCAST
 from edge.protocols.dlt645.control import SPEEDS, Version
 from edge.protocols.dlt645.order import Order
 from edge.protocols.dlt645.order_exchange import OrderExchange
-from edge.protocols.dlt645.question import BROADCAST
 from edge.protocols.exchange import Exchange, Timing
 
 _VERSIONS: dict[str, Version] = {"dlt645-2007": "2007", "dlt645-1997": "1997"}

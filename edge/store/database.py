@@ -43,6 +43,7 @@ LEAST_SQLITE = (3, 51, 3)
 _BUSY_MS = 5000
 _MIB = 1 << 20
 _WAL_BYTES = 4 * _MIB
+_CACHE_KIB = 512  # of each connection; the daemon holds one a bus and more, and reads little twice
 _WALL = SystemClock()
 _DAMAGED = "E-STO-105"
 _CODES: dict[type[BaseException], str] = {
@@ -313,7 +314,8 @@ class _Opening:
         try:
             connection.set_busy_timeout(_BUSY_MS)
             refuse_foreign(database, SCHEMA)
-            for pragma in ("journal_mode = WAL", "synchronous = FULL", f"journal_size_limit = {_WAL_BYTES}"):
+            bounds = (f"journal_size_limit = {_WAL_BYTES}", f"cache_size = -{_CACHE_KIB}")
+            for pragma in ("journal_mode = WAL", "synchronous = FULL", *bounds):
                 database.rows(f"PRAGMA {pragma}")
             # Before the bound: a store that is full to the last page must be able to get a new schema.
             migrate(database, MIGRATIONS, is_alone=self._in_use.is_alone, begin=lambda: begin(database))

@@ -7,6 +7,7 @@ import pytest
 from edge.app.plan_keeper import PlanKeeper
 from edge.clock import ClockTrust, ManualClock
 from edge.config.settings import Settings
+from edge.config.table import build_table
 from edge.errors import StoreError
 from edge.health.model import Answer, Health
 from edge.poll.learned import Learned
@@ -24,13 +25,14 @@ T0 = datetime(2026, 3, 1, 10, 0, 30, tzinfo=UTC)
 
 
 def settings(**task):
-    return Settings.model_validate(
+    return build_table(
+        Settings,
         {
             "schema": 1,
             "gateway": {"id": "gw", "tenant": "t"},
             "bus": [{"name": "A", "port": "/dev/a"}],
             "task": [{"name": "load", "every": "15m", "items": ["voltage_l1"], **task}],
-        }
+        },
     )
 
 

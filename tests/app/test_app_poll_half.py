@@ -6,6 +6,7 @@ from edge.app.poll_half import open_poll
 from edge.bus.trace import TraceEvent
 from edge.clock import ManualClock
 from edge.config.settings import Settings
+from edge.config.table import build_table
 from edge.control.jobs import DetectJob, DiagnoseJob, ReadJob, RegisterJob, ScanJob, StatusJob, TraceJob
 from edge.errors import ControlError, StoreError, UsageError
 from edge.health.model import Answer, Health
@@ -33,13 +34,14 @@ class Reply:
 @pytest.fixture
 def half(tmp_path):
     """Open a half with two buses whose ports do not exist."""
-    settings = Settings.model_validate(
+    settings = build_table(
+        Settings,
         {
             "schema": 1,
             "gateway": {"id": "gw", "tenant": "t", "state_dir": str(tmp_path)},
             "bus": [{"name": "A", "port": str(tmp_path / "a")}, {"name": "B", "port": str(tmp_path / "b")}],
             "task": [{"name": "load", "every": "15m", "items": ["voltage_l1"]}],
-        }
+        },
     )
     clock = ManualClock()
     with open_poll(settings, clock, Health(clock)) as opened:

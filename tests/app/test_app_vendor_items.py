@@ -9,6 +9,7 @@ from edge.app.poll_half import open_poll
 from edge.bus.memory_link import MemoryLink
 from edge.clock import ManualClock
 from edge.config.settings import Settings
+from edge.config.table import build_table
 from edge.control.jobs import ReadJob, RegisterJob
 from edge.health.model import Health
 from edge.sim.meter import SimMeter
@@ -45,14 +46,15 @@ def half(tmp_path):
     """Open a half with one bus; its meter sends 23 10 for the vendor's identifier."""
     clock = ManualClock(now=T0)
     wire = SimWire([SimMeter(METER, truths={"04A00101": ("2310",)})], clock)
-    settings = Settings.model_validate(
+    settings = build_table(
+        Settings,
         {
             "schema": 1,
             "gateway": {"id": "gw", "tenant": "t", "state_dir": str(tmp_path)},
             "bus": [{"name": "A", "port": "memory"}],
             "task": [{"name": "heat", "every": "1m", "items": ["vendor_heat"]}],
             "item": [{"key": "vendor_heat", "di": "04a00101", "format": "XXX.X", "unit": "°C"}],
-        }
+        },
     )
     with open_poll(settings, clock, Health(clock), lambda port, clock: MemoryLink(clock, wire, port=port)) as opened:
         opened.start_job(RegisterJob({"add": [{"address": METER, "bus": "A"}]}), Reply(), lambda _: None)

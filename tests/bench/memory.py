@@ -1,4 +1,4 @@
-"""Memory of the running daemon (PSS), one process and split: 2 buses with 40 meters each, a broker that is there."""
+"""Memory of the running daemon (PSS), one process and split: meters on both sizes of site, a broker that is there."""
 
 import json
 import subprocess
@@ -15,22 +15,25 @@ from edge.store.register_change import RegisterChange
 from tests.bench.table import Row
 from tests.flow.processes import FlowSite, free_port
 
-_METERS = 40
+_SITES = ((2, 40, 56), (8, 64, 64))  # buses, meters on each, budget in MiB
+_WAYS = (("one process", [()]), ("split, sum of two", [("--only", "poll"), ("--only", "forward")]))
 _WARM_S = 12.0
 
 
 def rows():
-    for name, halves in (("one process", [()]), ("split, sum of two", [("--only", "poll"), ("--only", "forward")])):
-        with tempfile.TemporaryDirectory() as folder:
-            found = _measure(Path(folder), halves)
-        yield Row(f"memory of the daemon (PSS), {name}", f"{found:.1f} MiB", "budget 56 MiB for 2 buses x 40 meters")
+    for buses, meters, budget in _SITES:
+        for name, halves in _WAYS:
+            with tempfile.TemporaryDirectory() as folder:
+                found = _measure(Path(folder), halves, "ABCDEFGH"[:buses], meters)
+            what = f"memory of the daemon (PSS), {buses} buses x {meters} meters, {name}"
+            yield Row(what, f"{found:.1f} MiB", f"budget {budget} MiB")
 
 
-def _measure(folder, halves):
+def _measure(folder, halves, buses, meters):
     broker = Broker(port=free_port(), listen="127.0.0.1", max_payload_size=1 << 20).start()
     try:
         with FlowSite(folder, f"mqtt://127.0.0.1:{broker.port}") as site:
-            ports = _start_meters(site)
+            ports = _start_meters(site, buses, meters)
             items = ("energy_active_import", "voltage", "current", "power_active_total")
             site.configure(*[(name, port, "") for name, port in ports.items()], every="5s", items=items)
             site.start_centre()
@@ -42,19 +45,19 @@ def _measure(folder, halves):
         broker.stop()
 
 
-def _start_meters(site):
-    arguments = [sys.executable, "-m", "edge.cli.main", "sim", "--json", "--fast", "--meters", str(_METERS)]
-    for name in ("A", "B"):
+def _start_meters(site, buses, meters):
+    arguments = [sys.executable, "-m", "edge.cli.main", "sim", "--json", "--fast", "--meters", str(meters)]
+    for name in buses:
         arguments += ["--bus", f"{name}=pty:{site.folder / name}"]
     process = subprocess.Popen(arguments, stdout=subprocess.PIPE)
     site.processes["sim"] = process
     with process.stdout as output:
-        buses = json.loads(output.readline())["buses"]
+        found = json.loads(output.readline())["buses"]
     site.state_dir.mkdir()
     with MeterRegister(site.state_dir / REGISTER_FILE) as register:
-        meters = [Meter(address=meter["address"], bus=bus["name"]) for bus in buses for meter in bus["meters"]]
-        register.apply(RegisterChange(add=tuple(meters)))
-    return {bus["name"]: bus["ports"][0] for bus in buses}
+        there = [Meter(address=meter["address"], bus=bus["name"]) for bus in found for meter in bus["meters"]]
+        register.apply(RegisterChange(add=tuple(there)))
+    return {bus["name"]: bus["ports"][0] for bus in found}
 
 
 def _pss_mib(pid):

@@ -12,6 +12,7 @@ from edge.centre.ledger_sqlite import SqliteLedger
 from edge.centre.opening import open_ledger, watch_of
 from edge.cli.main import main
 from edge.config.centre import CentreSettings, load_centre
+from edge.config.table import build_table
 from edge.errors import StoreError, UsageError
 from tests.centre.centre_kit import METER, QUARTER, SLOT, Gateway, record, take
 from tests.centre.test_centre_completeness import PLAN
@@ -116,7 +117,7 @@ def test_without_the_library_it_says_what_to_install(folder, monkeypatch):
 def test_a_file_has_no_standby(folder, tmp_path):
     """`durable = "replica"` without a database is refused at the start, not found out when nothing becomes durable."""
     facts = {"tenant": "hz", "durable": "replica", "ledger": str(tmp_path / "ledger.db")}
-    settings = CentreSettings.model_validate({"centre": facts})
+    settings = build_table(CentreSettings, {"centre": facts})
     with pytest.raises(UsageError) as caught:
         open_ledger(settings)
     assert "E-CEN-110" == caught.value.code

@@ -4,13 +4,14 @@ import pytest
 
 from edge.centre.folder import mqtt_options
 from edge.config.centre import CentreSettings
+from edge.config.table import build_table
 from edge.errors import ForwardError
 
 
 def settings(path) -> CentreSettings:
     """Return settings that name a password file."""
     mqtt = {"endpoint": "mqtts://broker.example", "username": "centre", "password_file": str(path)}
-    return CentreSettings.model_validate({"schema": 1, "centre": {"tenant": "hz"}, "mqtt": mqtt})
+    return build_table(CentreSettings, {"schema": 1, "centre": {"tenant": "hz"}, "mqtt": mqtt})
 
 
 def test_the_password_comes_from_a_file_of_its_owner_alone(tmp_path):

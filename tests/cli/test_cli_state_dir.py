@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-import edge.app.daemon
+import edge.cli.daemon
 from edge.cli.main import _run
 
 SETTINGS = """schema = 1
@@ -82,8 +82,11 @@ def test_a_directory_that_is_not_there_yet_is_fine(config, tmp_path, capsys):
 def test_the_daemon_makes_its_directory(config, tmp_path, monkeypatch):
     """With its parents, before anything is opened in it."""
     state = tmp_path / "new" / "state"
-    monkeypatch.setattr(edge.app.daemon.App, "run", lambda app: int(not app.settings.state_dir.is_dir()))
+    became = []
+    monkeypatch.setattr(edge.cli.daemon, "become_daemon", lambda order, _: became.append(order.settings.state_dir))
     assert 0 == _run(["run", "--config", config(state)])
+    assert [state] == became
+    assert state.is_dir()
 
 
 def test_an_error_that_only_making_shows_is_the_same_error(config, tmp_path, monkeypatch, capsys):

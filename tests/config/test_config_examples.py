@@ -11,7 +11,8 @@ import pytest
 from edge.cli.settings_file import load_settings
 from edge.config.centre import CentreSettings
 from edge.config.load import load_toml_model
-from edge.config.page import FILES, schema_of, settings_page
+from edge.config.page import FILES, settings_page
+from edge.config.schema import schema_dict, schema_of
 from edge.reading.quantities import expand_item
 
 ROOT = Path(__file__).parent.parent.parent
@@ -96,7 +97,7 @@ def test_the_reference_is_the_models() -> None:
 @pytest.mark.parametrize("name", FILES)
 def test_every_key_is_described(name: str) -> None:
     """A key without a description would be an empty row of the reference."""
-    schema = FILES[name].model_json_schema()
+    schema = schema_dict(FILES[name])
     tables = {"": schema, **schema["$defs"]}
     bare = [
         f"{table}.{key}"
@@ -117,5 +118,5 @@ def test_the_reference_names_every_key() -> None:
 
 
 def _tables(model: Any) -> list[list[str]]:
-    schema = model.model_json_schema()
+    schema = schema_dict(model)
     return [list(schema["properties"]), *(list(table["properties"]) for table in schema["$defs"].values())]

@@ -4,13 +4,16 @@ import json
 import os
 from collections.abc import Callable
 from pathlib import Path
+from typing import Annotated
 
 import pytest
 
 from edge.config.checks import MOST_ITEMS, MOST_TASKS
+from edge.config.fields import Field, Rules
 from edge.config.load import LARGEST_FILE, MOST_HELD, load_settings, load_toml_model, parse_toml_model
 from edge.config.problems import Problem
 from edge.config.settings import Settings
+from edge.config.table import table
 from edge.errors import ConfigError
 
 GOOD = (Path(__file__).parent.parent / "vectors" / "config_good.toml").read_text(encoding="utf-8")
@@ -331,18 +334,15 @@ def test_any_depth_gives_problems(problems: Problems, depth: int) -> None:
 
 def test_any_model_can_be_loaded(tmp_path: Path) -> None:
     """The loader is not bound to the gateway's settings: other files have the same doors and the same words."""
-    from typing import Annotated
 
-    from pydantic import AfterValidator, BaseModel, ConfigDict, Field
-
-    def refuse(value: int) -> int:
+    def refuse(value: int) -> None:
         raise ValueError("never")
 
-    class Small(BaseModel):
-        model_config = ConfigDict(extra="forbid", strict=True)
+    @table
+    class Small:
         flag: bool
         form: str = Field(pattern="^[0-9]+$")
-        odd: Annotated[int, AfterValidator(refuse)]
+        odd: Annotated[int, Rules(check=refuse)]
 
     file = tmp_path / "other.toml"
     file.write_text('flag = "yes"\nform = "x"\nodd = 2\n', encoding="utf-8")

@@ -11,7 +11,8 @@ import tomlkit
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from edge.config.locate import Locator, Path, Span
+from edge.config.locate import Locator, Span
+from edge.config.table import Path
 
 GOOD = (FilePath(__file__).parent.parent / "vectors" / "config_good.toml").read_text(encoding="utf-8")
 

@@ -8,6 +8,7 @@ from edge.app.poll_half import open_poll
 from edge.bus.memory_link import MemoryLink
 from edge.clock import ClockTrust, ManualClock
 from edge.config.settings import Settings
+from edge.config.table import build_table
 from edge.control.jobs import RegisterJob
 from edge.health.model import Health
 from edge.reading.record import SlotState, Source
@@ -34,13 +35,14 @@ class Reply:
 
 def run(tmp_path, clock, seconds, *, is_first=False, when_known=None):
     """Run the polling half for so long on virtual time; `when_known` is called in the middle."""
-    settings = Settings.model_validate(
+    settings = build_table(
+        Settings,
         {
             "schema": 1,
             "gateway": {"id": "gw", "tenant": "t", "state_dir": str(tmp_path)},
             "bus": [{"name": "A", "port": "memory"}],
             "task": [{"name": "load", "every": "1m", "items": ["energy_active_import_total"]}],
-        }
+        },
     )
     health = Health(clock)
     with open_poll(settings, clock, health) as half:

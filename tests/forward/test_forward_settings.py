@@ -3,6 +3,7 @@
 import pytest
 
 from edge.config.settings import Settings
+from edge.config.table import build_table
 from edge.errors import ForwardError
 from edge.forward.retry import Retry
 from edge.forward.settings import forward_settings, link_options
@@ -24,7 +25,7 @@ WILL = ("st", b"gone", 1, True)
 
 def settings(**tables) -> Settings:
     """Return settings with these tables."""
-    return Settings.model_validate({"schema": 1, "gateway": GATEWAY, **tables})
+    return build_table(Settings, {"schema": 1, "gateway": GATEWAY, **tables})
 
 
 def test_the_settings_arrive():

@@ -5,6 +5,7 @@ from datetime import UTC, datetime
 import pytest
 
 from edge.config.settings import Settings
+from edge.config.table import build_table
 from edge.poll.plan import PolledMeter, plan_in_force, plan_of_bus
 from edge.reading.plan import Plan, PlanTask, Schedule
 
@@ -19,7 +20,7 @@ def settings_with(**task):
         "bus": [{"name": "A", "port": "/dev/a"}],
         "task": [{"name": "load", "every": "15m", "items": ["voltage", "di:04000101"], **task}],
     }
-    return Settings.model_validate(document)
+    return build_table(Settings, document)
 
 
 @pytest.mark.parametrize(

@@ -18,6 +18,7 @@ from tempfile import TemporaryDirectory
 
 from edge.clock import ClockTrust
 from edge.config.settings import Settings
+from edge.config.table import build_table
 from edge.messages.signing import Ed25519Verifier
 from edge.store.meter import Meter
 from tests.simulation.books import Books
@@ -128,7 +129,8 @@ class System:
             }
             for port, cable in self.cables.items()
         ]
-        settings = Settings.model_validate(
+        settings = build_table(
+            Settings,
             {
                 "schema": 1,
                 "gateway": {"id": name, "tenant": TENANT, "state_dir": str(folder)},
@@ -137,7 +139,7 @@ class System:
                 "mqtt": {"endpoints": ["mqtt://a:1", "mqtt://b:1"][: random.choice((1, 2))]},
                 "batch": {"max_readings": random.choice((2, 8, 64, 4096)), "max_age": random.choice(("5m", "15m"))},
                 "store": {"commit_polls": random.choice((1, 4, 16)), "commit_s": random.choice((1.0, 5.0))},
-            }
+            },
         )
         box = Box(
             name,

@@ -364,3 +364,14 @@ def test_closing_lets_the_file_go_also_after_an_error(tmp_path):
     Path(tmp_path / "edge.db").write_bytes(b"damaged" * 900)
     with opened(tmp_path / "edge.db") as again:
         assert again.set_aside is not None
+
+
+def test_what_was_read_does_not_stay_in_memory(tmp_path):
+    """A connection that has read far more holds under 1 MiB of it: a daemon has one for each bus, for years."""
+    with opened(tmp_path / "edge.db") as database:
+        database.rows("CREATE TABLE bulk (content BLOB)")
+        numbers = "WITH RECURSIVE one(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM one WHERE n < 2000)"
+        database.rows(f"{numbers} INSERT INTO bulk SELECT randomblob(3000) FROM one")
+        assert 2000 * 3000 == database.rows("SELECT sum(length(content)) FROM bulk")[0][0]
+        held = database._connection.status(apsw.SQLITE_DBSTATUS_CACHE_USED)[0]
+    assert 0 < held < 1 << 20

@@ -10,6 +10,7 @@ import pytest
 from click.testing import CliRunner
 
 from edge.cli.main import cli
+from edge.config.schema import schema_dict
 from edge.config.settings import Settings
 
 SYSTEMD = Path(__file__).parent.parent.parent / "systemd"
@@ -91,7 +92,7 @@ def test_the_unit_starts_verbs_that_exist() -> None:
 def test_the_unit_and_the_settings_agree_on_the_folders() -> None:
     """The state directory of the unit is the default of the settings; the program reports and is watched."""
     text = UNIT.read_text(encoding="utf-8")
-    default = Settings.model_json_schema()["$defs"]["Gateway"]["properties"]["state_dir"]["default"]
+    default = schema_dict(Settings)["$defs"]["Gateway"]["properties"]["state_dir"]["default"]
     assert default == f"/var/lib/{_lines('StateDirectory', text)[0]}"
     assert (["notify"], ["30"], ["edge"]) == (
         _lines("Type", text),

@@ -2,7 +2,8 @@
 
     python -m tests.torture.saying_daemon FOLDER run --only poll ...
 
-It is the product's own command; only the functions whose return is a promise say so after they have returned.
+It is the product's own command; only the functions whose return is a promise say so after they have returned. So that
+they do, the daemon runs in this process, and not in its place.
 """
 
 import sys
@@ -11,6 +12,7 @@ from functools import wraps
 from pathlib import Path
 from typing import Any
 
+import edge.cli.daemon
 from edge.cli.main import main
 from edge.forward.sealing import Sealer
 from edge.store.journal import Journal
@@ -33,7 +35,7 @@ def make_it_say(mouth: Mouth) -> None:
             keys = [content_key(record) for record in open_batch(found.envelope, verifier).records]
             mouth.say("sealed", epoch=found.epoch.hex(), seq=found.seq, sha256=found.sha256.hex(), keys=keys)
 
-    def marked(outbox: Outbox, is_new: bool, run: bytes, n: int) -> None:
+    def marked(outbox: Outbox, is_new: bool, run: bytes, n: int, *_: Any, **__: Any) -> None:
         if is_new:
             mouth.say("receipt", run=run.hex(), n=n)
 
@@ -66,4 +68,5 @@ def _after(owner: type, name: str, say: Callable[..., None]) -> None:
 
 if __name__ == "__main__":
     make_it_say(Mouth(Path(sys.argv[1])))
+    edge.cli.daemon.become_daemon = lambda order, _: edge.cli.daemon.run_daemon(order)  # type: ignore[assignment]
     main(sys.argv[2:])

@@ -5,9 +5,10 @@ What a request costs and which blocks save time is `wire_plan.py`; what is made 
 
 from collections.abc import Sequence
 
+from edge.protocols.dlt645.addresses import ANY
 from edge.protocols.dlt645.clock import ClockExchange
 from edge.protocols.dlt645.control import Version
-from edge.protocols.dlt645.question import ANY, Question
+from edge.protocols.dlt645.question import Question
 from edge.protocols.dlt645.read import ReadExchange
 from edge.protocols.dlt645.totals import judge_totals
 from edge.protocols.dlt645.wire_plan import UNLISTED, expected_size, plan_requests, tariff_count

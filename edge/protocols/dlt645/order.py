@@ -9,11 +9,11 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 
+from edge.protocols.dlt645.addresses import ANY, BROADCAST
 from edge.protocols.dlt645.control import FUNCTIONS, SECURE_LEVELS, Version
 from edge.protocols.dlt645.formats import FieldError
 from edge.protocols.dlt645.frame import encode_frame
 from edge.protocols.dlt645.items import data_sizes, decode_data
-from edge.protocols.dlt645.question import ANY, BROADCAST
 
 MOST_WRITTEN = 50  # DL/T 645-2007: data bytes of a write
 MOST_DATA = 200

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from enum import IntEnum
 
+from edge.protocols.dlt645.addresses import ANY, BROADCAST
 from edge.protocols.dlt645.control import SPEEDS, Version
 from edge.protocols.dlt645.frame import encode_address
 from edge.protocols.dlt645.order import (
@@ -21,7 +22,6 @@ from edge.protocols.dlt645.order import (
     wire_identifier,
     wire_time,
 )
-from edge.protocols.dlt645.question import ANY, BROADCAST
 
 ALL_EVENTS = "FFFFFFFF"
 _DI_DIGITS = 8

@@ -8,9 +8,9 @@ synchronisation is that of 2007 (`orders.time_sync`).
 
 from typing import NoReturn
 
+from edge.protocols.dlt645.addresses import BROADCAST
 from edge.protocols.dlt645.frame import encode_address
 from edge.protocols.dlt645.order import Order, OrderError, check_address, check_written, four_bytes, wire_identifier
-from edge.protocols.dlt645.question import BROADCAST
 
 _DI_DIGITS = 4
 

@@ -2,13 +2,11 @@
 
 from dataclasses import dataclass, replace
 
+from edge.protocols.dlt645.addresses import ANY, BROADCAST
 from edge.protocols.dlt645.catalogue import catalogue
 from edge.protocols.dlt645.control import READ, READ_ADDRESS
 from edge.reading.outcome import Item
 from edge.reading.vendor import VendorItem
-
-ANY = "A" * 12
-BROADCAST = "9" * 12
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -11,9 +11,10 @@ rule orders candidates, it excludes nobody.
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from edge.protocols.dlt645.addresses import BROADCAST
 from edge.protocols.dlt645.control import Version
 from edge.protocols.dlt645.frame import END, OVERHEAD, START, Frame, FrameReader, NeedData
-from edge.protocols.dlt645.question import BROADCAST, Question
+from edge.protocols.dlt645.question import Question
 from edge.protocols.dlt645.read import ReadExchange
 from edge.protocols.exchange import Exchange, Timing
 
