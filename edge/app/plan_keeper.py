@@ -2,7 +2,8 @@
 
 It works in the main thread, on a connection of its own to the store. Rules:
 1. Before another plan comes into force, what the one before promised and nobody asked for is recorded: a cut in
-   between repeats that, and loses none of it.
+   between repeats that, and loses none of it. While polling goes on the workers do it, after the plan is stored; what
+   a cut takes from them is made up at the next start, for the plans of late are kept.
 2. Marks and plans of a time that has not come yet were written under a wrong clock, or the clock is wrong now. That is
    a condition; once the clock is trusted they are forgotten, or polling would wait until that time.
 3. Once the clock is trusted, what this boot recorded before that gets its true time and slot (`store/redating.py`).
@@ -13,7 +14,7 @@ import logging
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from datetime import datetime, timedelta
-from itertools import islice
+from itertools import islice, pairwise
 
 from edge.clock import Clock
 from edge.config.settings import Settings, parse_duration
@@ -74,8 +75,10 @@ class PlanKeeper:
         meters = {meter.address: meter for meter in self._polled_meters()}
         plan = plan_in_force(self.settings, tuple(meters.values()), self.clock.utc_now())
         earlier = self.journal.current_plan()
-        if at_start and earlier is not None and replace(earlier, valid_from=plan.valid_from) != plan:
-            self._record_passed(earlier, plan)
+        if at_start:
+            is_new = earlier is None or replace(earlier, valid_from=plan.valid_from) != plan
+            for before, after in pairwise([*self.journal.kept_plans(), *([plan] if is_new else [])]):
+                self._record_passed(before, after)
         self.journal.append_plan(plan)
         self.meters = meters
         self._say_what_is_missing(plan)

@@ -11,6 +11,7 @@ from edge.app.daemon import STORE_FILE, Half
 from edge.app.plan_keeper import PlanKeeper
 from edge.app.room_watch import RoomWatch
 from edge.app.threads import Worker
+from edge.bus.link import Link
 from edge.bus.open import open_link
 from edge.clock import Clock
 from edge.config.settings import Bus, Settings
@@ -39,9 +40,13 @@ log = logging.getLogger(__name__)
 
 _LEARN_EVERY_S = 60.0
 
+OpenPort = Callable[[str, Clock], Link]  # port as in the settings -> link
+
 
 @contextmanager
-def open_poll(settings: Settings, clock: Clock, health: Health) -> Iterator["PollHalf"]:
+def open_poll(
+    settings: Settings, clock: Clock, health: Health, open_port: OpenPort = open_link
+) -> Iterator["PollHalf"]:
     """Open the polling half: the register's lock, the store, and one worker a bus."""
     path, max_mib = settings.state_dir / STORE_FILE, settings.store.max_mib
     with ExitStack() as stack:
@@ -54,7 +59,7 @@ def open_poll(settings: Settings, clock: Clock, health: Health) -> Iterator["Pol
         if (damage := register.recovered()) is not None:
             log.error("%s", StoreError("E-STO-209", path=settings.state_dir / REGISTER_FILE, detail=damage))
         room = RoomWatch(path, database.room, clock, health)
-        half = PollHalf(PlanKeeper(settings, clock, health, register, Journal(database)), room)
+        half = PollHalf(PlanKeeper(settings, clock, health, register, Journal(database)), room, open_port)
         half.make_workers(
             [
                 Journal(stack.enter_context(open_database(path, max_mib=max_mib, check=False, clock=clock)))
@@ -68,11 +73,12 @@ def open_poll(settings: Settings, clock: Clock, health: Health) -> Iterator["Pol
 
 
 class PollHalf:
-    """One worker a bus, and the main thread's share: jobs, register, plan."""
+    """One worker a bus, and the main thread's share: jobs, register, plan. `open_port` opens the ports of the buses."""
 
     name: Half = "poll"
 
-    def __init__(self, keeper: PlanKeeper, room: RoomWatch) -> None:
+    def __init__(self, keeper: PlanKeeper, room: RoomWatch, open_port: OpenPort = open_link) -> None:
+        self._open_port = open_port
         self.settings = keeper.settings
         self.clock = keeper.clock
         self.keeper = keeper
@@ -100,7 +106,7 @@ class PollHalf:
                     bus=bus,
                     clock=self.clock,
                     health=self.keeper.health,
-                    open_link=partial(open_link, bus.port, self.clock),
+                    open_link=partial(self._open_port, bus.port, self.clock),
                 ),
                 rounds=Rounds(plan_of_bus(plan, self.keeper.meters, bus.name), dict(marks)),
                 meters=dict(self.keeper.meters),
@@ -180,13 +186,14 @@ class PollHalf:
 
     def _start_anew(self) -> None:
         """Let store and workers forget slots of a time that has not come yet; a worker stores first what it has."""
+        since = self.clock.utc_now()
         try:
             self.keeper.forget_future()
         except StoreError as exc:
             log.error("%s", exc)  # noqa: TRY400 - tried again in a few seconds
             return
         for worker in self._workers.values():
-            worker.restart_slots()
+            worker.restart_slots(since)
         self._is_plan_due = True
 
     def _change_plan(self) -> None:

@@ -118,6 +118,8 @@ class SqliteFile:
             for step in [SCHEMA] if found == 0 else STEPS[found - 1 :]:
                 self._run(step)
             self._run(f"PRAGMA user_version = {VERSION}")
+        # What a sync that failed may have left in the system's memory only is written anew; see edge/store/database.py.
+        self._run("PRAGMA wal_checkpoint(PASSIVE)")
 
     def _run(self, statement: str, *values: Any) -> None:
         with self._translated():

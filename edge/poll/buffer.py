@@ -31,8 +31,8 @@ class Sink(Protocol):
     def append(self, records: Sequence[PollRecord]) -> Kept:
         """Store the records. Raises StoreError, and then none of them is stored."""
 
-    def forget_after(self, limit: datetime) -> int:
-        """Put marks of a later time back to this instant. Raises StoreError."""
+    def forget_after(self, limit: datetime, back_to: datetime | None = None) -> int:
+        """Put marks of a later time back to this instant, or to `back_to`. Raises StoreError."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -14,7 +14,7 @@ A round is one task at one slot. Rules:
 
 from collections import deque
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
 from edge.quality.slots import next_slot, previous_slot, slots_between
@@ -104,9 +104,15 @@ class Rounds:
                 self._note(task, address, after, begin_at, SlotReason.GATEWAY_DOWN)
             self._made_until[task.name] = begin_at
 
-    def begin_anew(self, now: datetime) -> None:
-        """Forget slots of a time that has not come yet, which a wrong clock made, and begin again at this instant."""
-        self.marks = {slot: min(at, now) for slot, at in self.marks.items()}
+    def begin_anew(self, now: datetime, since: datetime | None = None) -> None:
+        """Forget slots of a time that has not come yet, which a wrong clock made, and begin again at this instant.
+
+        `since`: when the clock was found wrong, if that was earlier. A slot that came in between is due, not settled.
+        """
+        since = now if since is None else since
+        self.marks = {slot: at if at <= now else since for slot, at in self.marks.items()}
+        if self.plan.valid_from > now:
+            self.plan = replace(self.plan, valid_from=since)
         self._rounds.clear()
         self._unasked.clear()
         self._next.clear()

@@ -12,6 +12,7 @@ import logging
 from collections import deque
 from collections.abc import Callable, Mapping
 from dataclasses import InitVar, dataclass, field
+from datetime import datetime
 
 from edge.bus.link import LineSettings
 from edge.clock import Clock
@@ -20,7 +21,7 @@ from edge.errors import EdgeError, StoreError
 from edge.health.model import Health
 from edge.poll.buffer import CommitRule, RecordBuffer, Sink
 from edge.poll.chances import Chance, SecondChances
-from edge.poll.clock_jump import ClockJump
+from edge.poll.clock_jump import ClockJump, lies_ahead
 from edge.poll.job_queue import JobQueue
 from edge.poll.learned import Learned
 from edge.poll.meter_poll import MeterPoll
@@ -80,7 +81,7 @@ class BusWorker:
     _chances: SecondChances = field(default_factory=SecondChances)
     _snapshots: Snapshots = field(init=False)
     _busy_until_s: float = 0.0
-    _is_anew: bool = False
+    _anew_since: datetime | None = None
     _jump: ClockJump = field(init=False)
     _new_plans: deque[tuple[Plan, Mapping[str, PolledMeter]]] = field(default_factory=deque)
 
@@ -160,9 +161,12 @@ class BusWorker:
         """Take another plan and other meters between two polls; may be called from another thread."""
         self._new_plans.append((plan, meters))
 
-    def restart_slots(self) -> None:
-        """Begin the slots anew at the next step, forgetting those of a time that has not come; from any thread."""
-        self._is_anew = True
+    def restart_slots(self, since: datetime) -> None:
+        """Begin the slots anew at the next step, forgetting those of a time that has not come; from any thread.
+
+        `since`: this instant, at which the clock was found wrong; the next step may be a while away.
+        """
+        self._anew_since = since
 
     def exchange(self, exchange: Exchange, line: LineSettings | None = None, quiet_s: float | None = None) -> Outcome:
         """Run one exchange on this bus. Raises LinkError if the port is closed and cannot be opened."""
@@ -337,7 +341,10 @@ class BusWorker:
     # Committing.
 
     def _keep(self, record: PollRecord, *, is_new: bool = True) -> None:
-        """Buffer a record; one that is not new fills a slot that was recorded as missing."""
+        """Buffer a record, but none of a slot that has not come; one that is not new fills a slot that was missing."""
+        if lies_ahead(record):
+            self._anew_since = self._anew_since or record.stamp.at
+            return
         self._buffer.add(record)
         if is_new:
             self.rounds.settle(record.task, record.meter, record.slot_at)
@@ -364,25 +371,26 @@ class BusWorker:
             self.rounds.missed_as = SlotReason.PORT_GONE if self.port.is_lost else SlotReason.OVERRUN
         self.rounds.make_due(self.clock.utc_now())
 
-    def _begin_anew(self) -> None:
+    def _begin_anew(self, since: datetime) -> None:
         """Store what is buffered, then let store and rounds forget slots of a time that has not come yet."""
         self._buffer.commit()
+        now = self.clock.utc_now()
         try:
-            self.sink.forget_after(self.clock.utc_now())
+            self.sink.forget_after(now, since)
         except StoreError as exc:
             self._say_store(exc)
             return
-        self._is_anew = False
+        self._anew_since = None
         if self._spare.refill is not None:
             self._spare.refill.start_anew()
         self._chances.clear()
-        self._snapshots.begin_anew(self.clock.utc_now())
-        self.rounds.begin_anew(self.clock.utc_now())
+        self._snapshots.begin_anew(since)
+        self.rounds.begin_anew(now, since)
 
     def _take_new_plans(self) -> None:
         """Apply plans one after the other: each one's slots count up to the next."""
-        if self._is_anew and self._poll is None:
-            self._begin_anew()
+        if self._anew_since is not None and self._poll is None:
+            self._begin_anew(self._anew_since)
         while self._new_plans and self._poll is None:
             plan, meters = self._new_plans.popleft()
             self._buffer.commit()  # before another bus stores for a meter that moved there

@@ -158,9 +158,11 @@ class Database:
 
     def close(self) -> None:
         """Close the file; harmless when it is closed."""
-        self._connection.close()
-        if self._in_use is not None:
-            self._in_use.close()
+        try:
+            self._connection.close()
+        finally:
+            if self._in_use is not None:
+                self._in_use.close()
 
     def __enter__(self) -> Self:
         return self
@@ -333,6 +335,9 @@ def _inspect(database: Database) -> str | None:
         if fault is None:
             with database.writing():
                 heal_slots(database)
+            # A sync that failed may have left in the system's memory what no later sync brings to the disk. What is
+            # read here is written anew, or a power cut would take it away, with all that was committed after it.
+            database.rows("PRAGMA wal_checkpoint(TRUNCATE)")
     except StoreError as exc:
         if exc.code != _DAMAGED:
             raise

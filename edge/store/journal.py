@@ -13,7 +13,7 @@ from edge.reading.record import PollRecord, SlotState
 from edge.store.database import Database
 from edge.store.instants import from_us, to_us
 from edge.store.packing import DamagedRow, Row, crc_of, pack_record, unpack_record
-from edge.store.plans import append_plan, forget_plans_after, newest_plan
+from edge.store.plans import append_plan, forget_plans_after, kept_plans, newest_plan
 from edge.store.redating import (
     Fate,
     Look,
@@ -80,6 +80,10 @@ class Journal:
         """Return the plan in force; None before the first, or if it can no longer be read (append it again)."""
         return newest_plan(self._database)
 
+    def kept_plans(self) -> list[Plan]:
+        """Return the plans that are still kept, in the order in which they came into force; the last is in force."""
+        return kept_plans(self._database)
+
     def settled_marks(self) -> dict[tuple[str, str], datetime]:
         """Return the newest slot recorded of each (task, meter): polling goes on after it."""
         found = self._database.rows("SELECT task, meter, slot_us FROM mark")
@@ -103,17 +107,18 @@ class Journal:
         )
         return [OpenSlot(task, meter, from_us(slot_us), reason) for slot_us, reason in found]
 
-    def forget_after(self, limit: datetime) -> int:
+    def forget_after(self, limit: datetime, back_to: datetime | None = None) -> int:
         """Forget plans and open slots later than an instant, and put later marks back to it; return how many.
 
         They were written under a wrong clock: with them, polling would wait until that time. A mark is put back, not
-        deleted: without it the whole history of the meter would be settled once more. Durable on return.
+        deleted: without it the whole history of the meter would be settled once more. `back_to`: when the clock was
+        found wrong, if that was earlier: what was due since then is still to be settled. Durable on return.
         """
-        late = to_us(limit)
+        late, mark_us = to_us(limit), to_us(limit if back_to is None else back_to)
         with self._database.writing():
             marks = self._database.rows("SELECT task, meter FROM mark WHERE slot_us > ?", late)
             for task, meter in marks:
-                self._move_mark((task, meter, late))
+                self._move_mark((task, meter, mark_us))
             slots = self._database.change("DELETE FROM slot WHERE slot_us > ?", late)
             return len(marks) + slots + forget_plans_after(self._database, late)
 

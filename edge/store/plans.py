@@ -1,7 +1,7 @@
 """The plans in force: put in by the poller, sent by the forwarder, each once an epoch and none passed over.
 
-The table holds the plans from the one sent last on. A new epoch begins with that one; a plan whose CRC does not hold
-is no plan.
+The table holds the plans from the one sent last on, and a few before it: what they promised may not have been recorded
+yet when the power went. A new epoch begins with the one sent last; a plan whose CRC does not hold is no plan.
 """
 
 from edge.reading.plan import Plan
@@ -11,12 +11,19 @@ from edge.store.packing import DamagedRow, crc_of, pack_plan, unpack_plan
 from edge.store.rows import Rows
 
 _SENT = "plan_sent"
+_KEPT = 8  # plans before the one sent last; each is settled some seconds after the next one came into force
 
 
 def newest_plan(rows: Rows) -> Plan | None:
     """Return the plan in force; None before the first, or if it can no longer be read."""
     found = rows.rows("SELECT id, valid_from_us, crc, body FROM plan ORDER BY id DESC LIMIT 1")
     return _sound(found[0][1:]) if found else None
+
+
+def kept_plans(rows: Rows) -> list[Plan]:
+    """Return the plans that are still kept, in the order in which they came into force."""
+    found = rows.rows("SELECT valid_from_us, crc, body FROM plan ORDER BY id")
+    return [plan for cells in found if (plan := _sound(cells)) is not None]
 
 
 def append_plan(rows: Rows, plan: Plan) -> bool:
@@ -48,9 +55,9 @@ def next_plan(rows: Rows, epoch: bytes, passed: int) -> tuple[int, Plan] | None:
 
 
 def mark_plan_sent(rows: Rows, epoch: bytes, number: int) -> None:
-    """Remember that an epoch has sent a plan; the ones before it are forgotten. Needs a writing transaction."""
+    """Remember that an epoch has sent a plan; those long before it are forgotten. Needs a writing transaction."""
     mark_fact(rows, _SENT, [epoch, number])
-    rows.change("DELETE FROM plan WHERE id < ?", number)
+    rows.change("DELETE FROM plan WHERE id < ?", number - _KEPT)
 
 
 def _sound(cells: tuple[int, int, bytes]) -> Plan | None:

@@ -93,6 +93,31 @@ def test_a_meter_that_left_while_the_gateway_was_down_is_settled(bench):
     assert sorted(expected) == sorted(missing)
 
 
+def test_a_cut_just_after_a_plan_changed_loses_no_slot(bench):
+    """The plan changes while meters wait to be asked, and the power goes: the next start records what was promised."""
+    bench.add(A, B)
+    bench.keeper().put_in_force(at_start=True)
+    bench.clock.advance(15 * 60)
+    bench.register.remove(B)
+    bench.keeper().put_in_force()
+    seal(bench.outbox)
+    bench.clock.advance(60)
+    bench.add(B)
+    bench.keeper().put_in_force()
+    seal(bench.outbox)
+    bench.clock.advance(60)
+    bench.keeper().put_in_force(at_start=True)
+    assert {(A, T0.replace(minute=15, second=0)), (B, T0.replace(minute=15, second=0))} == {
+        (one.meter, one.slot_at) for one in bench.records()
+    }
+
+
+def seal(outbox):
+    """Send all that waits, the plan too."""
+    head = outbox.head()
+    outbox.seal(outbox.take(100), Sealing(b"envelope", head.epoch, head.next_seq), lane=0)
+
+
 def test_a_cut_before_the_new_plan_repeats_nothing(bench):
     """What was recorded before the cut is refused the second time: nothing is there twice."""
     bench.add(A)

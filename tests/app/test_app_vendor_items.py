@@ -5,7 +5,6 @@ from decimal import Decimal
 
 import pytest
 
-import edge.app.poll_half
 from edge.app.poll_half import open_poll
 from edge.bus.memory_link import MemoryLink
 from edge.clock import ManualClock
@@ -43,11 +42,10 @@ class Reply:
 
 
 @pytest.fixture
-def half(tmp_path, monkeypatch):
+def half(tmp_path):
     """Open a half with one bus; its meter sends 23 10 for the vendor's identifier."""
     clock = ManualClock(now=T0)
     wire = SimWire([SimMeter(METER, truths={"04A00101": ("2310",)})], clock)
-    monkeypatch.setattr(edge.app.poll_half, "open_link", lambda port, clock: MemoryLink(clock, wire, port=port))
     settings = build_table(
         Settings,
         {
@@ -58,7 +56,7 @@ def half(tmp_path, monkeypatch):
             "item": [{"key": "vendor_heat", "di": "04a00101", "format": "XXX.X", "unit": "°C"}],
         },
     )
-    with open_poll(settings, clock, Health(clock)) as opened:
+    with open_poll(settings, clock, Health(clock), lambda port, clock: MemoryLink(clock, wire, port=port)) as opened:
         opened.start_job(RegisterJob({"add": [{"address": METER, "bus": "A"}]}), Reply(), lambda _: None)
         yield opened
 

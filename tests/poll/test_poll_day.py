@@ -57,8 +57,8 @@ class Sink:
         self.records |= {(one.task, one.meter, one.slot_at): one for one in records}
         return kept
 
-    def forget_after(self, limit):
-        return self.journal.forget_after(limit)
+    def forget_after(self, limit, back_to=None):
+        return self.journal.forget_after(limit, back_to)
 
 
 class Site:

@@ -269,6 +269,17 @@ def test_beginning_anew_keeps_the_past_settled():
     assert T0 + timedelta(hours=5, minutes=15) == rounds.next_due()
 
 
+def test_a_slot_that_comes_while_the_clock_is_put_right_is_due():
+    """The clock is found wrong a second before a slot, the bus is free a second after it: the slot is read."""
+    found, slot = T0 + timedelta(hours=5, seconds=-1), T0 + timedelta(hours=5)
+    ahead = T0 + timedelta(days=30)
+    rounds = rounds_at(slot + timedelta(seconds=1), A, marks={("load", A): ahead}, valid_from=ahead)
+    rounds.begin_anew(slot + timedelta(seconds=1), found)
+    rounds.replace_plan(plan(A, valid_from=found))
+    rounds.make_due(slot + timedelta(seconds=1))
+    assert [(slot, A)] == polled(rounds, slot + timedelta(seconds=1))
+
+
 def test_a_bus_that_is_too_slow_reads_every_meter_in_turn():
     """With time for two of five meters a slot, none is left out for ever, and none is asked before its turn."""
     meters = [f"{n:012d}" for n in range(1, 6)]

@@ -48,8 +48,8 @@ class Sink:
         self.records += records
         return kept
 
-    def forget_after(self, limit):
-        return self.journal.forget_after(limit)
+    def forget_after(self, limit, back_to=None):
+        return self.journal.forget_after(limit, back_to)
 
 
 class Site:
@@ -320,7 +320,7 @@ def test_a_clock_that_was_ahead_stops_no_snapshots(make_site):
     site.begin()
     site.run_to(FIRST + timedelta(days=1, minutes=1))
     site.clock.now -= timedelta(days=1)
-    site.worker.restart_slots()
+    site.worker.restart_slots(site.clock.utc_now())
     before = len(site.sink.records)
     site.run_to(FIRST + timedelta(minutes=20))
     site.worker.stop()

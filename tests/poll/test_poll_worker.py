@@ -47,8 +47,8 @@ class ListSink:
         self.commits.append(len(records))
         return kept
 
-    def forget_after(self, limit):
-        return self.journal.forget_after(limit)
+    def forget_after(self, limit, back_to=None):
+        return self.journal.forget_after(limit, back_to)
 
 
 class Way:
@@ -476,3 +476,18 @@ def test_a_store_that_cannot_tell_open_slots_stops_no_polling(make_site):
     assert Answer.NO is site.health.answer("store")
     site.run_until(90)
     assert 3 == len(site.by_meter()[A])
+
+
+def test_a_clock_set_right_in_the_middle_of_a_round_records_no_slot_to_come(make_site):
+    """What is read then is of a slot that has not come: it is dropped, and the slots go on from the right time."""
+    ahead = timedelta(days=1)
+    site = make_site(A, B, C, commit=CommitRule(polls=1), valid_from=T0 + ahead)
+    site.clock.now += ahead
+    site.worker.restart_slots(site.clock.utc_now())
+    while not site.sink.records:
+        site.run_until(0.1)
+    site.clock.now -= ahead + timedelta(seconds=30)
+    site.run_until(130)
+    after = site.sink.records[1:]
+    assert {slot(1), slot(2)} == {record.slot_at for record in after}
+    assert 6 == len(after)

@@ -8,7 +8,6 @@ meter's memory, if the meter held it at the instant that the record names.
 from collections import Counter
 from dataclasses import dataclass, field
 from datetime import time, timedelta
-from decimal import Decimal
 from pathlib import Path
 from random import Random
 from tempfile import TemporaryDirectory
@@ -19,12 +18,11 @@ from edge.poll.plan import PolledMeter
 from edge.poll.port import BusPort
 from edge.poll.rounds import Rounds
 from edge.poll.worker import BusWorker
-from edge.protocols.dlt645.catalogue import catalogue
 from edge.reading.plan import Plan, PlanTask, Schedule
-from edge.reading.record import SlotState, Source
+from edge.reading.record import SlotState
 from edge.store.database import open_database
 from edge.store.journal import Journal
-from tests.simulation.questions import places
+from tests.simulation.held import DAILY, SNAPSHOT, is_right
 from tests.simulation.worlds import Climate, World
 
 _LIVE = (
@@ -34,8 +32,6 @@ _LIVE = (
     *("power_apparent_total", "energy_active_export_total"),
 )
 _FROZEN = ("energy_active_import_total", "energy_active_import_t1", "power_active_total")
-_DAILY = "daily_freeze_energy_active_import"
-_SNAPSHOT = "snapshot"
 
 
 @dataclass(slots=True)
@@ -105,8 +101,8 @@ class _Site:
             (
                 PlanTask("load", Schedule(every_s=900), keys, meters),
                 PlanTask("fast", Schedule(every_s=every_s), tuple(random.sample(_LIVE, 2)), meters, priority=2),
-                PlanTask(_SNAPSHOT, Schedule(every_s=1800), _FROZEN, meters),
-                PlanTask("day", Schedule(at=_soon(self.begin, random)), (_DAILY,), meters),
+                PlanTask(SNAPSHOT, Schedule(every_s=1800), _FROZEN, meters),
+                PlanTask("day", Schedule(at=_soon(self.begin, random)), (DAILY,), meters),
             ),
         )
         self.years = {
@@ -117,8 +113,8 @@ class _Site:
         self.records += records
         return self.journal.append(records)
 
-    def forget_after(self, limit):
-        return self.journal.forget_after(limit)
+    def forget_after(self, limit, back_to=None):
+        return self.journal.forget_after(limit, back_to)
 
     def live(self, until):
         """Run the poller up to a time after the begin."""
@@ -134,7 +130,7 @@ class _Site:
             meters={one: PolledMeter(one, "A", self.years[one], (), *self._known(one)) for one in self.years},
             learn=self.learned.__setitem__,
             slots=self.journal,
-            snapshots=frozenset({_SNAPSHOT}),
+            snapshots=frozenset({SNAPSHOT}),
         )
         worker.start()
         while clock.utc_now() < self.begin + until:
@@ -158,7 +154,8 @@ class _Site:
             self._judge_loss(record)
         for key, value in record.values.items():
             self.polled.values += 1
-            if not any(self._is_right(meter, record, key, value) for meter in self.world.of(record.meter)):
+            meters = self.world.of(record.meter)
+            if not any(is_right(meter, record, key, value, (record.slot_at, record.stamp.at)) for meter in meters):
                 self._wrong(record, f"{key} = {value}")
 
     def _judge_loss(self, record):
@@ -176,40 +173,6 @@ class _Site:
             f"{record.source.value} read {record.stamp.at}: {what}"
         )
 
-    def _is_right(self, meter, record, key, value):
-        return any(_is_same(key, held, value) for held in self._held(meter, record, key))
-
-    def _held(self, meter, record, key):
-        """Return what a meter held or said of a key, as far as a record may bring it."""
-        base, _, part = key.partition(".")
-        di = catalogue(meter.version).identifier_of(base) or ""
-        place = int(part[1:]) if part else 0
-        slot_at = record.slot_at
-        if record.task == _SNAPSHOT and record.state is SlotState.READ:
-            instants = [at for at in meter.frozen if abs(at - slot_at) < timedelta(minutes=2)]
-            return [_truth(meter, di, at) for at in instants]
-        if record.source is Source.LIVE:
-            return self._said(meter, record, di, place)
-        if base == _DAILY:
-            at = _midnight(meter, slot_at)
-            return [meter.truth("05060101", at + timedelta(seconds=1))[place]]
-        return [_truth(meter, di, slot_at)]
-
-    def _said(self, meter, record, di, place):
-        found = []
-        for one in meter.said:
-            if one.address != record.meter or not record.slot_at <= one.at <= record.stamp.at:
-                continue
-            members = places(meter.version, one.di, len(one.values))
-            here = [value for member, value in zip(members, one.values, strict=True) if member == di]
-            if one.di[:2] == "05":
-                found += here[place : place + 1]
-            elif here:
-                found += here
-            elif di in places(meter.version, one.di, 99):
-                found.append(None)  # a block without this member
-        return found
-
 
 def _soon(begin, random):
     """Return a time of the day: five past midnight, or some minutes from now."""
@@ -220,22 +183,3 @@ def _soon(begin, random):
 def _is_recorded(key):
     """Return whether load records hold a quantity: no tariffs, no apparent power."""
     return not key.endswith(("_t1", "_t2", "_t4")) and "apparent" not in key
-
-
-def _midnight(meter, at):
-    local = meter.local_time(at)
-    passed = timedelta(hours=local.hour, minutes=local.minute, seconds=local.second)
-    midnight = at - passed
-    return midnight if passed < timedelta(hours=12) else midnight + timedelta(days=1)
-
-
-def _truth(meter, di, at):
-    values = meter.truth(di, at)
-    return values[0] if values else None
-
-
-def _is_same(key, held, value):
-    if held is None or value is None:
-        return held is value
-    is_power = key.startswith("power_") and "factor" not in key
-    return Decimal(held) * (1000 if is_power else 1) == value

@@ -7,7 +7,7 @@ from random import Random
 
 from edge.bus.link import LineSettings
 from edge.bus.memory_link import MemoryLink
-from edge.clock import ManualClock
+from edge.clock import Clock, ManualClock
 from edge.protocols.dlt645.overheard import Overheard
 from edge.sim.second_master import SecondMaster
 from edge.sim.wire import Adapter, SimWire
@@ -34,13 +34,16 @@ class Climate:
 
 
 class World:
-    """One wire. `faults` counts what was put in; `meters` by address, two where an address is there twice."""
+    """One wire. `faults` counts what was put in; `meters` by address, two where an address is there twice.
 
-    def __init__(self, random: Random, climate: Climate, *, most_meters: int = 5) -> None:
+    `clock`: of the wire and its meters; without it they have one of their own.
+    """
+
+    def __init__(self, random: Random, climate: Climate, *, most_meters: int = 5, clock: Clock | None = None) -> None:
         self.random = random
         self.climate = climate
         self.faults: Counter = Counter()
-        self.clock = ManualClock(now=BEGIN + timedelta(seconds=random.randrange(86400)))
+        self.clock = clock or ManualClock(now=BEGIN + timedelta(seconds=random.randrange(86400)))
         parity = "none" if climate.raw_flips else "even"
         self.line = LineSettings(baud=random.choice(_BAUDS), parity=parity)
         self.addresses = self._addresses(random.randint(2, most_meters))

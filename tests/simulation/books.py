@@ -1,0 +1,122 @@
+"""What really happened, kept beside the product: every record that a gateway's store took, every plan, every signature.
+
+Each value is judged at the moment at which it is handed to the store, when the meters still know what they said. What
+a destroyed store held, and what a store that went back in time forgot, is marked: nobody can deliver that.
+"""
+
+from collections import defaultdict
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from edge.messages.signing import Ed25519Signer
+from edge.reading.plan import Plan
+from edge.reading.record import PollRecord
+from edge.store.journal import Journal
+from tests.simulation.held import is_right
+
+Slot = tuple[str, str, str, datetime]  # gateway, task, meter, slot
+
+
+@dataclass(slots=True)
+class Kept:
+    """A record that `append` acknowledged at the true time `at`; `is_destroyed`: its store was lost."""
+
+    record: PollRecord
+    at: float
+    is_destroyed: bool = False
+
+
+@dataclass(slots=True)
+class Books:
+    """`tried`: every record that was handed to a store; `kept`: those acknowledged; `wrong`: what no meter said."""
+
+    tried: dict[Slot, list[PollRecord]] = field(default_factory=lambda: defaultdict(list))
+    kept: dict[Slot, list[Kept]] = field(default_factory=lambda: defaultdict(list))
+    plans: dict[str, list[Plan]] = field(default_factory=lambda: defaultdict(list))
+    gaps: dict[str, list[datetime | int]] = field(default_factory=lambda: defaultdict(list))
+    signatures: set[bytes] = field(default_factory=set)
+    wrong: list[str] = field(default_factory=list)
+    values: int = 0
+
+    def judge(self, box, record):
+        """Check the values of a record that is handed to a store."""
+        self.tried[slot_of(box.name, record)].append(record)
+        for key, value in record.values.items():
+            self.values += 1
+            if not any(
+                is_right(meter, record, key, value, (box.true_of(record.slot_at, offset), box.clock.now.utc()))
+                for meter in box.meters_behind(record)
+                for offset in box.clock.offsets[-3:]
+            ):
+                self.wrong.append(f"no meter said or held {key} = {value}: {record}")
+
+    def destroy(self, gateway, since=-1.0):
+        """Note that the store of a gateway lost what it took after an instant."""
+        for slot, kept in self.kept.items():
+            if slot[0] == gateway:
+                for one in kept:
+                    one.is_destroyed = one.is_destroyed or one.at > since
+
+
+class WitnessJournal(Journal):
+    """The journal; what it takes and acknowledges goes into the books."""
+
+    def __init__(self, database, box, books):
+        super().__init__(database)
+        self._box, self._books = box, books
+        self._taken = []
+
+    def append(self, records):
+        """Store records."""
+        for record in records:
+            self._books.judge(self._box, record)
+        self._taken = []
+        appended = super().append(records)
+        at = self._box.clock.now.at
+        for record in self._taken:
+            self._books.kept[slot_of(self._box.name, record)].append(Kept(record, at))
+        self._box.appended()
+        return appended
+
+    def append_plan(self, plan):
+        """Put a plan in force."""
+        is_new = super().append_plan(plan)
+        if is_new:
+            self._books.plans[self._box.name].append(plan)
+        return is_new
+
+    def forget_after(self, limit, back_to=None):
+        """Forget what was recorded under a wrong clock."""
+        forgotten = super().forget_after(limit, back_to)
+        plans = self._books.plans[self._box.name]
+        plans[:] = [plan for plan in plans if plan.valid_from <= limit]
+        return forgotten
+
+    def _settle(self, record):
+        is_stored = super()._settle(record)
+        if is_stored:
+            self._taken.append(record)
+        return is_stored
+
+
+class WitnessSigner:
+    """A gateway's key; each of its signatures goes into the books."""
+
+    def __init__(self, seed, books):
+        self._signer, self._books = Ed25519Signer(seed), books
+        self.alg, self.kid, self.public = self._signer.alg, self._signer.kid, self._signer.public
+
+    def sign(self, data):
+        """Sign."""
+        signature = self._signer.sign(data)
+        self._books.signatures.add(signature)
+        return signature
+
+    def verifier(self):
+        """Return the public side."""
+        return self._signer.verifier()
+
+
+def slot_of(gateway, record) -> Slot:
+    """Return the slot of a record."""
+    return gateway, record.task, record.meter, record.slot_at

@@ -1,0 +1,294 @@
+"""The whole system on virtual time, from a seed: meters, gateways, disks, clocks, a broker, the centre, a hostile hand.
+
+One thread steps whoever is due next. First comes a time of faults, of kinds that the seed chooses (`mishaps.py`); then
+everything is put right, and a bounded time later every invariant must hold (`invariants.py`).
+"""
+
+import contextlib
+import heapq
+import os
+import traceback
+from collections import Counter
+from datetime import timedelta
+from functools import partial
+from itertools import count
+from pathlib import Path
+from random import Random
+from tempfile import TemporaryDirectory
+
+from edge.clock import ClockTrust
+from edge.config.settings import Settings
+from edge.config.table import build_table
+from edge.messages.signing import Ed25519Verifier
+from edge.store.meter import Meter
+from tests.simulation.books import Books
+from tests.simulation.box import Box, Cable
+from tests.simulation.broker import Manners, SimBroker
+from tests.simulation.centre_site import TENANT, Centre
+from tests.simulation.clocks import Now, TrueClock
+from tests.simulation.disk import simulated_disks
+from tests.simulation.hand import Hand
+from tests.simulation.invariants import check, check_archive
+from tests.simulation.mishaps import Mishaps
+from tests.simulation.worlds import BEGIN, Climate, World
+
+_SETTLE_S = 600.0  # what was recorded so long after everything was put right must be at the centre
+_FIRST_LOOK_S = 1500.0
+_LOOK_EVERY_S = 900.0
+_PATIENCE_S = 6000.0
+_MOST_STEPS = 2000  # in a second; more, and somebody spins
+_TRUSTED = (ClockTrust.SYNCHRONISED, ClockTrust.RTC)
+_KEYS = (
+    *("energy_active_import_total", "energy_active_import_t1", "voltage_l1", "current_l1"),
+    *("power_active_total", "energy_reactive_q1_total"),
+)
+
+
+class System:
+    """One world. `faults` counts what was done to it, `wrong` is what did not hold, `readings` what was compared."""
+
+    def __init__(self, seed, folder: Path, disks, *, kinds=None) -> None:
+        self.seed = seed
+        self.random = Random(f"system/{seed}")
+        self.folder = folder
+        self.disks = disks
+        self.faults: Counter = Counter()
+        self.wrong: list[str] = []
+        self.readings = 0
+        self.now = Now(BEGIN + timedelta(seconds=self.random.randrange(86400)))
+        self.books = Books()
+        self.broker = SimBroker(self.now, self.random, self.faults)
+        self.public_keys: dict[str, dict[bytes, Ed25519Verifier]] = {}
+        self.boxes: list[Box] = []
+        self.settled_at = 0.0
+        self.settled_until = self.now.begin
+        self._events: list = []
+        self._order = count()
+        self._make(kinds)
+
+    @property
+    def box(self) -> Box:
+        """The gateway that is in the cabinet now."""
+        return self.boxes[-1]
+
+    def may_conflict(self, slot) -> bool:
+        """Return whether a slot may have been asked for twice: its answer was destroyed, or its time was not known."""
+        is_dated = all(record.stamp.trust in _TRUSTED for record in self.books.tried[slot])
+        return not is_dated or any(one.is_destroyed for one in self.books.kept[slot])
+
+    def _make(self, kinds) -> None:
+        random = self.random
+        make = {"now": self.now, "random": random, "disks": self.disks, "broker": self.broker, "faults": self.faults}
+        policy = random.choice(("commit", "backup", "backup"))
+        self.centre = Centre(**make, folder=self.folder / "centre", policy=policy)
+        climate = Climate(calm=random.random() < 0.5, has_duplicates=False)
+        names = ("A", "B")[: random.choice((1, 1, 2))]
+        self.cables = {
+            f"port-{name}": Cable(World(random, climate, most_meters=2, clock=TrueClock(self.now))) for name in names
+        }
+        self._spread_addresses()
+        for cable in self.cables.values():
+            for meter in cable.world.meters:
+                if random.random() < 0.2:
+                    self.faults["meter's clock off"] += 1
+                    meter.state.clock_error = timedelta(seconds=random.choice((-400, -90, -20, 15, 60, 500)))
+        self.broker.doors = {"mqtt://a": "open", "mqtt://b": "open", "mqtt://c": "open"}
+        self.centre.keys.keys["gw-other"] = Hand(self).key.public
+        self.tasks = self._tasks()
+        self.add_box("gw-1")
+        self.mishaps = Mishaps(self, kinds)
+
+    def _spread_addresses(self) -> None:
+        """Let no address be on two wires: the second one's place is taken by a neighbour."""
+        seen: set[str] = set()
+        for cable in self.cables.values():
+            cable.world.meters = [one for one in cable.world.meters if one.address not in seen]
+            cable.world.wire.meters = tuple(cable.world.meters)
+            seen |= {one.address for one in cable.world.meters}
+
+    def _tasks(self):
+        random = self.random
+        tasks = [{"name": "load", "every": "15m", "items": random.sample(_KEYS, random.randint(1, 3))}]
+        if random.random() < 0.6:
+            tasks.append({"name": "fast", "every": "5m", "items": random.sample(_KEYS, 1), "priority": 2})
+        if random.random() < 0.15:
+            tasks.append({"name": "snapshot", "every": "30m", "items": [_KEYS[0]], "snapshot": True})
+        return tasks
+
+    def add_box(self, name: str) -> None:
+        """Put a new gateway into the cabinet and enrol its key."""
+        random, folder = self.random, self.folder / name
+        buses = [
+            {
+                "name": port[-1],
+                "port": port,
+                "baud": cable.world.line.baud,
+                "gap_ms": random.choice((0, 20)),
+                "reply_ms": random.choice((600, 1000)),
+                "tries": random.choice((1, 2)),
+            }
+            for port, cable in self.cables.items()
+        ]
+        settings = build_table(
+            Settings,
+            {
+                "schema": 1,
+                "gateway": {"id": name, "tenant": TENANT, "state_dir": str(folder)},
+                "bus": buses,
+                "task": self.tasks,
+                "mqtt": {"endpoints": ["mqtt://a:1", "mqtt://b:1"][: random.choice((1, 2))]},
+                "batch": {"max_readings": random.choice((2, 8, 64, 4096)), "max_age": random.choice(("5m", "15m"))},
+                "store": {"commit_polls": random.choice((1, 4, 16)), "commit_s": random.choice((1.0, 5.0))},
+            },
+        )
+        box = Box(
+            name,
+            random.randbytes(32),
+            now=self.now,
+            random=random,
+            disks=self.disks,
+            folder=folder,
+            cables=self.cables,
+            broker=self.broker,
+            books=self.books,
+            centre_key=self.centre.signer.verifier(),
+            faults=self.faults,
+            settings=settings,
+        )
+        box.register(
+            [
+                Meter(address=meter.address, bus=port[-1], protocol=f"dlt645-{meter.version}")
+                for port, cable in self.cables.items()
+                for meter in cable.world.meters
+            ]
+        )
+        self.boxes.append(box)
+        self.enrol(box)
+
+    def enrol(self, box: Box) -> None:
+        """Let the centre trust the key of a gateway, and no longer an earlier one of that name."""
+        self.centre.keys.keys[box.name] = box.signer.public
+        self.public_keys.setdefault(box.name, {})[box.signer.kid] = box.signer.verifier()
+
+    # Time.
+
+    def at(self, at: float, what) -> None:
+        """Let something happen at an instant."""
+        heapq.heappush(self._events, (at, next(self._order), what))
+
+    def later(self, seconds: float, what) -> None:
+        """Let something happen a while from now."""
+        self.at(self.now.at + seconds, what)
+
+    def run_until(self, end: float) -> None:
+        """Step whoever is due, in the order of time."""
+        moment, steps = -1.0, 0
+        while not self.wrong:
+            at, what = self._next()
+            if at > end:
+                break
+            self.now.at = at
+            moment, steps = (moment, steps + 1) if at < moment + 1.0 else (at, 0)
+            if steps > _MOST_STEPS:
+                self.wrong.append(f"at {at:.1f}: somebody works for ever, and no time passes: {what}")
+            what()
+        self.now.at = end
+
+    def _next(self):
+        """Return what is due next, and when."""
+        at, what = (self._events[0][0], self._happen) if self._events else (float("inf"), None)
+        for machine in (*self.boxes, self.centre):
+            if machine.start_at is not None and machine.start_at < at:
+                at, what = machine.start_at, machine.start
+            for actor in machine.actors:
+                if (due := actor.due) < at:
+                    at, what = due, partial(self._step, machine, actor)
+        return at, what
+
+    def _happen(self) -> None:
+        heapq.heappop(self._events)[2]()
+
+    def _step(self, machine, actor) -> None:
+        try:
+            actor.at = actor.step()
+        except Exception:  # noqa: BLE001 - whatever it is, the daemon would have died of it
+            if not machine.life.is_dead:
+                self.wrong.append(f"at {self.now.at:.1f}: a defect of {actor.name}: {traceback.format_exc()}")
+                return
+        actor.free_at = self.now.at
+        if machine.life.is_dead and machine.actors:
+            self.mishaps.died(machine)
+
+    # The whole of a world.
+
+    def run(self) -> "System":
+        """Live through it and judge."""
+        self.centre.start()
+        self.box.start()
+        self.mishaps.plan()
+        self.run_until(self.mishaps.end)
+        self._heal()
+        healed = self.now.at
+        self.settled_at = healed + _SETTLE_S
+        self.settled_until = self.now.utc(self.settled_at)
+        look = healed + _FIRST_LOOK_S
+        while not self.wrong:
+            self.run_until(look)
+            self.readings = 0
+            problems = self.wrong or check(self)
+            if not problems or look >= healed + _PATIENCE_S:
+                self.wrong = problems
+                break
+            look += _LOOK_EVERY_S
+        for cable in self.cables.values():
+            self.faults.update({f"bus: {name}": times for name, times in cable.world.faults.items()})
+        self._end()
+        return self
+
+    def _heal(self) -> None:
+        """Put everything right: from here on disks, clocks, wires, broker and centre do what they should."""
+        self._events.clear()
+        self.broker.manners = Manners()
+        self.broker.is_up = True
+        self.broker.doors = dict.fromkeys(self.broker.doors, "open")
+        for machine in (*self.boxes, self.centre):
+            machine.disk.room_bytes = None
+            machine.disk.bad_syncs = 0
+            machine.life.countdown = None
+            machine.clock.step_to(0.0, ClockTrust.SYNCHRONISED)
+        for cable in self.cables.values():
+            cable.gone_until = -1.0
+        self.mishaps.heal()
+        for machine in (*self.boxes, self.centre):
+            if not machine.actors and not getattr(machine, "is_retired", False):
+                machine.start_at = self.now.at
+
+    def look_at_archive(self) -> None:
+        """Check that nothing was forgotten that the centre lacks now."""
+        self.wrong += check_archive(self)
+
+    def _end(self) -> None:
+        for machine in (*self.boxes, self.centre):
+            machine.die()
+
+
+def run_system(seed, *, kinds=None) -> System:
+    """Return the world of a seed after its end; `kinds`: mishaps that may befall it, None for any."""
+    random = Random(f"chance/{seed}")
+    memory = Path("/dev/shm")
+    with (
+        TemporaryDirectory(dir=memory if memory.is_dir() else None, prefix="sim-") as folder,
+        simulated_disks(random) as disks,
+        _seeded_chance(random),
+    ):
+        return System(seed, Path(folder), disks, kinds=kinds).run()
+
+
+@contextlib.contextmanager
+def _seeded_chance(random: Random):
+    """Let `os.urandom` give what the seed gives: a failing seed must replay exactly."""
+    real, os.urandom = os.urandom, random.randbytes
+    try:
+        yield
+    finally:
+        os.urandom = real

@@ -1,0 +1,63 @@
+"""Whole systems, each from a seed, judged: `make sim SEEDS=10000`; `SEED=n` replays one; on all cores of the machine.
+
+Above the last line stand the faults by kind; the last line has seeds, faults and readings compared. Anything wrong, or
+zero of any of these, and the exit code is 1. A failing seed is printed with what to type to see it again.
+"""
+
+import logging
+import os
+import signal
+import sys
+from collections import Counter
+from multiprocessing import get_context
+
+from tests.simulation.system import run_system
+
+_SHOWN = 8
+_HANGS_S = 120  # of real time: no world takes a hundredth of that
+
+
+# A seed is the same everywhere only with the same order of sets: the Makefile sets PYTHONHASHSEED.
+
+
+def run_seed(seed):
+    """Return what came of a seed: itself, its kinds of mishaps, faults, readings, and what was wrong."""
+    logging.disable(logging.CRITICAL)  # the daemon tells of each fault that was put in
+    signal.alarm(_HANGS_S)
+    system = run_system(seed)
+    signal.alarm(0)
+    return seed, system.mishaps.kinds, system.faults, system.readings, system.wrong
+
+
+def main():
+    """Run and print; return the exit code."""
+    if "SEED" in os.environ:
+        seeds = [int(os.environ["SEED"])]
+    else:
+        first = int(os.environ.get("FROM", "0"))
+        seeds = range(first, first + int(os.environ.get("SEEDS", "1000")))
+    faults, readings, done, failed = Counter(), 0, 0, []
+    with get_context("spawn").Pool(max(1, min(len(seeds), os.cpu_count() or 1))) as pool:
+        for seed, kinds, found, compared, wrong in pool.imap_unordered(run_seed, seeds, chunksize=4):
+            done, readings = done + 1, readings + compared
+            faults.update(found)
+            if wrong:
+                failed.append(seed)
+                _tell(seed, kinds, wrong)
+    for name, count in sorted((+faults).items()):
+        print(f"  {count:8d}  {name}")
+    print(f"{done} seeds, {faults.total()} faults, {readings} readings checked, {len(failed)} failed: {sorted(failed)}")
+    return 1 if failed or not (done and faults.total() and readings) else 0
+
+
+def _tell(seed, kinds, wrong):
+    print(f"FAILED, replay with: make sim SEED={seed}   ({', '.join(kinds)})")
+    for line in wrong[:_SHOWN]:
+        print(f"    {line}")
+    if len(wrong) > _SHOWN:
+        print(f"    and {len(wrong) - _SHOWN} more")
+    sys.stdout.flush()
+
+
+if __name__ == "__main__":
+    sys.exit(main())
