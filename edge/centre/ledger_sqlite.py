@@ -37,7 +37,7 @@ from edge.centre.rows import (
 from edge.centre.sqlite_file import SqliteFile
 from edge.reading.loss import Loss
 from edge.reading.plan import Plan
-from edge.reading.record import PollRecord, SlotState
+from edge.reading.record import PollRecord, SlotState, is_dated
 
 COPY = "ledger.db"
 _PER_KIND = 200  # envelopes in quarantine, a kind and gateway: at most 12.5 MiB
@@ -319,11 +319,12 @@ class SqliteLedger(SqliteFile):
 
     def _standing(self, gateway: str, record: PollRecord) -> tuple[int, PollFace] | None:
         row = self._one(
-            "SELECT poll.id, state, reason, items, amounts, faults FROM poll JOIN itemset ON itemset.id = poll.itemset"
+            "SELECT poll.id, trust, state, reason, items, amounts, faults FROM poll"
+            " JOIN itemset ON itemset.id = poll.itemset"
             " WHERE gateway = ? AND slot_at = ? AND task = ? AND meter = ? AND counts = 1",
             *(gateway, slot_text(record.slot_at), record.task, record.meter),
         )
-        return (row[0], parse_face(*row[1:])) if row else None
+        return (row[0], parse_face(*row[2:], is_dated=is_dated(row[1]))) if row else None
 
     def _insert_poll(self, gateway: str, batch: int, record: PollRecord, face: PollFace, once: Once) -> None:
         self._run(

@@ -8,7 +8,10 @@ new epoch, or out of order. The rules, in order:
 3. A miss never takes the place of values, nor an open miss that of a final one: it is kept as history.
 4. Equal values again are ignored.
 5. Values that agree on what both have, and add to it, count together with them.
-6. Values that differ are kept beside the first ones, and both are flagged: which is right is not for this code to say.
+6. Values that differ, where the time of one reading was known and that of the other was not: the dated one counts, for
+   the other may be of another slot; it is kept as history.
+7. Else values that differ are kept beside the first ones, and both are flagged: which is right is not for this code to
+   say.
 """
 
 from collections.abc import Mapping
@@ -22,13 +25,17 @@ _RANK = {SlotState.EXPECTED: 0, SlotState.MISSING_OPEN: 1, SlotState.MISSING_FIN
 
 @dataclass(frozen=True, slots=True)
 class PollFace:
-    """What of a poll decides: `values` are exact texts by key, `units` and `faults` by key too."""
+    """What of a poll decides: `values` are exact texts by key, `units` and `faults` by key too.
+
+    `is_dated`: the gateway knew the time when it read.
+    """
 
     state: SlotState
     values: Mapping[str, str | None]
     units: Mapping[str, str]
     faults: Mapping[str, str]
     reason: str | None = None
+    is_dated: bool = True
 
     @property
     def is_miss(self) -> bool:
@@ -63,10 +70,16 @@ def settle(standing: PollFace | None, new: PollFace) -> Ruling:
     if standing.is_miss:
         return Ruling(Once.SUPERSEDE, new)
     if any(new.values[key] != standing.values[key] for key in new.values.keys() & standing.values.keys()):
-        return Ruling(Once.CONFLICT, new)
+        return Ruling(_settle_difference(standing, new), new)
     if new.values.keys() <= standing.values.keys() and new.faults.keys() <= _known(standing):
         return Ruling(Once.IGNORE, new)
     return Ruling(Once.SUPERSEDE, _joined(standing, new))
+
+
+def _settle_difference(standing: PollFace, new: PollFace) -> Once:
+    if standing.is_dated == new.is_dated:
+        return Once.CONFLICT
+    return Once.SUPERSEDE if new.is_dated else Once.HISTORY
 
 
 def _settle_miss(standing: PollFace, new: PollFace) -> Once:

@@ -21,7 +21,7 @@ from edge.centre.ledger import PollCounts
 from edge.centre.once import Once, PollFace, settle
 from edge.centre.postgres_schema import STAGING, month_of, partition_name, partition_statements
 from edge.centre.rows import face_of, faults_text
-from edge.reading.record import PollRecord, SlotState
+from edge.reading.record import PollRecord, SlotState, is_dated
 
 _PLAIN = re.compile(r"[0-9.-]+(?:,[0-9.-]+)*")
 _PIECE = 128  # polls
@@ -38,7 +38,7 @@ SELECT n FROM incoming WHERE NOT EXISTS (
 )
 """
 _STANDING = """
-SELECT poll.series, poll.slot_at, state, reason, quantities, units, amounts, faults
+SELECT poll.series, poll.slot_at, trust, state, reason, quantities, units, amounts, faults
 FROM unnest(%s::integer[], %s::timestamptz[]) AS asked (series, slot_at)
 JOIN poll ON poll.series = asked.series AND poll.slot_at = asked.slot_at AND poll.counts
 JOIN manner ON manner.id = poll.manner
@@ -272,8 +272,9 @@ def _standing(db: Connection, slots: Iterable[Slot]) -> dict[Slot, PollFace]:
             units=dict(zip(keys, units, strict=True)),
             faults=json.loads(faults or "{}"),
             reason=reason,
+            is_dated=is_dated(trust),
         )
-        for series, slot_at, state, reason, keys, units, amounts, faults in rows
+        for series, slot_at, trust, state, reason, keys, units, amounts, faults in rows
     }
 
 

@@ -38,6 +38,7 @@ def face_of(record: PollRecord) -> PollFace:
         units={key: record.units.get(key) or unit_of(key) for key in record.values},
         faults={key: str(reason) for key, reason in record.faults.items()},
         reason=None if record.reason is None else str(record.reason),
+        is_dated=record.stamp.is_dated,
     )
 
 
@@ -63,7 +64,9 @@ def faults_text(face: PollFace) -> str:
     return _compact(dict(sorted(face.faults.items())))
 
 
-def parse_face(state: str, reason: str | None, items: str, amounts: str, faults: str) -> PollFace:
+def parse_face(
+    state: str, reason: str | None, items: str, amounts: str, faults: str, *, is_dated: bool = True
+) -> PollFace:
     """Return what the texts of a row say."""
     pairs: list[tuple[str, str]] = json.loads(items)
     values: list[str | None] = json.loads(amounts)
@@ -73,6 +76,7 @@ def parse_face(state: str, reason: str | None, items: str, amounts: str, faults:
         units=dict(pairs),
         faults=json.loads(faults),
         reason=reason,
+        is_dated=is_dated,
     )
 
 

@@ -11,7 +11,6 @@ from edge.clock import Clock
 from edge.reading.record import PollRecord, Stamp
 from edge.store.outbox import Outbox
 
-_UNTRUSTED = frozenset({"floor", "none"})
 _DATING_S = 300.0  # longer than the poller takes; without one, records go out as they are
 _SAVE_S = 60.0  # a power cut costs at most so much of the waiting; each saving is a commit
 
@@ -38,7 +37,7 @@ class ClockWait:
         if self._clock.trust().is_good:
             self._end()
             return self._is_being_dated(now_s)
-        oldest = next((record.stamp for record in records if record.stamp.trust in _UNTRUSTED), None)
+        oldest = next((record.stamp for record in records if not record.stamp.is_dated), None)
         if oldest is None:
             return False
         if self._since_s is None:

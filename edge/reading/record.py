@@ -30,6 +30,14 @@ class SlotState(StrEnum):
     MISSING_FINAL = "missing_final"
 
 
+_UNDATED = frozenset({"floor", "none"})
+
+
+def is_dated(trust: str) -> bool:
+    """Return True if a wall time of this trust was the true one, as far as anybody knew."""
+    return trust not in _UNDATED
+
+
 @dataclass(frozen=True, slots=True)
 class Stamp:
     """When something happened, by both clocks: `trust` belongs to `at` ("synchronised", "rtc", "floor", "none")."""
@@ -38,6 +46,11 @@ class Stamp:
     trust: str
     boot_id: str
     boot_s: float
+
+    @property
+    def is_dated(self) -> bool:
+        """True if the time can be trusted: what it stands for was really then."""
+        return is_dated(self.trust)
 
 
 @dataclass(frozen=True, slots=True)

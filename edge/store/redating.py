@@ -27,7 +27,6 @@ from edge.store.meta import load_fact, mark_fact
 from edge.store.rows import Rows
 from edge.store.settling import Known
 
-UNTRUSTED = frozenset({"floor", "none"})
 _UNDATED = "undated"
 _CLOSE = timedelta(seconds=2)  # as near as two readings of the clocks can be
 _READ = frozenset({SlotState.READ, SlotState.REFILLED})
@@ -84,7 +83,7 @@ def true_stamp(stamp: Stamp, true: TrueTime) -> Stamp:
 def fate_of(record: PollRecord, true: TrueTime, slot_at: datetime | None, known: Known) -> Fate:
     """Return what becomes of a row; `slot_at`: where it was really read, `known`: what is known of that slot."""
     stamp = record.stamp
-    if stamp.boot_id != true.boot_id or stamp.trust not in UNTRUSTED:
+    if stamp.boot_id != true.boot_id or stamp.is_dated:
         return Fate.LEAVE
     if record.state not in _READ or record.source is not Source.LIVE:
         return Fate.LEAVE
@@ -121,7 +120,7 @@ def undated_boot(rows: Rows) -> str | None:
 
 def note_undated(rows: Rows, records: list[PollRecord]) -> None:
     """Remember the boot of records whose time is not trusted. Needs a writing transaction."""
-    boots = [record.stamp.boot_id for record in records if record.stamp.trust in UNTRUSTED]
+    boots = [record.stamp.boot_id for record in records if not record.stamp.is_dated]
     if boots and undated_boot(rows) != boots[-1]:
         mark_fact(rows, _UNDATED, boots[-1])
 

@@ -24,6 +24,7 @@ def face(state: SlotState, value: str | None = None, **more) -> PollFace:
 
 
 READ, OPEN = face(SlotState.READ, "1.0"), face(SlotState.MISSING_OPEN, reason="silence")
+UNDATED = replace(READ, is_dated=False)
 FINAL, REFILLED = face(SlotState.MISSING_FINAL, reason="silence"), face(SlotState.REFILLED, "1.0")
 
 
@@ -45,6 +46,11 @@ FINAL, REFILLED = face(SlotState.MISSING_FINAL, reason="silence"), face(SlotStat
         (READ, face(SlotState.READ, "1.00"), Once.CONFLICT),
         (face(SlotState.READ, faults={"a": "refused"}), READ, Once.SUPERSEDE),
         (READ, face(SlotState.READ, faults={"a": "refused"}), Once.IGNORE),
+        (UNDATED, face(SlotState.READ, "1.1"), Once.SUPERSEDE),
+        (READ, face(SlotState.READ, "1.1", is_dated=False), Once.HISTORY),
+        (UNDATED, face(SlotState.READ, "1.1", is_dated=False), Once.CONFLICT),
+        (UNDATED, READ, Once.IGNORE),
+        (OPEN, UNDATED, Once.SUPERSEDE),
     ],
 )
 def test_which_poll_counts(standing, new, once):
@@ -124,3 +130,15 @@ def test_a_plan_survives_its_text():
     """All kinds of schedules come back."""
     assert parse_plan(plan_text(PLAN)) == PLAN
     assert isinstance(parse_plan(plan_text(PLAN)), Plan)
+
+
+def test_a_reading_of_a_known_time_takes_the_place_of_one_that_was_not(ledger):
+    """A gateway that ran under a wrong clock named a slot that was not it: all are kept, one counts."""
+    gateway = Gateway()
+    undated = record(value="12.30")
+    undated = replace(undated, stamp=replace(undated.stamp, trust="floor"))
+    take(ledger, gateway, gateway.seal(undated))
+    take(ledger, gateway, gateway.seal(record(value="12.50")))
+    take(ledger, gateway, gateway.seal(replace(undated, values={ENERGY: Decimal("12.40")})))
+    (row,) = ledger.readings(Span())
+    assert ("12.50", "synchronised", False) == (row.value, row.trust, row.conflict)

@@ -223,10 +223,11 @@ def _counted(ledger, held, system):
         sent = [dict(_face(record)[1]) for record in records if record.values]
         if bool(sent) != bool(found.get(slot)):
             wrong.append(f"{_name(slot)}: a reading was sent: {bool(sent)}; one counts: {bool(found.get(slot))}")
+        dated = [dict(_face(record)[1]) for record in records if record.values and record.stamp.is_dated]
         for key, value in found.get(slot, {}).items():
             values += 1
-            if not any(one.get(key, "-") == value for one in sent):
-                wrong.append(f"{_name(slot)}: {key} = {value} was never sent")
+            if not any(one.get(key, "-") == value for one in ([one for one in dated if key in one] or sent)):
+                wrong.append(f"{_name(slot)}: {key} = {value} was never sent, or not by whom the time was known")
     return wrong, values
 
 

@@ -37,7 +37,6 @@ _FIRST_LOOK_S = 1500.0
 _LOOK_EVERY_S = 900.0
 _PATIENCE_S = 6000.0
 _MOST_STEPS = 2000  # in a second; more, and somebody spins
-_TRUSTED = (ClockTrust.SYNCHRONISED, ClockTrust.RTC)
 _KEYS = (
     *("energy_active_import_total", "energy_active_import_t1", "voltage_l1", "current_l1"),
     *("power_active_total", "energy_reactive_q1_total"),
@@ -72,9 +71,9 @@ class System:
         return self.boxes[-1]
 
     def may_conflict(self, slot) -> bool:
-        """Return whether a slot may have been asked for twice: its answer was destroyed, or its time was not known."""
-        is_dated = all(record.stamp.trust in _TRUSTED for record in self.books.tried[slot])
-        return not is_dated or any(one.is_destroyed for one in self.books.kept[slot])
+        """Return whether a slot may have been asked for twice: its answer was destroyed, or no time of it was known."""
+        undated = [record for record in self.books.tried[slot] if not record.stamp.is_dated]
+        return len(undated) > 1 or any(one.is_destroyed for one in self.books.kept[slot])
 
     def _make(self, kinds) -> None:
         random = self.random
