@@ -88,10 +88,13 @@ KEYS = tuple(ITEMS[identifier].key for identifier in WORKLOAD)
 
 
 def number_of(identifier, meter, count):
-    """Return what meter number `meter` says in its answer number `count`, counted in the item's last decimal."""
+    """Return what meter number `meter` says in its answer number `count`, counted in the item's last decimal.
+
+    One tariff at a time advances, so that the total gains one with each answer, as a meter's does.
+    """
     kind, phase = identifier[:4], int(identifier[4:6])
     if kind == "0001":
-        tariffs = [(meter % 20 + 1) * 1_000_000 + n * 100_000 + count for n in range(1, 5)]
+        tariffs = [(meter % 20 + 1) * 1_000_000 + n * 100_000 + (count + n) // 4 for n in range(1, 5)]
         return tariffs[phase - 1] if phase else sum(tariffs)
     if kind in ("0203", "0204", "0205", "0206"):
         return _power(kind, phase, [part * (1000 + count % 3000) for part in _TRIPLES[meter % len(_TRIPLES)]])
