@@ -48,6 +48,7 @@ def thin(tally: Tally, found: Count) -> list[str]:
         **{f"{part} was never killed": tally.kills[part] for part in PARTS},
         "the broker never lost its queue": tally.forgotten,
         "the store never said that its disk is full": tally.full,
+        "the poller never said what it had stored": tally.acknowledged,
         "no reading was checked": found.readings,
     }
     return [text for text, number in wanted.items() if not number]
@@ -59,6 +60,7 @@ def told(tally: Tally, found: Count, kind: str) -> list[str]:
     ended = ", ".join(f"{name} {number} times" for name, number in sorted(tally.ended.items()))
     return [
         f"slots promised: {found.slots}; missing with a reason: {reasons or 'none'}",
+        f"records that the store had acknowledged, all lives of the poller together: at least {tally.acknowledged}",
         f"ended by themselves, and started again: {ended or 'none'}",
         f"disk full ({kind}): {tally.full} times; the broker's queue taken away: {tally.forgotten} times",
     ]

@@ -5,7 +5,8 @@ It asks the tables themselves and none of the product's own statements. Rules:
 2. A slot has one poll that counts, and values once. Else it is doubled.
 3. A poll with values has all items of the plan, and each is what the meter answered between slot and stamp. A meter
    that is dead has no value, and nobody has a slot that was not promised. Else it is wrong.
-4. No forks, nothing forged or rejected, one epoch, numbers without gaps, each envelope its hash and its predecessor's.
+4. There are as many records as the store acknowledged: none was forgotten and then recorded anew, as `gateway_down`.
+5. No forks, nothing forged or rejected, one epoch, numbers without gaps, each envelope its hash and its predecessor's.
 """
 
 import hashlib
@@ -54,11 +55,15 @@ class Poll:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Promise:
-    """What must be there: a slot every second of each meter, up to an instant, and no value of the dead one."""
+    """What must be there: a slot every second of each meter, up to an instant, and no value of the dead one.
+
+    `acknowledged`: how many records the store took, by the poller's own count, all its lives together.
+    """
 
     meters: tuple[str, ...]
     dead: str
     until: datetime
+    acknowledged: int
 
 
 @dataclass(slots=True)
@@ -97,8 +102,12 @@ def count(db: psycopg.Connection, truth: Truth, promise: Promise) -> Count:
     }
     found.slots = len(promised)
     held = [poll for poll in polls if poll.counts]
-    _judge_slots(found, promised, held, _named_losses(db))
+    losses = _named_losses(db)
+    _judge_slots(found, promised, held, losses)
     _judge_doubles(found, polls)
+    recorded = len(polls) + len(losses)
+    if recorded < promise.acknowledged:
+        found.lost.append(f"{promise.acknowledged - recorded} of {promise.acknowledged} records that were acknowledged")
     for poll in held:
         _judge_values(found, poll, truth, promise, begin)
     found.chain = list(_broken_links(db))

@@ -1,6 +1,7 @@
 """A site whose parts can be killed: meters, the two halves of the daemon, broker, centre, PostgreSQL, a small disk."""
 
 import json
+import re
 import time
 from collections import Counter
 from collections.abc import Iterator
@@ -11,6 +12,8 @@ from pathlib import Path
 
 import psycopg
 
+from edge.control.client import ask
+from edge.errors import ControlError
 from tests.flow.processes import FlowSite, edge, eventually, free_port
 from tests.kills.disk import Disk, small_disk
 from tests.kills.judge import Count, Promise, count
@@ -24,16 +27,22 @@ DEAD = METERS[-1]
 GATEWAY_PARTS = ("poll", "forward")
 _AGAIN_S = 1.0  # a part that ended by itself is started again after this, as a service is
 _TICK_S = 0.05
+_ERROR, _LAST_WORDS = re.compile(r"error\[E-[A-Z]{3}-\d+\]"), 2000
 _PATIENCE_S = 300.0  # until all that waits is at the centre; a bound, not a promise
 
 
 @dataclass(slots=True)
 class Tally:
-    """What was done to the site, and what it did by itself. `full`: fillings that the store noticed."""
+    """What was done to the site, and what it did by itself.
+
+    `full`: fillings that the store noticed. `acknowledged`: records that were stored, by the poller's own word, before
+    it was killed or ended.
+    """
 
     kills: Counter[str] = field(default_factory=Counter)
     forgotten: int = 0
     full: int = 0
+    acknowledged: int = 0
     ended: Counter[str] = field(default_factory=Counter)
 
 
@@ -73,6 +82,7 @@ class KillSite:
         until = datetime.now(UTC)
         self._wait(lambda: self._heard_of_all(until), "a later slot of every meter")
         del self.parts["poll"]
+        self.tally.acknowledged += self._acknowledged()
         assert 0 == self.flow.end("poll")
         self._wait(lambda: self._waiting() == 0, "an empty outbox")
         for name in ("forward", "centre"):
@@ -82,13 +92,16 @@ class KillSite:
 
     def judged(self, until: datetime) -> Count:
         """Return what is in the database."""
-        promise = Promise(meters=METERS, dead=DEAD, until=until)
+        promise = Promise(meters=METERS, dead=DEAD, until=until, acknowledged=self.tally.acknowledged)
         with psycopg.connect(self.database) as db:
             return count(db, load_truth(self.flow.folder / "answers"), promise)
 
     def defects(self) -> list[str]:
-        """Return what no kill explains: a defect that ended a part of ours, by its exit code or its traceback."""
-        found = [f"{name} times {number}" for name, number in self.tally.ended.items() if name.endswith("code 1")]
+        """Return what no kill explains: a part that ended without naming an error, and tracebacks.
+
+        With an error named a part may end: the centre does while it is started before its database answers.
+        """
+        found = [f"ended by itself, {name}" for name in self.tally.ended if "error[E-" not in name]
         logs = ("poll", "forward", "centre", "sim")
         return found + [f"{name}.log has a traceback" for name in logs if "Traceback" in self.flow.log(name)]
 
@@ -96,7 +109,9 @@ class KillSite:
         part = self.parts[mishap.part]
         if mishap.part in self._down_until or part.ended() is not None:
             return  # it is dead already
+        acknowledged = self._acknowledged() if mishap.part == "poll" else 0
         part.kill()
+        self.tally.acknowledged += acknowledged
         self.tally.kills[mishap.part] += 1
         if mishap.forgets:
             self.tally.forgotten += self.parts["broker"].forget()
@@ -107,11 +122,17 @@ class KillSite:
         for name, part in self.parts.items():
             if name not in self._down_until:
                 if (code := part.ended()) is not None:
-                    self.tally.ended[f"{name} with code {code}"] += 1
+                    self.tally.ended[f"{name}: {self._last_words(name, code)}"] += 1
                     self._down_until[name] = now + _AGAIN_S
             elif now >= self._down_until[name]:
                 del self._down_until[name]
                 part.start()
+
+    def _last_words(self, name: str, code: int) -> str:
+        """Return the error that a part named as it ended with an exit code above 0; else the code."""
+        path = self.flow.folder / f"{name}.log"
+        told = _ERROR.findall(self.flow.log(name)[-_LAST_WORDS:]) if path.exists() else []
+        return told[-1] if told and code > 0 else f"code {code}"
 
     def _wait(self, check, what: str) -> None:
         def checked() -> bool:
@@ -119,6 +140,16 @@ class KillSite:
             return check()
 
         eventually(checked, seconds=_PATIENCE_S, what=what)
+
+    def _acknowledged(self) -> int:
+        """Return how many records this life of the poller has stored; what it stores from here on is not counted."""
+        try:
+            for reply in ask(self.flow.state_dir / "poll.sock", {"job": "status"}, silence_s=3):
+                if isinstance(result := reply.get("result"), dict):
+                    return result["health"]["counters"].get("records.stored", 0)
+        except ControlError:
+            pass  # it has just been started
+        return 0
 
     def _gateway_pids(self) -> list[int]:
         return [self.flow.processes[name].pid for name in GATEWAY_PARTS if name not in self._down_until]

@@ -30,11 +30,12 @@ def judged_after(ended):
     """Return a function that changes the database, judges it, and takes the change back."""
     site, until = ended
     truth = load_truth(site.flow.folder / "answers")
+    promise = Promise(meters=METERS, dead=DEAD, until=until, acknowledged=site.tally.acknowledged)
 
     def run(statement):
         with psycopg.connect(site.database) as db:
             assert db.execute(statement).rowcount > 0
-            found = count(db, truth, Promise(meters=METERS, dead=DEAD, until=until))
+            found = count(db, truth, promise)
             db.rollback()
         return found
 
@@ -97,6 +98,14 @@ def test_the_judge_knows_the_dead(judged_after):
     assert any("a dead meter spoke" in text for text in found.wrong)
 
 
+def test_the_judge_knows_what_was_acknowledged(ended, judged_after):
+    """A record that the store took and forgot is missed, though its slot has another one."""
+    site, _ = ended
+    assert site.tally.acknowledged > len(METERS) * _SECONDS / 2
+    found = judged_after("DELETE FROM poll WHERE amounts[1] IS NOT NULL")
+    assert any(text.endswith("records that were acknowledged") for text in found.lost)
+
+
 def test_a_value_belongs_to_its_slot():
     """What a meter said before the slot or after the stamp, or another one said, is not what it said then."""
     truth, at = Truth(), datetime(2026, 11, 1, 12, tzinfo=UTC)
@@ -143,10 +152,10 @@ def test_a_part_that_was_never_killed_is_a_failure(part):
 
 
 def test_a_run_without_its_faults_is_a_failure():
-    """No reading, no queue lost, no disk full: each is told."""
+    """No reading, no queue lost, no disk full, no word of the store: each is told."""
     tally = _tally()
-    tally.forgotten = tally.full = 0
-    assert 3 == len(command.thin(tally, Count()))
+    tally.forgotten = tally.full = tally.acknowledged = 0
+    assert 4 == len(command.thin(tally, Count()))
 
 
 def test_a_family_is_known_to_its_last_child(postgres):
@@ -155,4 +164,4 @@ def test_a_family_is_known_to_its_last_child(postgres):
 
 
 def _tally():
-    return Tally(kills=Counter({part: n for n, part in enumerate(PARTS, 1)}), forgotten=1, full=1)
+    return Tally(kills=Counter({part: n for n, part in enumerate(PARTS, 1)}), forgotten=1, full=1, acknowledged=1)
