@@ -6,6 +6,7 @@ doubled or wrong, and the exit code is 1; then the folder with logs and stores s
 
 import os
 import shutil
+import signal
 import sys
 import tempfile
 import time
@@ -20,6 +21,7 @@ _SHOWN = 20
 
 def main() -> int:
     """Run, count, print; return the exit code."""
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # nothing of the site stays behind
     minutes = float(os.environ.get("MINUTES") or 3)
     seed = int(os.environ.get("SEED") or time.time_ns() % 10**6)
     print(f"SEED={seed}: the plan of mishaps; real processes are never killed at the same place twice", flush=True)

@@ -6,6 +6,7 @@ hears as a failing write (E-STO-106) instead of a full disk (E-STO-103). Which o
 
 import contextlib
 import resource
+import shutil
 import subprocess
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -13,6 +14,8 @@ from pathlib import Path
 from typing import Protocol
 
 _MIB = 24
+_FILLER = "somebody-elses.log"
+_NOT_KEPT = shutil.ignore_patterns("*.sock", _FILLER)
 _UNLIMITED = resource.RLIM_INFINITY
 
 
@@ -35,7 +38,7 @@ class Tmpfs:
     kind, code = "tmpfs", "E-STO-103"
 
     def __init__(self, folder: Path) -> None:
-        self._filler = folder / "somebody-elses.log"
+        self._filler = folder / _FILLER
 
     def fill(self, pids: Iterable[int]) -> None:
         with self._filler.open("ab", buffering=0) as file:
@@ -59,7 +62,7 @@ class SizeLimit:
 
     def fill(self, pids: Iterable[int]) -> None:
         if self._most is None:
-            self._most = max((path.stat().st_size for path in self._folder.glob("edge.db*")), default=0)
+            self._most = max((path.stat().st_size for path in self._folder.rglob("edge.db*")), default=0)
         self._limit(pids, self._most)
 
     def free(self, pids: Iterable[int]) -> None:
@@ -74,13 +77,14 @@ class SizeLimit:
 
 @contextmanager
 def small_disk(folder: Path) -> Iterator[Disk]:
-    """Yield a disk in a new folder that can be filled; it is gone afterwards."""
+    """Yield a disk in a new folder that can be filled. One of its own is gone afterwards; a copy is left beside it."""
     folder.mkdir()
     for right in ([], ["sudo", "-n"]):
         if _does([*right, "mount", "-t", "tmpfs", "-o", f"size={_MIB}m,mode=0777", "edge-kills", str(folder)]):
             try:
                 yield Tmpfs(folder)
             finally:
+                shutil.copytree(folder, folder.with_name(f"{folder.name}-kept"), ignore=_NOT_KEPT)
                 _does([*right, "umount", "-l", str(folder)])
             return
     yield SizeLimit(folder)
