@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: help env demo test check bench bench-bus bench-centre bench-store exchanges fuzz sim sim-broken torture lock needs witness clean
+.PHONY: help env demo test check bench bench-bus bench-centre bench-store exchanges fuzz kills sim sim-broken torture lock needs witness clean
 
 help: ## show this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 12
@@ -57,6 +57,9 @@ sim-broken: env ## each rule that keeps readings broken on purpose: the simulati
 
 torture: env needs ## power cuts: 1 500 for the store, 1 500 for the register; CUTS=n, SEED=n makes one again
 	$(BIN)/python -m tests.torture
+
+kills: env needs ## real processes killed at random, counted in PostgreSQL; MINUTES=3, SEED=n for the same plan
+	@MINUTES=$(or $(MINUTES),3) $(BIN)/python -m tests.kills
 
 fuzz: env ## hostile bytes for every parser, an hour each; T=seconds, TARGET=name for one of them
 	T=$(or $(T),3600) $(BIN)/python -m tests.fuzz
