@@ -20,6 +20,7 @@ from edge.reading.outcome import Value
 
 MAX_TEXT = 1024
 MAX_WIDTH = 8
+MAX_PLACES = 128  # of a number written as text: so far from the point its digits may reach, on either side
 
 _EXACT = re.compile(r"-?[0-9]{1,64}(\.[0-9]{1,64})?(E[+-][0-9]{1,4})?")
 _WIDE = Context(prec=64)
@@ -105,8 +106,8 @@ def _whole(member: Any) -> int:
 
 def _text_of(value: Value, kind: Kind) -> str:
     text = str(value)
-    if kind is not TEXT and not _EXACT.fullmatch(text):
-        raise MessageError("E-MSG-104", detail="a number that is not finite, or has more than 64 digits")
+    if kind is not TEXT and not (_EXACT.fullmatch(text) and _is_near(Decimal(text))):
+        raise MessageError("E-MSG-104", detail="a number that is not finite, or has digits too many or too far away")
     return text
 
 
@@ -114,4 +115,11 @@ def _exact_number(member: object) -> Decimal:
     text = as_text(member, "value", MAX_TEXT)
     if not _EXACT.fullmatch(text):
         refuse("value", "no number")
-    return Decimal(text)
+    number = Decimal(text)
+    return number if _is_near(number) else refuse("value", f"digits more than {MAX_PLACES} places from the point")
+
+
+def _is_near(number: Decimal) -> bool:
+    """Tell whether a finite number, written out without an exponent, stays short: ten bytes must not become 10 000."""
+    exponent = number.as_tuple().exponent
+    return isinstance(exponent, int) and exponent >= -MAX_PLACES and number.adjusted() <= MAX_PLACES

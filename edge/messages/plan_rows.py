@@ -13,6 +13,7 @@ from edge.reading.plan import Plan, PlanTask, Schedule
 
 MAX_TASKS = 256
 MAX_TASK = 64
+MAX_EXPECTED = 1 << 17  # meters of all tasks together: a plan of 800 bytes must not become 30 MB
 MAX_LOSSES = 65536
 MAX_COUNT = 1 << 53
 DAY_S = 86400
@@ -22,7 +23,9 @@ MAX_REASON = 64
 
 
 def encode_plan(plan: Plan, meters: Mapping[str, int]) -> list[object]:
-    """Return [valid from, zone, tasks]."""
+    """Return [valid from, zone, tasks]. Raises MessageError for one that no reader would take."""
+    if sum(len(task.meters) for task in plan.tasks) > MAX_EXPECTED:
+        raise MessageError("E-MSG-104", detail=f"a plan of more than {MAX_EXPECTED} pairs of task and meter")
     tasks = [
         [
             task.name,
@@ -39,11 +42,12 @@ def encode_plan(plan: Plan, meters: Mapping[str, int]) -> list[object]:
 def decode_plan(value: object, meters: Sequence[str]) -> Plan:
     """Return the plan."""
     valid_from, timezone, tasks = as_row(value, "plan", 3)
-    return Plan(
-        as_instant(valid_from, "plan"),
-        as_text(timezone, "zone", 64),
-        tuple(_task_of(one, meters) for one in as_list(tasks, "plan tasks", MAX_TASKS)),
-    )
+    read: list[PlanTask] = []
+    expected = 0
+    for one in as_list(tasks, "plan tasks", MAX_TASKS):
+        read.append(_task_of(one, meters))
+        expected = as_int(expected + len(read[-1].meters), "plan: pairs of task and meter", 0, MAX_EXPECTED)
+    return Plan(as_instant(valid_from, "plan"), as_text(timezone, "zone", 64), tuple(read))
 
 
 def _task_of(value: object, meters: Sequence[str]) -> PlanTask:

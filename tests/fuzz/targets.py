@@ -15,6 +15,7 @@ from zlib import compress
 
 from edge.carry.layout import Carried, Manifest, decode_manifest, encode_manifest, envelope_name
 from edge.carry.layout import _checksum as _sum_of_manifest
+from edge.centre.rows import amounts_text, face_of, plan_text
 from edge.cli.settings_file import ALL_CHECKS
 from edge.config import syntax
 from edge.config.centre import CentreSettings
@@ -134,12 +135,16 @@ def run_inflate(data: bytes) -> None:
 
 
 def run_batch(data: bytes) -> None:
-    """Read a payload; what is read can be written again."""
+    """Read a payload; what is read can be written again, and into a ledger's rows."""
     try:
         batch = parse_batch(data)
     except MessageError:
         return
     build_batch(batch)
+    for one in batch.records:
+        amounts_text(face_of(one))
+    if batch.plan is not None:
+        plan_text(batch.plan)
 
 
 def run_receipt(data: bytes) -> None:

@@ -182,6 +182,13 @@ def _with_group(**changes: object) -> dict[int, Any]:
     return fields
 
 
+def _exact(text: str) -> dict[int, Any]:
+    """Return a sound payload whose first item of the first group is this number, written as text, for both meters."""
+    fields = _payload()
+    fields[5] = [[["voltage_l1", "exact"]]]
+    return fields | {6: [fields[6][0] | {9: [[text, "1"]]}]}
+
+
 COLUMN = bytes(2)
 HOSTILE = {
     "no map": [],
@@ -261,6 +268,19 @@ HOSTILE = {
     "a schedule on day 31": _payload(f7=[0, "UTC", [["load", [None, 0, 31], [], [], 1]]]),
     "a schedule every day 5": _payload(f7=[0, "UTC", [["load", [60, None, 5], [], [], 1]]]),
     "a plan with strange meters": _payload(f7=[0, "UTC", [["load", [60, None, None], [], [2], 1]]]),
+    "a plan of 256 tasks with 1000 meters": {
+        0: 1,
+        1: 0,
+        2: [],
+        3: [],
+        4: [1] * 1000,
+        5: [],
+        6: [],
+        7: [0, "UTC", [["load", [60, None, None], [], None, 1]] * 256],
+    },
+    "a number with 9999 zeros": _exact("1E+9999"),
+    "a number with 9999 places": _exact("1E-9999"),
+    "no zero, with 9999 zeros": _exact("0E+9999"),
     "a loss that ends first": _payload(f8=[[0, 0, 5, 4, 1, "full"]]),
     "a loss of nothing": _payload(f8=[[0, 0, 4, 5, 0, "full"]]),
     "a loss of a third meter": _payload(f8=[[0, 2, 4, 5, 1, "full"]]),
@@ -288,6 +308,7 @@ def test_the_sound_payload_behind_the_hostile_ones_is_taken() -> None:
     """The cases above differ from this one only in what their names say."""
     assert 4 == len(parse_batch(encode_canonical(_payload())).records)
     assert 4 == len(parse_batch(encode_canonical(_with_group())).records)
+    assert 2 == len(parse_batch(encode_canonical(_exact("1E+128"))).records)
 
 
 _NODES = st.sampled_from(
