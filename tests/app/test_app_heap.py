@@ -31,6 +31,6 @@ libc.fflush(ctypes.c_void_p(out))
 def test_threads_share_one_heap(first, is_one):
     """With the call there is one heap however many threads ask for memory; without it there are more."""
     done = subprocess.run(
-        [sys.executable, "-c", PROGRAM.format(first=first)], capture_output=True, text=True, timeout=60, check=True
+        [sys.executable, "-c", PROGRAM.format(first=first)], capture_output=True, text=True, timeout=180, check=True
     )
     assert is_one == (done.stdout.count("<heap nr=") == 1)

@@ -29,7 +29,9 @@ def config(tmp_path):
 def start(folder, *arguments):
     command = [sys.executable, "-P", "-m", "edge.cli.main", "run", *map(str, arguments)]
     environment = {**os.environ, "EDGE_LANG": "en"}
-    return subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, timeout=60, check=False)
+    return subprocess.run(
+        command, cwd=folder, env=environment, capture_output=True, text=True, timeout=180, check=False
+    )
 
 
 def test_what_is_handed_over_arrives(monkeypatch):
@@ -66,6 +68,6 @@ def test_the_folder_that_one_stands_in_holds_no_modules(config):
 def test_the_program_alone_says_who_starts_it():
     """Called by hand it is a usage error, no traceback."""
     done = subprocess.run(
-        [sys.executable, "-m", "edge.cli.daemon"], capture_output=True, text=True, timeout=60, check=False
+        [sys.executable, "-m", "edge.cli.daemon"], capture_output=True, text=True, timeout=180, check=False
     )
     assert (2, "edge run starts this\n") == (done.returncode, done.stderr)

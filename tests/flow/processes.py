@@ -18,7 +18,7 @@ from edge.identity.keys import load_signer, save_public
 GATEWAY, TENANT = "gw-test-1", "test"
 
 
-def eventually(check, seconds=25.0, what="the expected state"):
+def eventually(check, seconds=90.0, what="the expected state"):
     """Return what `check` returns as soon as it is true; fail with `what` after so many seconds."""
     end = time.monotonic() + seconds
     while True:
@@ -42,7 +42,7 @@ def edge(*arguments, check=True, **kwargs):
         env={**os.environ, "EDGE_LANG": "en"},
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=180,
         check=False,
         **kwargs,
     )

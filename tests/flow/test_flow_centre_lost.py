@@ -40,9 +40,9 @@ def test_an_empty_ledger_gets_what_is_left_and_what_comes(site):
     for path in site.centre_dir.glob("ledger.db*"):
         path.unlink()
     site.start_centre()
-    eventually(lambda: len(slots(site)) >= 4, what="slots in the new ledger", seconds=40)
+    eventually(lambda: len(slots(site)) >= 4, what="slots in the new ledger", seconds=90)
     assert 0 == site.end("poll")
-    eventually(lambda: not waiting(site), what="an empty outbox", seconds=40)
+    eventually(lambda: not waiting(site), what="an empty outbox", seconds=90)
     after = slots(site)
     assert after[0] > before[0]
     assert len(after) >= 4

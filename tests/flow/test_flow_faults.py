@@ -230,10 +230,12 @@ def test_a_demo_that_is_stopped_leaves_nothing_running(tmp_path):
         text=True,
         env={**os.environ, "EDGE_LANG": "en"},
     ) as process:
-        eventually((folder / "gateway" / "state" / "poll.sock").exists, what="the demo's gateway")
-        process.send_signal(signal.SIGINT)
-        said = [process.stderr.readline() for _ in range(3)]
-        process.send_signal(signal.SIGTERM)
+        try:
+            eventually((folder / "gateway" / "state" / "poll.sock").exists, what="the demo's gateway")
+            process.send_signal(signal.SIGINT)
+            said = [process.stderr.readline() for _ in range(3)]
+        finally:
+            process.send_signal(signal.SIGTERM)
         assert "" == process.stderr.read()
     assert ["\n", "stopped\n"] == said[1:]
     assert 130 == process.returncode

@@ -54,11 +54,11 @@ def test_a_stick_there_and_back_and_then_the_broker(site, mosquitto):
     assert backlog(site)["running"]
     mosquitto.start()
     site.start_centre()
-    eventually(lambda: len(slots(site)) >= len(by_stick) + 3, what="slots by the broker", seconds=40)
+    eventually(lambda: len(slots(site)) >= len(by_stick) + 3, what="slots by the broker", seconds=90)
     again = received(site)
     assert (0, exported["batches"]) == (again["stored"], again["duplicate"])
     assert 0 == site.end("poll")
-    eventually(lambda: backlog(site)["estimate_s"] == 0, what="nothing unsent and nothing waiting", seconds=40)
+    eventually(lambda: backlog(site)["estimate_s"] == 0, what="nothing unsent and nothing waiting", seconds=90)
     after = slots(site)
     assert len(after) == len(set(after))
     assert set(by_stick) <= set(after)

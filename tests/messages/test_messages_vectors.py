@@ -90,7 +90,7 @@ def test_the_reader_of_the_documents_refuses_a_changed_envelope(tmp_path: Path) 
 
 def _read(folder: Path) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-I", ROOT / "docs" / "read_batch.py", folder / "key.pem", folder / "envelope"]
-    return subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
+    return subprocess.run(command, capture_output=True, text=True, check=False, timeout=180)
 
 
 _COMMON = ("task", "meter", "slot_at", "read_at", "trust", "state", "source", "flags")

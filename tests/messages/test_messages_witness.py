@@ -16,7 +16,7 @@ def _witness(public: str, envelope: str) -> subprocess.CompletedProcess[str]:
     if not PYTHON.exists():
         pytest.fail("no witness environment here: run make witness")
     command = [PYTHON, "-I", Path(__file__).with_name("witness.py"), public, envelope]
-    return subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
+    return subprocess.run(command, capture_output=True, text=True, check=False, timeout=180)
 
 
 def _vector() -> dict[str, str]:

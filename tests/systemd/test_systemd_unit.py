@@ -28,7 +28,7 @@ def _analyze(*arguments: str) -> subprocess.CompletedProcess[str]:
     """Run systemd-analyze; that it is there is part of the test, not a reason to skip it."""
     program = shutil.which("systemd-analyze")
     assert program is not None, "systemd-analyze is missing: install the Debian package systemd"
-    return subprocess.run([program, *arguments], capture_output=True, text=True, check=False, timeout=60)
+    return subprocess.run([program, *arguments], capture_output=True, text=True, check=False, timeout=180)
 
 
 def _stand_in(folder: Path, extra: str = "") -> Path:
@@ -132,7 +132,7 @@ def test_systemd_accepts_the_users_file() -> None:
     assert program is not None, "systemd-sysusers is missing: install the Debian package systemd"
     users = SYSTEMD / "edge.sysusers.conf"
     command = [program, "--dry-run", f"--replace=/etc/sysusers.d/{users.name}", str(users)]
-    result = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
+    result = subprocess.run(command, capture_output=True, text=True, check=False, timeout=180)
     assert (0, []) == (result.returncode, [line for line in result.stderr.splitlines() if str(users) in line])
 
 
