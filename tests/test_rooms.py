@@ -10,7 +10,19 @@ import pytest
 EDGE = Path(__file__).parent.parent / "edge"
 
 _POLL = {"errors", "clock", "reading", "config", "health", "quality", "protocols", "bus"}
-_FORWARD = {"errors", "clock", "reading", "config", "health", "messages", "store", "identity", "mqtt", "carry"}
+_FORWARD = {
+    "errors",
+    "clock",
+    "reading",
+    "config",
+    "health",
+    "quality",
+    "messages",
+    "store",
+    "identity",
+    "mqtt",
+    "carry",
+}
 _CENTRE = {"errors", "clock", "reading", "config", "messages", "quality", "identity", "mqtt", "carry"}
 _APP = {
     *{"errors", "clock", "reading", "config", "health", "protocols", "messages", "bus", "store", "poll", "forward"},
