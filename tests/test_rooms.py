@@ -62,6 +62,7 @@ PURE = (
     "quality/",
     "poll/plan.py",
     "poll/rounds.py",
+    "forward/allowance.py",
     "forward/outbox.py",
     "forward/shed_rules.py",
     "carry/layout.py",

@@ -115,7 +115,7 @@ CODES: Codes = {
         (
             "the damaged store was set aside as {path}; {salvaged} unsealed records were carried over",
             "the card or disk gave back other data than was written, or power failed while it was writing",
-            "leave that file there: the forwarder takes over its batches, edge status says how far; replace the card soon",
+            "leave that file there: its batches are taken over, edge status says how far; replace the card soon",
         ),
         (
             "损坏的存储已另存为 {path}；已转存 {salvaged} 条未封存的记录",
@@ -197,7 +197,7 @@ CODES: Codes = {
     ),
     "E-STO-117": (
         (
-            "damaged at {at}, set aside as {path}: {records} records, {batches} batches saved so far, {unread} unreadable",
+            "damaged at {at}, set aside as {path}: {records} records, {batches} batches saved by now, {unread} not",
             "the card or disk gave back other data than was written, or power failed while it was writing",
             "leave that file where it is until this is done, the forwarder still reads it; replace the card soon",
         ),
@@ -209,7 +209,7 @@ CODES: Codes = {
     ),
     "E-STO-118": (
         (
-            "damaged at {at} and set aside as {path}: {records} records, {batches} batches saved, {unread} unreadable",
+            "damaged at {at} and set aside as {path}: {records} records, {batches} batches saved, {unread} not",
             "the card or disk gave back other data than was written; what is lost is named to the centre, slot by slot",
             "replace the card, then move that file away with its -wal and -shm: this ends when it is gone",
         ),

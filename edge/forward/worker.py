@@ -59,7 +59,9 @@ class ForwardWorker:
         self._health = health
         self._claims = Claims(health)
         self._work = StoreWork(settings, outbox, signer, clock, health=health, claims=self._claims)
-        self._window = SendWindow(settings.window, settings.resend_s, settings.max_resend_s)
+        self._window = SendWindow(
+            settings.window, settings.resend_s, settings.max_resend_s, settings.backlog_per_minute
+        )
         self._link: BrokerLink | None = None
         self._is_ready = False  # the receipts are subscribed: batches may flow
         self._deadline_s = 0.0  # by then the subscription must be answered
@@ -256,7 +258,7 @@ class ForwardWorker:
         """Return how long the network may be waited for: not at all if something is to be sent."""
         if self._is_ready and self._window.next_parcel(now_s) is not None:
             return 0.0
-        timer_s = self._window.next_due_s()
+        timer_s = self._window.next_due_s() if self._is_ready else None
         return max(0.0, self._next_wake_s(*([] if timer_s is None else [timer_s])) - now_s)
 
     def _take(self, link: BrokerLink, event: Event) -> None:

@@ -31,7 +31,7 @@ CLOCK = SystemClock()
 class Rig:
     """A forwarder on a real store and a real connection; steps of the test's own thread, nothing sleeps."""
 
-    def __init__(self, path, url: str, **tls) -> None:
+    def __init__(self, path, *urls: str, backlog_per_minute: float = 60_000, **tls) -> None:
         self.databases = [open_database(path, max_mib=16) for _ in range(2)]
         self.journal = Journal(self.databases[0])
         self.outbox = Outbox(self.databases[1])
@@ -41,7 +41,8 @@ class Rig:
             gateway=GATEWAY,
             tenant=TENANT,
             version="1",
-            endpoints=(url,),
+            endpoints=urls,
+            backlog_per_minute=backlog_per_minute,
             seal=rules,
             resend_s=0.3,
             max_resend_s=2,
