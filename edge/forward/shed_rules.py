@@ -14,7 +14,7 @@ from dataclasses import replace
 from datetime import datetime
 
 from edge.messages.batch import Batch
-from edge.reading.loss import LossReason, losses_of
+from edge.reading.loss import Loss, LossReason, losses_of
 from edge.reading.record import PollRecord, SlotState
 from edge.reading.verdict import SlotReason
 
@@ -39,6 +39,11 @@ def reduced_batch(batch: Batch) -> Batch:
 def bare_batch(batch: Batch) -> Batch:
     """Return the batch without any reading; itself if it has none."""
     return _without(batch, [None if _is_reading(record) else record for record in batch.records])
+
+
+def losses_instead(batch: Batch) -> tuple[Loss, ...]:
+    """Return losses that name every slot of a batch that goes without a replacement, and those that it named."""
+    return (*batch.losses, *losses_of(_slots_of(batch.records), LossReason.SHED))
 
 
 def values_in(batch: Batch) -> int:

@@ -170,6 +170,7 @@ class StoreWork:
         """Give up what one batch can spare; what is under way is left alone, its receipt makes room."""
         given = self._shedder.shed(now_s, under_way)
         if given is not None:
+            self._sealer.look(now_s)  # losses may have taken the place of a batch
             self._health.count(f"batches_{given.step}")
             self._health.count("readings_dropped", 0 if given.step is Step.ARCHIVED else given.readings)
         self._sealer.is_pressed = self._shedder.is_pressed
