@@ -134,10 +134,10 @@ class Database:
 
     def room(self) -> Room:
         """Return how much of the bound is used; pages that are free count as free. Raises StoreError."""
-        pages = int(self.rows("PRAGMA page_count")[0][0]) - int(self.rows("PRAGMA freelist_count")[0][0])
+        free = int(self.rows("PRAGMA freelist_count")[0][0]) * self._page_bytes()
         with _translating(self.path):
             disk = os.statvfs(self.path.parent)
-        return room_of(pages * self._page_bytes(), self.bound_bytes, disk.f_bavail * disk.f_frsize)
+        return room_of(self.size_bytes() - free, self.bound_bytes, free + disk.f_bavail * disk.f_frsize)
 
     def limit(self, size_bytes: int) -> None:
         """Bound the file for this connection: a write beyond it raises StoreError and leaves everything as it was."""

@@ -385,6 +385,7 @@ def test_rejected_batches_go_after_the_archive_and_their_slots_are_named(bench, 
     for _ in range(2):
         bench.worker._work.do(Work.SHED, 0.0, ())
     assert [unsent] == kept(bench)
+    assert [(2,)] == bench.databases[0].rows("SELECT count(*) FROM envelope")
     assert ShedTotals(archived=1, readings=METERS * 11, quarantined=1) == shedder(bench).totals()
     assert [(2, "unreadable")] == [(batch.seq, batch.reason) for batch in bench.outbox.quarantine()]
     bench.run(1000)
