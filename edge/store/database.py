@@ -159,9 +159,10 @@ class Database:
         self.is_suspect = False
 
     def close(self) -> None:
-        """Close the file; harmless when it is closed."""
+        """Close the file; harmless when it is closed. Raises StoreError."""
         try:
-            self._connection.close()
+            with _translating(self.path):
+                self._connection.close()
         finally:
             if self._in_use is not None:
                 self._in_use.close()

@@ -4,11 +4,13 @@ The file stays where it is and is only read. What is in a batch, and whether it 
 to the forwarder; here a batch is opaque. How far a file was taken over stands beside the batch that was sealed for it.
 """
 
+import contextlib
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from edge.errors import StoreError
 from edge.store.asides import (
     AsideNote,
     Ended,
@@ -104,9 +106,10 @@ class Recovery:
 
     def close(self) -> None:
         """Close the old file."""
-        if self._old is not None:
-            self._old.close()
-        self._old, self._opened = None, None
+        old, self._old, self._opened = self._old, None, None
+        if old is not None:
+            with contextlib.suppress(StoreError):  # it was only read
+                old.close()
 
     def _open(self, name: str) -> Database | None:
         if self._opened != name:
