@@ -10,7 +10,19 @@ import pytest
 EDGE = Path(__file__).parent.parent / "edge"
 
 _POLL = {"errors", "clock", "reading", "config", "health", "quality", "protocols", "bus"}
-_FORWARD = {"errors", "clock", "reading", "config", "health", "messages", "store", "identity", "mqtt", "carry"}
+_FORWARD = {
+    "errors",
+    "clock",
+    "reading",
+    "config",
+    "health",
+    "quality",
+    "messages",
+    "store",
+    "identity",
+    "mqtt",
+    "carry",
+}
 _CENTRE = {"errors", "clock", "reading", "config", "messages", "quality", "identity", "mqtt", "carry"}
 _APP = {
     *{"errors", "clock", "reading", "config", "health", "protocols", "messages", "bus", "store", "poll", "forward"},
@@ -50,6 +62,7 @@ PURE = (
     "quality/",
     "poll/plan.py",
     "poll/rounds.py",
+    "forward/allowance.py",
     "forward/outbox.py",
     "forward/shed_rules.py",
     "carry/layout.py",

@@ -30,6 +30,13 @@ STORE_FILE = "edge.db"
 _STUCK_S = 25.0  # under the unit's WatchdogSec: a worker that did not step for so long is stuck
 
 
+class Watch(Protocol):
+    """Something that is looked at now and then by the main thread."""
+
+    def tend(self) -> None:
+        """Look if it is time."""
+
+
 class HalfOfApp(Protocol):
     """One half of the daemon as the main thread sees it."""
 

@@ -2,13 +2,15 @@
 
 import logging
 import random
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 
 from edge import __version__
-from edge.app.daemon import STORE_FILE, Half
+from edge.app.aside_watch import AsideWatch
+from edge.app.daemon import STORE_FILE, Half, Watch
 from edge.app.forward_jobs import ForwardJobs
 from edge.app.room_watch import RoomWatch
 from edge.app.threads import Worker
@@ -23,6 +25,7 @@ from edge.forward.worker import ForwardWorker
 from edge.health.model import Health
 from edge.identity.keys import load_signer, load_verifier
 from edge.mqtt.link import MqttLink
+from edge.store.asides import load_asides
 from edge.store.database import open_database
 from edge.store.outbox import Outbox
 
@@ -55,8 +58,8 @@ def open_forward(settings: Settings, base_dir: Path, clock: Clock, health: Healt
             rng=random.Random(),
             health=health,
         )
-        watch = RoomWatch(path, own.room, clock, health)
-        yield ForwardHalf(settings, clock, worker, Outbox(own, clock), watch)
+        watches = (RoomWatch(path, own.room, clock, health), AsideWatch(path, partial(load_asides, own), clock, health))
+        yield ForwardHalf(settings, clock, worker, Outbox(own, clock), watches)
 
 
 class _Stepped:
@@ -89,7 +92,7 @@ class ForwardHalf:
     name: Half = "forward"
 
     def __init__(
-        self, settings: Settings, clock: Clock, worker: ForwardWorker, outbox: Outbox, room: RoomWatch
+        self, settings: Settings, clock: Clock, worker: ForwardWorker, outbox: Outbox, watches: Sequence[Watch]
     ) -> None:
         self._settings = settings
         self._clock = clock
@@ -97,7 +100,7 @@ class ForwardHalf:
         self._jobs = ForwardJobs(worker)
         self._worker = _Stepped(worker, clock, self._jobs)
         self._outbox = outbox
-        self._room = room
+        self._watches = watches
 
     def workers(self) -> list[tuple[str, Worker]]:
         """Return the forwarder."""
@@ -111,8 +114,9 @@ class ForwardHalf:
         nudge("forward")
 
     def tend(self) -> None:
-        """Look at the room in the store; all else is done in the worker."""
-        self._room.tend()
+        """Look at the store, from outside; all else is done in the worker."""
+        for watch in self._watches:
+            watch.tend()
 
     def status(self) -> dict[str, object]:
         """Return what waits, what is unsent, and what the last receipt covers."""

@@ -7,7 +7,8 @@ from contextlib import ExitStack, contextmanager
 from functools import partial
 
 from edge.app import bus_jobs
-from edge.app.daemon import STORE_FILE, Half
+from edge.app.aside_watch import AsideWatch
+from edge.app.daemon import STORE_FILE, Half, Watch
 from edge.app.plan_keeper import PlanKeeper
 from edge.app.room_watch import RoomWatch
 from edge.app.threads import Worker
@@ -31,6 +32,7 @@ from edge.poll.scan_state import Candidate
 from edge.poll.trace_job import TraceFollower
 from edge.poll.vendor_items import vendor_items
 from edge.poll.worker import BusWorker
+from edge.store.asides import load_asides
 from edge.store.database import open_database
 from edge.store.journal import Journal
 from edge.store.register import REGISTER_FILE, MeterRegister, RegisterLock
@@ -58,8 +60,11 @@ def open_poll(
         register.meters()
         if (damage := register.recovered()) is not None:
             log.error("%s", StoreError("E-STO-209", path=settings.state_dir / REGISTER_FILE, detail=damage))
-        room = RoomWatch(path, database.room, clock, health)
-        half = PollHalf(PlanKeeper(settings, clock, health, register, Journal(database)), room, open_port)
+        watches = (
+            RoomWatch(path, database.room, clock, health),
+            AsideWatch(path, partial(load_asides, database), clock, health),
+        )
+        half = PollHalf(PlanKeeper(settings, clock, health, register, Journal(database)), watches, open_port)
         half.make_workers(
             [
                 Journal(stack.enter_context(open_database(path, max_mib=max_mib, check=False, clock=clock)))
@@ -77,12 +82,12 @@ class PollHalf:
 
     name: Half = "poll"
 
-    def __init__(self, keeper: PlanKeeper, room: RoomWatch, open_port: OpenPort = open_link) -> None:
+    def __init__(self, keeper: PlanKeeper, watches: Sequence[Watch], open_port: OpenPort = open_link) -> None:
         self._open_port = open_port
         self.settings = keeper.settings
         self.clock = keeper.clock
         self.keeper = keeper
-        self._room = room
+        self._watches = watches
         self._items = vendor_items(keeper.settings)
         self._workers: dict[str, BusWorker] = {}
         self._learned: queue.SimpleQueue[tuple[str, Learned]] = queue.SimpleQueue()
@@ -156,7 +161,8 @@ class PollHalf:
             self._change_plan()
         self.keeper.put_time_right()
         self.keeper.close_old_slots()
-        self._room.tend()
+        for watch in self._watches:
+            watch.tend()
 
     def _keep_learned(self, *, at_once: bool = False) -> None:
         """Write what the workers learned, at most once in a while: each write is the whole register."""

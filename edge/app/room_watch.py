@@ -44,7 +44,7 @@ class RoomWatch:
             self._health.holds(_CLAIM)
             lay_ballast(ballast_of(self._path))  # it may have been given up when there was no room
             return
-        used, limit = room.used // _MIB, room.limit // _MIB
+        used, limit = (f"{size / _MIB:.1f}" for size in (room.used, room.limit))
         trouble = StoreError(_CODES[self._alarm], path=self._path, percent=room.percent, used=used, limit=limit)
         if self._health.fails(_CLAIM, trouble):
             _LOG.warning("%s", trouble)

@@ -121,8 +121,8 @@ def accept(ledger: Ledger, uplinks: Iterable[Uplink], keys: Keyring) -> list[Tak
 def accept_birth(ledger: Ledger, birth: Birth, at: datetime) -> None:
     """Note what a verified birth says: the gateway's epochs, and from where on it can still send each.
 
-    Numbers below that which never came are gone for good; `stored` passes them once the first that can come is here.
-    The ledger hears of the oldest epoch first: that is the order in which they were opened.
+    Numbers below that which never came are gone for good; `stored` passes such a gap once the batch behind
+    it is here. The ledger hears of the oldest epoch first: that is the order in which they were opened.
     """
     with ledger.transaction():
         sheet = Sheet(ledger)

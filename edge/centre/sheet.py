@@ -61,10 +61,16 @@ class Sheet:
             if link is not None:
                 stored, head = stored + 1, link.mark
                 continue
-            first = self.link(replace(key, seq=state.oldest)) if stored + 1 < state.oldest else None
-            if first is None:
+            after = self._after_gap(replace(state, stored=stored)) if stored + 1 < state.oldest else None
+            first = None if after is None else self.link(replace(key, seq=after))
+            if after is None or first is None:
                 return replace(state, stored=stored, head=head)
-            stored, head = state.oldest - 1, first.prev
+            stored, head = after - 1, first.prev
+
+    def _after_gap(self, state: EpochState) -> int | None:
+        """Return the number behind the next gap, if all of the gap is gone for good."""
+        gaps = self._ledger.missing(state, 1)
+        return gaps[0][1] + 1 if gaps and gaps[0][1] < state.oldest else None
 
 
 def _numbers(key: BatchKey, seqs: Iterable[int]) -> Iterable[BatchKey]:

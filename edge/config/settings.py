@@ -206,6 +206,9 @@ class Mqtt:
     resend: Duration = Field(
         "30s", check=_check_resend, description="a batch without a receipt is sent again after this, then slower"
     )
+    backlog_per_minute: int = Field(
+        300, ge=1, le=60_000, description="batches of the backlog that go in a minute, after a first window of them"
+    )
     version: Literal["3.1.1", "5"] = Field("3.1.1", description="MQTT version")
 
     def check(self) -> None:

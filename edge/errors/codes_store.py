@@ -115,12 +115,12 @@ CODES: Codes = {
         (
             "the damaged store was set aside as {path}; {salvaged} unsealed records were carried over",
             "the card or disk gave back other data than was written, or power failed while it was writing",
-            "keep that file, batches that were not delivered may still be in it; replace the card soon",
+            "leave that file there: its batches are taken over, edge status says how far; replace the card soon",
         ),
         (
             "损坏的存储已另存为 {path}；已转存 {salvaged} 条未封存的记录",
             "存储卡或磁盘读出的数据与写入的不符，或写入时断电",
-            "请保留该文件，其中可能有未送达的批次；请尽快更换存储卡",
+            "请勿移动该文件：转发进程会接管其中的批次，进度见 edge status；请尽快更换存储卡",
         ),
     ),
     "E-STO-111": (
@@ -193,6 +193,42 @@ CODES: Codes = {
             "存储 {path} 即将写满，已用 {percent} %：{used}/{limit} MiB",
             "主站长时间未接收批次或未确认持久化，或磁盘将满",
             "请在读数被舍弃之前处理：恢复主站、清理磁盘，或增大 store.max_mib",
+        ),
+    ),
+    "E-STO-117": (
+        (
+            "damaged at {at}, set aside as {path}: {records} records, {batches} batches saved by now, {unread} not",
+            "the card or disk gave back other data than was written, or power failed while it was writing",
+            "leave that file where it is until this is done, the forwarder still reads it; replace the card soon",
+        ),
+        (
+            "存储于 {at} 损坏并另存为 {path}：已保全 {records} 条记录、{batches} 个批次，{unread} 个批次无法读取",
+            "存储卡或磁盘读出的数据与写入的不符，或写入时断电",
+            "完成之前请勿移动该文件，转发进程仍在读取；请尽快更换存储卡",
+        ),
+    ),
+    "E-STO-118": (
+        (
+            "damaged at {at} and set aside as {path}: {records} records, {batches} batches saved, {unread} not",
+            "the card or disk gave back other data than was written; what is lost is named to the centre, slot by slot",
+            "replace the card, then move that file away with its -wal and -shm: this ends when it is gone",
+        ),
+        (
+            "存储于 {at} 损坏并另存为 {path}：保全 {records} 条记录、{batches} 个批次，{unread} 个批次无法读取",
+            "存储卡或磁盘读出的数据与写入的不符；丢失部分已按时点报告主站",
+            "请更换存储卡，然后移走该文件及其 -wal、-shm 文件：移走后本提示即消失",
+        ),
+    ),
+    "E-STO-119": (
+        (
+            "a damaged store of an earlier time lies at {path}; nothing more is taken over from it",
+            "it was set aside by an earlier version, or belongs to another store",
+            "keep it elsewhere if batches in it were never delivered, then move it away: this ends when it is gone",
+        ),
+        (
+            "{path} 是以前损坏的存储文件；不会再从中接管数据",
+            "由旧版本另存，或属于其他存储",
+            "如其中有未送达的批次请另行保存，然后移走该文件：移走后本提示即消失",
         ),
     ),
     "E-STO-201": (

@@ -10,6 +10,7 @@ Rules, in order:
 6. A batch that the centre holds above a gap (it is not among its `missing`) is neither stored nor sent again: it
    leaves the window and stays in the store. Should a later receipt not hold it, it is offered again. The same for a
    number that the centre has given to other content: what has no chance of being taken must not fill the window.
+7. Of the backlog so many batches a minute go, sent again or not, once a window of them went at once.
 
 Two batches are never mixed up: the key is (epoch, seq).
 """
@@ -18,7 +19,11 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from enum import Enum, auto
 
+from edge.forward.allowance import Allowance
+from edge.messages.topics import BACKLOG
+
 Key = tuple[bytes, int]
+_UNBOUNDED = 60_000.0
 
 
 class State(Enum):
@@ -108,13 +113,14 @@ class _Entry:
 class SendWindow:
     """The batches under way. `size`: batches; times in seconds of the monotonic clock."""
 
-    def __init__(self, size: int, resend_s: float, max_resend_s: float) -> None:
+    def __init__(self, size: int, resend_s: float, max_resend_s: float, backlog_per_minute: float = _UNBOUNDED) -> None:
         if size < 1 or not 0 < resend_s <= max_resend_s:
             raise ValueError(f"a window of {size} with timers {resend_s} s to {max_resend_s} s")
         self.size = size
         self._resend_s = resend_s
         self._max_resend_s = max_resend_s
         self._reserve = size // 4
+        self._allowance = Allowance(backlog_per_minute, size)
         self._entries: dict[Key, _Entry] = {}
         self._confirmed: dict[bytes, Confirmed] = {}
         self._cursor: Key | None = None
@@ -158,15 +164,18 @@ class SendWindow:
         waiting = [one.parcel for one in self._entries.values() if one.state is State.WAITING]
         live = [parcel for parcel in waiting if parcel.is_live]
         overdue = [one.parcel for one in self._entries.values() if self._is_overdue(one, now_s)]
-        return next(iter([*live, *waiting, *overdue]), None)
+        may_go = self._allowance.is_free(now_s)
+        return next((one for one in [*live, *waiting, *overdue] if may_go or not self._is_bounded(one)), None)
 
     def next_due_s(self) -> float | None:
-        """Return when the next timer runs out; None if none runs."""
-        return min((one.due_s for one in self._entries.values() if one.state is not State.WAITING), default=None)
+        """Return when the next timer runs out, or the next of the backlog may go; None if nothing is to come."""
+        return min((self._due_s(one) for one in self._entries.values()), default=None)
 
     def mark_sent(self, key: Key, now_s: float) -> None:
         """Note that a batch was handed to the connection. As long as the broker is silent, the longest timer runs."""
         one = self._entries[key]
+        if self._is_bounded(one.parcel):
+            self._allowance.take(now_s)
         state = NEXT[one.state, Happening.SEND]
         self._entries[key] = replace(one, state=state, tries=one.tries + 1, due_s=now_s + self._max_resend_s)
 
@@ -207,6 +216,14 @@ class SendWindow:
         epoch, seq = key
         confirmed = self._confirmed.get(epoch)
         return confirmed is not None and (confirmed.is_done(seq) or confirmed.is_held(seq))
+
+    def _due_s(self, one: _Entry) -> float:
+        due_s = 0.0 if one.state is State.WAITING else one.due_s
+        return max(due_s, self._allowance.due_s()) if self._is_bounded(one.parcel) else due_s
+
+    @staticmethod
+    def _is_bounded(parcel: Parcel) -> bool:
+        return parcel.lane == BACKLOG and not parcel.is_live
 
     @staticmethod
     def _is_overdue(one: _Entry, now_s: float) -> bool:

@@ -13,7 +13,7 @@ was issued before a carried one, for then it only knows less.
 from dataclasses import dataclass
 
 from edge.forward.outbox import Confirmed
-from edge.messages.receipt import BROKEN_CHAIN, EpochReceipt, admit_later, admit_receipt, open_receipt
+from edge.messages.receipt import BROKEN_CHAIN, EpochReceipt, Receipt, admit_later, admit_receipt, open_receipt
 from edge.messages.signing import Verifier
 from edge.store.outbox import Outbox
 from edge.store.receipts import EpochState
@@ -74,6 +74,7 @@ def accept_receipt(
         admit_later(receipt, marks.carried_at)
     applied = [(one, outbox.apply_receipt(_state(one), may_dispute=may_dispute)) for one in receipt.epochs]
     outbox.mark_receipt(receipt.run, receipt.n, receipt.issued_at, is_carried=is_carried)
+    _settle_ended(outbox, receipt)
     return Accepted(
         confirmed=tuple(_confirmed(one) for one, did in applied if did.is_known and not did.is_held),
         stored=sum(did.stored for _, did in applied),
@@ -86,6 +87,15 @@ def accept_receipt(
         is_held=any(did.is_held for _, did in applied),
         is_news=last != (receipt.run, receipt.n),
     )
+
+
+def _settle_ended(outbox: Outbox, receipt: Receipt) -> None:
+    """Let go of epochs that ended with their store, once the centre says after that that it waits for none of them."""
+    recovery = outbox.recovery()
+    settled = {one.epoch for one in receipt.epochs if not one.missing}
+    for ended in recovery.ended():
+        if ended.epoch in settled and receipt.issued_at > ended.at:
+            recovery.forget_ended(ended.epoch)
 
 
 def _state(one: EpochReceipt) -> EpochState:

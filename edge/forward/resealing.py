@@ -9,8 +9,8 @@ from edge.errors import ForwardError, MessageError
 from edge.forward.sealing import seal_after
 from edge.messages.envelope import open_envelope
 from edge.messages.signing import Signer, Verifier
-from edge.store.outbox import Outbox, Sealing
-from edge.store.sealed import Sealed
+from edge.store.outbox import Outbox
+from edge.store.sealed import Sealed, Sealing
 
 
 class Resealer:

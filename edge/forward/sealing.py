@@ -26,8 +26,8 @@ from edge.messages.signing import Signer
 from edge.messages.topics import LIVE
 from edge.reading.record import PollRecord
 from edge.reading.verdict import SlotReason
-from edge.store.outbox import Head, Outbox, Sealing, Taken, Waiting
-from edge.store.sealed import Sealed
+from edge.store.outbox import Head, Outbox, Taken, Waiting
+from edge.store.sealed import Sealed, Sealing
 
 _RECHECK_S = 10.0  # how often the clock is asked again while sealing waits for it
 
@@ -101,12 +101,15 @@ class Sealer:
         self._held_until_s = until_s
 
     def seal(self, now_s: float) -> Sealed | None:
-        """Seal the next batch and return it as it is kept; None if nothing waits, or it waits for a trusted clock.
+        """Seal the next batch and return it as it is kept; None if nothing is sealed in this call.
 
+        Nothing waits, it waits for a trusted clock, or damaged rows were found, which the next call does not meet.
         Durable: on the disk on return. Raises StoreError, with nothing changed; ForwardError E-FWD-207 if what
         waits makes no envelope.
         """
         taken = self._outbox.take(self._rules.max_readings)
+        if taken.damaged:
+            return None  # what that may have held is told by what waits beside it: first that is named
         may_wait = self._readings < self._rules.held_readings and not self.is_pressed
         if self._wait.must_wait(taken.records, now_s) and may_wait:
             self._recheck_s = now_s + _RECHECK_S

@@ -39,6 +39,7 @@ class ForwardSettings:
     shed_percent: int = 95  # above this part of the store's bound batches give way to smaller ones
     resend_s: float = 30.0
     max_resend_s: float = 600.0
+    backlog_per_minute: float = 60_000.0  # batches; as good as unbounded
     retry_s: float = 1.0
     max_retry_s: float = 300.0
     look_s: float = 0.5  # how often the store is asked for news
@@ -62,6 +63,7 @@ def forward_settings(settings: Settings, version: str) -> ForwardSettings:
         shed_percent=settings.store.shed_percent,
         resend_s=resend_s,
         max_resend_s=max(resend_s, 20 * resend_s),
+        backlog_per_minute=mqtt.backlog_per_minute,
     )
 
 

@@ -14,7 +14,7 @@ from dataclasses import replace
 from datetime import datetime
 
 from edge.messages.batch import Batch
-from edge.reading.loss import Loss, LossReason
+from edge.reading.loss import Loss, LossReason, losses_of
 from edge.reading.record import PollRecord, SlotState
 from edge.reading.verdict import SlotReason
 
@@ -41,6 +41,11 @@ def bare_batch(batch: Batch) -> Batch:
     return _without(batch, [None if _is_reading(record) else record for record in batch.records])
 
 
+def losses_instead(batch: Batch) -> tuple[Loss, ...]:
+    """Return losses that name every slot of a batch that goes without a replacement, and those that it named."""
+    return (*batch.losses, *losses_of(_slots_of(batch.records), LossReason.SHED))
+
+
 def values_in(batch: Batch) -> int:
     """Return how many values a batch holds."""
     return sum(len(record.values) for record in batch.records)
@@ -55,7 +60,7 @@ def _without(batch: Batch, left: Sequence[PollRecord | None]) -> Batch:
     """Return the batch with what is left of each record, and a loss for each of which nothing is."""
     kept = tuple(record for record in left if record is not None)
     gone = [old for old, new in zip(batch.records, left, strict=True) if new is None]
-    return replace(batch, records=kept, losses=(*batch.losses, *_losses_of(gone)))
+    return replace(batch, records=kept, losses=(*batch.losses, *losses_of(_slots_of(gone), LossReason.SHED)))
 
 
 def _is_reading(record: PollRecord) -> bool:
@@ -73,22 +78,5 @@ def _reduced(record: PollRecord) -> PollRecord | None:
     return replace(record, values=values, faults={**record.faults, **dict.fromkeys(gone, SlotReason.SHED)})
 
 
-def _losses_of(records: Iterable[PollRecord]) -> Iterator[Loss]:
-    """Yield losses that name exactly the slots of these records, as few as evenly spaced runs make them."""
-    slots: dict[tuple[str, str], set[datetime]] = {}
-    for record in records:
-        slots.setdefault((record.task, record.meter), set()).add(record.slot_at)
-    for (task, meter), own in sorted(slots.items()):
-        for run in _even_runs(sorted(own)):
-            yield Loss(task, meter, run[0], run[-1], len(run), LossReason.SHED.value)
-
-
-def _even_runs(slots: Sequence[datetime]) -> Iterator[list[datetime]]:
-    run: list[datetime] = []
-    for slot_at in slots:
-        if len(run) > 1 and slot_at - run[-1] != run[1] - run[0]:
-            yield run
-            run = []
-        run.append(slot_at)
-    if run:
-        yield run
+def _slots_of(records: Iterable[PollRecord]) -> Iterator[tuple[str, str, datetime]]:
+    return ((record.task, record.meter, record.slot_at) for record in records)

@@ -12,10 +12,11 @@ from dataclasses import dataclass, replace
 
 from edge.errors import ForwardError, MessageError
 from edge.forward.outbox import Key
-from edge.forward.shed_rules import bare_batch, reduced_batch, values_in, weight_of
+from edge.forward.shed_rules import bare_batch, losses_instead, reduced_batch, values_in, weight_of
 from edge.messages.batch import build_batch, parse_batch
 from edge.messages.envelope import open_envelope, seal_envelope
 from edge.messages.signing import Signer, Verifier
+from edge.reading.loss import Loss
 from edge.store.outbox import Outbox
 from edge.store.shedding import Candidate, Replacement, ShedTotals, Step
 
@@ -71,6 +72,8 @@ class Shedder:
         if candidate is None:
             self.hold(now_s + _REST_S)
             return None
+        if candidate.step is Step.QUARANTINED:
+            return self._give_up(candidate)
         replacement = self._replacement(candidate)
         if replacement is None:
             self._shedding.pass_over(candidate)
@@ -92,6 +95,20 @@ class Shedder:
             return None
         counts = {"reduced": totals.reduced, "dropped": totals.dropped, "readings": totals.readings}
         return ForwardError("E-FWD-214", waiting=waiting, **counts)
+
+    def _give_up(self, candidate: Candidate) -> Given:
+        """Let go of a rejected batch; what it says of slots is said by losses. One that we cannot read says nothing."""
+        losses: tuple[Loss, ...] = ()
+        lost = 0
+        try:
+            batch = parse_batch(open_envelope(candidate.sealed.envelope, self._own_key).raw)
+        except MessageError as exc:
+            _LOG.warning("a rejected batch that is given up cannot be read: %s", exc.fact())
+        else:
+            losses, lost = losses_instead(batch), values_in(batch)
+        self._shedding.give_up(candidate, losses, lost)
+        self.look()
+        return Given(candidate.step, lost)
 
     def _replacement(self, candidate: Candidate) -> Replacement | None:
         """Return what takes the batch's place; None if it stays as it is."""

@@ -6,7 +6,6 @@ connection, so that the retained receipt comes again.
 """
 
 import logging
-from collections.abc import Callable
 from random import Random
 
 from edge.clock import Clock
@@ -17,12 +16,10 @@ from edge.forward.greeting import birth_of
 from edge.forward.outbox import Key, Parcel, SendWindow
 from edge.forward.pace import Pace
 from edge.forward.receipts import Accepted, accept_receipt
-from edge.forward.resealing import Resealer
 from edge.forward.retry import Retry
-from edge.forward.sealing import Sealer
 from edge.forward.settings import ForwardSettings
-from edge.forward.shedding import Shedder
-from edge.forward.telling import tell_receipt, tell_sealing, tell_shedding
+from edge.forward.store_work import Done, StoreWork
+from edge.forward.telling import tell_receipt
 from edge.health.model import Health
 from edge.messages.birth import sign_birth
 from edge.messages.signing import Signer, Verifier
@@ -30,13 +27,11 @@ from edge.messages.topics import BACKLOG, EVENTS, LIVE, batch_topic, birth_topic
 from edge.mqtt.link import Disconnected, Event, Published, Received, Subscribed
 from edge.store.outbox import Outbox
 from edge.store.sealed import Sealed
-from edge.store.shedding import Step
 
 WILL = b"gone"  # what the broker retains for us when we vanish: unsigned, so only a hint
 
 _LOG = logging.getLogger(__name__)
 _STORE_PAUSE_S = 5.0
-_SEAL_PAUSE_S = 60.0
 
 
 class ForwardWorker:
@@ -63,10 +58,10 @@ class ForwardWorker:
         self._rng = rng
         self._health = health
         self._claims = Claims(health)
-        self._sealer = Sealer(outbox, signer, clock, settings.gateway, settings.seal)
-        self._resealer = Resealer(outbox, signer, settings.gateway)
-        self._shedder = Shedder(outbox, signer, settings.gateway, settings.shed_percent)
-        self._window = SendWindow(settings.window, settings.resend_s, settings.max_resend_s)
+        self._work = StoreWork(settings, outbox, signer, clock, health=health, claims=self._claims)
+        self._window = SendWindow(
+            settings.window, settings.resend_s, settings.max_resend_s, settings.backlog_per_minute
+        )
         self._link: BrokerLink | None = None
         self._is_ready = False  # the receipts are subscribed: batches may flow
         self._deadline_s = 0.0  # by then the subscription must be answered
@@ -77,7 +72,6 @@ class ForwardWorker:
         self._has_worked = False
         self._is_searched = False  # the store holds nothing beyond the window's cursor
         self._numbers: dict[int, Key] = {}
-        self._sealing_held_s = 0.0  # nothing is sealed before that
         self._store_bad_s = 0.0  # until then the store counts as bad
         self._dispute_s = 0.0  # before that no receipt of another chain is believed
         self._silent_since_s: float | None = None
@@ -121,8 +115,7 @@ class ForwardWorker:
         """Seal one batch of what waits, though none is due; return False if nothing was sealed. Raises StoreError."""
         before = self._outbox.head()
         now_s = self._clock.monotonic()
-        self._sealer.look(now_s)
-        self._seal(now_s)
+        self._take_in(self._work.seal_now(now_s), now_s)
         return self._outbox.head() != before
 
     def birth(self) -> bytes:
@@ -147,14 +140,15 @@ class ForwardWorker:
 
     def _step(self, now_s: float) -> float:
         self._look(now_s)
-        work = self._store_work(now_s)
+        work = self._work.next_work(now_s)
         if work is not None and not self._has_worked:
             self._has_worked = True  # a network turn comes between two pieces of work
+            under_way = self._window.keys() if self._is_ready else frozenset()
             try:
-                work(now_s)
+                self._take_in(self._work.do(work, now_s, under_way), now_s)
             except StoreError as exc:  # what is sealed already is sent meanwhile, and its receipts make room
                 self._note_store(exc)
-                self._hold(work, now_s + _STORE_PAUSE_S)
+                self._work.hold(work, now_s + _STORE_PAUSE_S)
             return now_s
         self._has_worked = False
         if self._link is None:
@@ -168,26 +162,22 @@ class ForwardWorker:
                 self._lose(exc)
         return self._clock.monotonic()
 
-    def _store_work(self, now_s: float) -> Callable[[float], None] | None:
-        """Return what is to be done in the store now: what waits is sealed before anything is given up."""
-        seal_s, shed_s = self._due_s(), self._shedder.due_s()
-        if seal_s is not None and seal_s <= now_s:
-            return self._reseal if self._resealer.is_due else self._seal
-        return self._shed if shed_s is not None and shed_s <= now_s else None
-
-    def _hold(self, work: Callable[[float], None], until_s: float) -> None:
-        if work == self._shed:
-            self._shedder.hold(until_s)
-        else:
-            self._sealing_held_s = until_s
-
-    def _due_s(self) -> float | None:
-        due_s = 0.0 if self._resealer.is_due else self._sealer.due_s()
-        return None if due_s is None else max(due_s, self._sealing_held_s)
+    def _take_in(self, done: Done, now_s: float) -> None:
+        """Let the window know what was done in the store."""
+        if done.moved is not None:
+            self._window.drop(done.moved)
+        if done.sealed is not None:
+            self.pace.note(now_s, sealed=1)
+            if not (self._is_ready and self._window.add_live(_parcel(done.sealed, LIVE))):
+                self._is_searched = False
+        if done.is_more:
+            self._is_searched = False
+        if done.is_birth_due and self._link is not None and self._is_ready:
+            self._tell_birth(self._link)
 
     def _next_wake_s(self, *others: float) -> float:
-        due = [due_s for due_s in (self._due_s(), self._shedder.due_s()) if due_s is not None]
-        return min([self._look_s, *others, *due])
+        due_s = self._work.next_due_s()
+        return min([self._look_s, *others, *([] if due_s is None else [due_s])])
 
     def _look(self, now_s: float) -> None:
         """Ask the store whether somebody wrote, at most every `look_s`."""
@@ -197,45 +187,8 @@ class ForwardWorker:
         news = self._outbox.news()
         if news != self._news:
             self._news = news
-            self._sealer.look(now_s)
-            tell_shedding(self._claims, self._shedder)
-        self._shedder.look()
-        self._sealer.is_pressed = self._shedder.is_pressed
-
-    # Sealing
-
-    def _seal(self, now_s: float) -> None:
-        try:
-            sealed = self._sealer.seal(now_s)
-        except ForwardError as exc:
-            self._claims.settle("sealing_works", exc)
-            self._sealer.hold(now_s + _SEAL_PAUSE_S)
-            return
-        tell_sealing(self._claims, self._sealer)
-        if sealed is not None:
-            self._health.count("batches_sealed")
-            self.pace.note(now_s, sealed=1)
-            if not (self._is_ready and self._window.add_live(_parcel(sealed, LIVE))):
-                self._is_searched = False
-
-    def _reseal(self, _now_s: float) -> None:
-        """Move one batch of a disputed epoch into the current one."""
-        old = self._resealer.reseal()
-        if old is not None:
-            self._health.count("batches_resealed")
-            self._window.drop((old.epoch, old.seq))
-            self._is_searched = False
-        elif not self._resealer.is_due or self._resealer.trouble is not None:
-            self._claims.settle("resealing_works", self._resealer.trouble)
-
-    def _shed(self, now_s: float) -> None:
-        """Give up what one batch can spare; what is under way is left alone, its receipt makes room."""
-        given = self._shedder.shed(now_s, self._window.keys() if self._is_ready else ())
-        if given is not None:
-            self._health.count(f"batches_{given.step}")
-            self._health.count("readings_dropped", 0 if given.step is Step.ARCHIVED else given.readings)
-        self._sealer.is_pressed = self._shedder.is_pressed
-        tell_shedding(self._claims, self._shedder)
+            self._work.look(now_s)
+        self._work.look_at_room()
 
     # The connection
 
@@ -256,6 +209,13 @@ class ForwardWorker:
             self._claims.settle("broker_encrypted", ForwardError("E-FWD-209", url=url))
         else:
             self._claims.settle("broker_encrypted", None)
+
+    def _tell_birth(self, link: BrokerLink) -> None:
+        """Publish the birth beside the network turn; the next connection begins with one anyway."""
+        try:
+            self._publish_birth(link)
+        except ForwardError as exc:
+            _LOG.info("%s", exc)
 
     def _publish_birth(self, link: BrokerLink) -> None:
         link.publish(self._birth_topic, self.birth(), qos=1, retain=True)
@@ -298,7 +258,7 @@ class ForwardWorker:
         """Return how long the network may be waited for: not at all if something is to be sent."""
         if self._is_ready and self._window.next_parcel(now_s) is not None:
             return 0.0
-        timer_s = self._window.next_due_s()
+        timer_s = self._window.next_due_s() if self._is_ready else None
         return max(0.0, self._next_wake_s(*([] if timer_s is None else [timer_s])) - now_s)
 
     def _take(self, link: BrokerLink, event: Event) -> None:
@@ -377,15 +337,15 @@ class ForwardWorker:
         self._window.apply_receipt(accepted.confirmed)
         self._is_searched = False
         tell_receipt(self._health, self._claims, accepted)
-        tell_shedding(self._claims, self._shedder)
+        self._work.tell()
         if accepted.is_disputed:
-            self._resealer.begin()
+            self._work.begin_resealing()
         if accepted.new_epoch is not None:
             self._dispute_s = now_s + self._settings.dispute_s
         if accepted.is_held or accepted.is_disputed or now_s >= self._dispute_s:
             self._claims.settle("centre_is_one", ForwardError("E-FWD-213") if accepted.is_held else None)
         if accepted.new_epoch is not None:
-            self._sealer.look(now_s)  # the plan goes out again
+            self._work.look(now_s)  # the plan goes out again
 
     def _watch_silence(self, now_s: float) -> None:
         since_s = self._silent_since_s

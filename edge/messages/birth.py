@@ -1,7 +1,8 @@
 """The birth: a gateway says that it is there, where its chain stands, and how much it holds. Signed by the batch key.
 
 The gateway's id stands in the protected header, as in an envelope: it says whose key verifies. Older epochs stand in it
-only as long as they have batches that can still be sent; without any it is the form that never named them.
+only as long as they have batches that can still be sent, or ended with their store and the centre may wait for them;
+without any it is the form that never named them.
 """
 
 from collections.abc import Callable, Mapping
@@ -45,7 +46,8 @@ _KEYS = (*_REQUIRED, _OLDER)
 class Standing:
     """Where an epoch stands. `oldest_seq`: the oldest batch of it that can still be sent; `next_seq` if there is none.
 
-    Whatever was below `oldest_seq` was durable at the centre once, and is gone at the gateway.
+    Whatever was below `oldest_seq` was durable at the centre once, or is gone with a store that was damaged. An epoch
+    of such a store stands at the highest number there is.
     """
 
     epoch: bytes

@@ -16,6 +16,7 @@ import apsw
 
 from edge.clock import Clock, SystemClock
 from edge.errors import StoreError
+from edge.store.asides import AsideNote
 from edge.store.ballast import ballast_of, lay_ballast
 from edge.store.epochs import begin_epoch
 from edge.store.inspection import find_fault, heal_slots
@@ -29,6 +30,7 @@ from edge.store.salvage import carry_over, find_last_epoch
 from edge.store.schema import MIGRATIONS, SCHEMA
 from edge.store.set_aside import (
     FACT,
+    UNFINISHED,
     Aside,
     begin_aside,
     end_aside,
@@ -132,10 +134,10 @@ class Database:
 
     def room(self) -> Room:
         """Return how much of the bound is used; pages that are free count as free. Raises StoreError."""
-        pages = int(self.rows("PRAGMA page_count")[0][0]) - int(self.rows("PRAGMA freelist_count")[0][0])
+        free = int(self.rows("PRAGMA freelist_count")[0][0]) * self._page_bytes()
         with _translating(self.path):
             disk = os.statvfs(self.path.parent)
-        return room_of(pages * self._page_bytes(), self.bound_bytes, disk.f_bavail * disk.f_frsize)
+        return room_of(self.size_bytes() - free, self.bound_bytes, free + disk.f_bavail * disk.f_frsize)
 
     def limit(self, size_bytes: int) -> None:
         """Bound the file for this connection: a write beyond it raises StoreError and leaves everything as it was."""
@@ -157,9 +159,10 @@ class Database:
         self.is_suspect = False
 
     def close(self) -> None:
-        """Close the file; harmless when it is closed."""
+        """Close the file; harmless when it is closed. Raises StoreError."""
         try:
-            self._connection.close()
+            with _translating(self.path):
+                self._connection.close()
         finally:
             if self._in_use is not None:
                 self._in_use.close()
@@ -223,6 +226,14 @@ def look_at_database(path: Path, *, max_mib: int) -> Database:
     return database
 
 
+def open_aside(path: Path) -> Database | None:
+    """Return a store that was set aside, open for questions that may fail (E-STO-105); None if it cannot be opened."""
+    try:
+        return Database(path, apsw.Connection(str(path), flags=apsw.SQLITE_OPEN_READONLY))
+    except apsw.Error:
+        return None
+
+
 def _refuse_older(database: Database) -> None:
     version = database.rows("PRAGMA user_version")[0][0]
     if version != SCHEMA:
@@ -273,7 +284,7 @@ class _Opening:
         if not self._in_use.is_alone():
             raise StoreError("E-STO-108", path=self._path, detail=aside.fault)
         moved = move_aside(self._path, aside)
-        old = _open_old(moved)
+        old = open_aside(moved)
         try:
             database = self._open_follower(aside, old)
         finally:
@@ -290,14 +301,15 @@ class _Opening:
 
         def begin(new: Database) -> None:
             self._begin(new, why, find_last_epoch(old) if old else None)
-            mark_fact(new, FACT, carry_over(old, new) if old else 0)
+            note = AsideNote(aside.name, self._clock.utc_now())
+            mark_fact(new, FACT, carry_over(old, new, note))
 
         try:
             database = self._open(begin)
         except StoreError as exc:
             if exc.code != _DAMAGED:
                 raise
-            self._path.rename(self._path.with_name(f"{aside.name}-unfinished"))  # the power failed while it was made
+            self._path.rename(self._path.with_name(f"{aside.name}{UNFINISHED}"))  # the power failed while it was made
             move_orphan(self._path, self._clock.utc_now())
             database = self._open(begin)
         database.salvaged = int(load_fact(database, FACT) or 0)
@@ -343,13 +355,6 @@ def _inspect(database: Database) -> str | None:
             raise
         return str(exc.values.get("detail", "damaged"))
     return fault
-
-
-def _open_old(path: Path) -> Database | None:
-    try:
-        return Database(path, apsw.Connection(str(path), flags=apsw.SQLITE_OPEN_READONLY))
-    except apsw.Error:
-        return None
 
 
 def _make_file(path: Path, clock: Clock) -> None:

@@ -3,14 +3,17 @@
 In order: SQLite's own quick check; the text of the tables; the epochs; the chain of the outbox (every link, and the
 bytes of the envelopes that are sent next, up to a bound; a replacement stands in the chain for its original). A fault
 in these means that the file cannot be trusted. Then the small tables of slots: a row there that is not what was written
-is moved to `damaged` and the store goes on. Rows of the journal are checked when they are taken, each once.
+is moved to `damaged`, never believed, and the store goes on. Rows of the journal are checked when they are taken.
 """
 
-from collections.abc import Sequence
 from typing import Any
 
 from edge.reading.chain import GENESIS
+from edge.reading.loss import Loss, LossReason
 from edge.store.epochs import Epoch, all_epochs
+from edge.store.instants import from_us
+from edge.store.losses import append_loss
+from edge.store.marks import load_marks, mend_marks
 from edge.store.meta import load_fact
 from edge.store.packing import crc_of
 from edge.store.rows import Rows
@@ -18,13 +21,7 @@ from edge.store.sealed import is_sound
 
 SCHEMA_FACT = "schema"
 _HASHED_ENVELOPES = 256
-_SLOT_TABLES = (
-    ("mark", "SELECT CAST(task AS BLOB), CAST(meter AS BLOB), CAST(slot_us AS INTEGER), x'', crc FROM mark"),
-    (
-        "slot",
-        "SELECT CAST(task AS BLOB), CAST(meter AS BLOB), CAST(slot_us AS INTEGER), CAST(reason AS BLOB), crc FROM slot",
-    ),
-)
+_SLOTS = "SELECT CAST(task AS BLOB), CAST(meter AS BLOB), CAST(slot_us AS INTEGER), CAST(reason AS BLOB), crc FROM slot"
 
 
 def find_fault(rows: Rows) -> str | None:
@@ -50,26 +47,37 @@ def schema_crc(rows: Rows) -> int:
 
 
 def heal_slots(rows: Rows) -> int:
-    """Move rows of the small tables whose CRC does not hold to `damaged`; return how many. Needs a transaction."""
-    healed = 0
-    for table, question in _SLOT_TABLES:
-        for task, meter, slot_us, reason, crc in rows.rows(question):
-            if crc != crc_of(task, meter, slot_us, reason):
-                healed += 1
-                _move(rows, table, (task, meter, slot_us, reason))
+    """Move rows of the small tables whose CRC does not hold to `damaged`; return how many. Needs a transaction.
+
+    A damaged mark is replaced by a safe one (`marks.py`). An open slot that cannot be told any more is missing for
+    good: the slot that the row names gets its loss, if it was settled.
+    """
+    healed = mend_marks(rows)
+    for task, meter, slot_us, reason, crc in rows.rows(_SLOTS):
+        if crc != crc_of(task, meter, slot_us, reason):
+            healed += 1
+            _move_slot(rows, (task, meter, slot_us, reason))
     return healed
 
 
-def _move(rows: Rows, table: str, cells: Sequence[Any]) -> None:
+def _move_slot(rows: Rows, cells: tuple[bytes, bytes, int, bytes]) -> None:
     task, meter, slot_us, _ = cells
     rows.change(
-        "INSERT INTO damaged (origin, why, bytes) VALUES (?, ?, ?)",
-        table,
-        "the checksum does not hold",
+        "INSERT INTO damaged (origin, why, bytes) VALUES ('slot', 'the checksum does not hold', ?)",
         repr(cells).encode(),
     )
     condition = "CAST(task AS BLOB) = ? AND CAST(meter AS BLOB) = ? AND CAST(slot_us AS INTEGER) = ?"
-    rows.change(f"DELETE FROM {table} WHERE {condition}", task, meter, slot_us)  # noqa: S608 - names of our own tables
+    rows.change(f"DELETE FROM slot WHERE {condition}", task, meter, slot_us)  # noqa: S608 - our own text
+    known = [
+        pair for pair, mark_us in load_marks(rows).items() if _encoded(pair) == (task, meter) and slot_us <= mark_us
+    ]
+    for name, address in known:
+        at = from_us(slot_us)
+        append_loss(rows, Loss(name, address, at, at, 1, LossReason.DAMAGED.value))
+
+
+def _encoded(pair: tuple[str, str]) -> tuple[bytes, bytes]:
+    return pair[0].encode(), pair[1].encode()
 
 
 def _chain_fault(rows: Rows, epochs: list[Epoch]) -> str | None:

@@ -12,7 +12,8 @@ from edge.reading.plan import Plan
 from edge.reading.record import PollRecord, SlotState
 from edge.store.database import Database
 from edge.store.instants import from_us, to_us
-from edge.store.packing import DamagedRow, Row, crc_of, pack_record, unpack_record
+from edge.store.marks import is_sound_mark, load_marks, mend_marks, save_mark
+from edge.store.packing import JOURNAL_ROWS, DamagedRow, Row, crc_of, pack_record, unpack_record
 from edge.store.plans import append_plan, forget_plans_after, kept_plans, newest_plan
 from edge.store.redating import (
     Fate,
@@ -27,7 +28,6 @@ from edge.store.redating import (
     undated_boot,
 )
 from edge.store.settling import Act, Known, act_on
-from edge.store.taking import JOURNAL_ROWS
 
 _NO_REASON = ""
 _LONG_AGO_US = -(2**63)
@@ -85,9 +85,8 @@ class Journal:
         return kept_plans(self._database)
 
     def settled_marks(self) -> dict[tuple[str, str], datetime]:
-        """Return the newest slot recorded of each (task, meter): polling goes on after it."""
-        found = self._database.rows("SELECT task, meter, slot_us FROM mark")
-        return {(task, meter): from_us(slot_us) for task, meter, slot_us in found}
+        """Return the newest slot recorded of each (task, meter): polling goes on after it. A damaged one is none."""
+        return {pair: from_us(slot_us) for pair, slot_us in load_marks(self._database).items()}
 
     def open_slots(self, limit: int) -> list[OpenSlot]:
         """Return the slots that may still be filled, oldest first, at most `limit`."""
@@ -116,9 +115,10 @@ class Journal:
         """
         late, mark_us = to_us(limit), to_us(limit if back_to is None else back_to)
         with self._database.writing():
+            mend_marks(self._database)  # a damaged one must not pass for one of a wrong clock
             marks = self._database.rows("SELECT task, meter FROM mark WHERE slot_us > ?", late)
             for task, meter in marks:
-                self._move_mark((task, meter, mark_us))
+                save_mark(self._database, task, meter, mark_us)
             slots = self._database.change("DELETE FROM slot WHERE slot_us > ?", late)
             return len(marks) + slots + forget_plans_after(self._database, late)
 
@@ -186,7 +186,7 @@ class Journal:
         if act is Act.KEEP_OPEN:
             self._open_slot(record, slot)
         if known is Known.NEW:
-            self._move_mark(slot)
+            save_mark(self._database, *slot)
         self._insert(replace(record, state=SlotState.REFILLED) if act is Act.FILL else record)
         return True
 
@@ -196,8 +196,18 @@ class Journal:
         )
         if is_open:
             return Known.OPEN
-        mark = self._database.rows("SELECT slot_us FROM mark WHERE task = ? AND meter = ?", task, meter)
-        return Known.NEW if not mark or slot_us > mark[0][0] else Known.SETTLED
+        mark = self._mark(task, meter)
+        return Known.NEW if mark is None or slot_us > mark else Known.SETTLED
+
+    def _mark(self, task: str, meter: str) -> int | None:
+        """Return the mark; a damaged one is mended first. Needs a writing transaction."""
+        found = self._database.rows("SELECT slot_us, crc FROM mark WHERE task = ? AND meter = ?", task, meter)
+        if not found:
+            return None
+        if is_sound_mark(task, meter, *found[0]):
+            return int(found[0][0])
+        mend_marks(self._database)
+        return self._mark(task, meter)
 
     def _insert(self, record: PollRecord) -> None:
         row = pack_record(record)
@@ -218,12 +228,4 @@ class Journal:
             *slot,
             reason,
             crc_of(*slot, reason),
-        )
-
-    def _move_mark(self, slot: tuple[str, str, int]) -> None:
-        self._database.change(
-            "INSERT INTO mark (task, meter, slot_us, crc) VALUES (?, ?, ?, ?) "
-            "ON CONFLICT (task, meter) DO UPDATE SET slot_us = excluded.slot_us, crc = excluded.crc",
-            *slot,
-            crc_of(*slot, b""),
         )

@@ -4,7 +4,7 @@ Sealing is one transaction: the waiting rows go, the exact signed bytes come, th
 are opaque here. A batch is *unsent* until a receipt says stored, then *archived* until one says durable, and only
 then forgotten; a rejected one is kept in quarantine. What receipts do is in `receipts.py`; batches of an epoch whose
 numbers hold other content at the centre move to another one (`disputes.py`); a full store gives up batches for smaller
-ones (`shedding.py`).
+ones (`shedding.py`); what a store that was set aside still holds is taken over (`recovery.py`).
 """
 
 import hashlib
@@ -23,14 +23,17 @@ from edge.store.database import Database
 from edge.store.disputes import next_disputed, retire
 from edge.store.epochs import Epoch, Standing, begin_epoch, current_epoch, save_epoch, sendable_epochs
 from edge.store.instants import from_us, to_us
+from edge.store.losses import read_losses
 from edge.store.meta import load_fact, mark_fact
+from edge.store.packing import JOURNAL_ROWS
 from edge.store.plans import mark_plan_sent, next_plan
 from edge.store.receipt_marks import ReceiptMarks, load_marks, mark_applied
 from edge.store.receipts import REJECTED, STORED, UNSENT, Applied, EpochState, reached_in, settle_receipt
+from edge.store.recovery import Recovery
 from edge.store.redating import undated_boot
-from edge.store.sealed import SEALED_COLUMNS, Sealed, sealed_of
+from edge.store.sealed import SEALED_COLUMNS, Sealed, Sealing, sealed_of
 from edge.store.shedding import Shedding
-from edge.store.taking import JOURNAL_ROWS, move_damaged, read_journal, read_losses
+from edge.store.taking import move_damaged, read_journal
 
 _FULL = "E-STO-103"
 _RESERVE_BYTES = 1 << 20  # the sealing connection may exceed the bound by this, so that a full store still delivers
@@ -61,7 +64,10 @@ class Waiting:
 
 @dataclass(frozen=True, slots=True)
 class Taken:
-    """What goes into one batch. The ids are the store's own: hand the value back to `seal` as it is."""
+    """What goes into one batch. The ids are the store's own: hand the value back to `seal` as it is.
+
+    `damaged`: rows that were found damaged and moved aside just now.
+    """
 
     rowids: tuple[int, ...]
     records: tuple[PollRecord, ...]
@@ -70,15 +76,7 @@ class Taken:
     plan_id: int | None = None
     loss_ids: tuple[int, ...] = ()
     readings: int = 0
-
-
-@dataclass(frozen=True, slots=True)
-class Sealing:
-    """A finished envelope and the epoch and number that stand in it."""
-
-    envelope: bytes
-    epoch: bytes
-    seq: int
+    damaged: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,7 +153,7 @@ class Outbox:
         """
         found = read_journal(self._database, max_readings)
         if found.damaged:
-            self._write(lambda: move_damaged(self._database, found.damaged))
+            self._write(lambda: move_damaged(self._database, found.damaged, self._clock.utc_now()))
         losses, plan = read_losses(self._database), self._next_plan()
         return Taken(
             rowids=found.ids,
@@ -165,6 +163,7 @@ class Outbox:
             plan_id=plan[0] if plan else None,
             loss_ids=tuple(number for number, _ in losses),
             readings=found.readings,
+            damaged=len(found.damaged),
         )
 
     def pass_plan(self, plan_id: int) -> None:
@@ -224,6 +223,10 @@ class Outbox:
     def shedding(self) -> Shedding:
         """Return the part that gives up what there is no room for; see `shedding.py`."""
         return Shedding(self._database, self._write)
+
+    def recovery(self) -> Recovery:
+        """Return the part that takes over what a store that was set aside still holds; see `recovery.py`."""
+        return Recovery(self._database, self._write, self._take_over)
 
     def marks(self) -> ReceiptMarks:
         """Return which receipts were applied last."""
@@ -304,6 +307,9 @@ class Outbox:
         if readings is None:
             raise StoreError("E-STO-109", seq=sealing.seq, detail=f"batch {old.seq} was resealed already")
         return self._insert(epoch, readings, sealing, old.lane)
+
+    def _take_over(self, sealing: Sealing, readings: int, lane: int) -> None:
+        self._insert(self._demand_next(sealing), readings, sealing, lane)
 
     def _demand_next(self, sealing: Sealing) -> Epoch:
         epoch = current_epoch(self._database)

@@ -25,6 +25,10 @@ from edge.reading.verdict import SlotReason
 from edge.store.instants import from_us, to_us
 from edge.store.strict import MAX_BYTES, load_strict
 
+JOURNAL_ROWS = (
+    "SELECT id, CAST(task AS BLOB), CAST(meter AS BLOB), CAST(slot_us AS INTEGER) AS slot_us, "
+    "CAST(readings AS INTEGER), CAST(crc AS INTEGER), CAST(body AS BLOB) FROM journal"
+)
 _VERSION = 1
 _WORDS_1 = (
     b"gateway_downoverrunmissing_finalmissing_openrefilledfreezeload_recordre-readnonefloorrtcsilencegarbage"

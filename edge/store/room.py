@@ -32,7 +32,7 @@ class Room:
 
 
 def room_of(used: int, bound: int, free: int) -> Room:
-    """Return the room of a store of `used` bytes, bounded by the settings and by the disk's `free` bytes."""
+    """Return the room of a store of `used` bytes: `bound` as the settings say, `free` in the file and on the disk."""
     return Room(used, min(bound, used + free))
 
 

@@ -28,6 +28,15 @@ class Sealed:
     sealed_at: datetime
 
 
+@dataclass(frozen=True, slots=True)
+class Sealing:
+    """A finished envelope and the epoch and number that stand in it."""
+
+    envelope: bytes
+    epoch: bytes
+    seq: int
+
+
 def is_sound(envelope: bytes | None, sha256: bytes, replacement: bytes) -> bool:
     """Return True if these are the bytes that were put there: the original's, or its replacement's."""
     return envelope is not None and hashlib.sha256(envelope).digest() == (replacement or sha256)

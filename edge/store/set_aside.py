@@ -15,6 +15,7 @@ from pathlib import Path
 from edge.store.ownership import give_to_owner_of
 
 FACT = "carried_over"  # in a store that follows a damaged one: how many records came from there
+UNFINISHED = "-unfinished"  # a follower that the power did not let be made
 _LOGS = ("-wal", "-shm", "-journal")
 
 
@@ -76,6 +77,12 @@ def end_aside(path: Path) -> None:
 def has_orphan(path: Path) -> bool:
     """Return True if there are logs of a file that is gone."""
     return not path.exists() and any(_beside(path, suffix).exists() for suffix in _LOGS)
+
+
+def files_aside(path: Path) -> list[Path]:
+    """Return the files of this store that were set aside and still lie beside it, the oldest first."""
+    found = path.parent.glob(f"{path.name}.bad-*")
+    return sorted(one for one in found if not one.name.endswith((*_LOGS, UNFINISHED)))
 
 
 def sync_folder(folder: Path) -> None:

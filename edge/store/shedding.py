@@ -1,9 +1,11 @@
 """What is given up when the store is full: the order, the batch whose turn it is, and what takes its place.
 
-The order, oldest batch first in each step: batches in the archive (the centre has them, though not for good yet); what
-can go of unsent batches; unsent batches as a whole. A batch is never deleted here. A smaller envelope of the forwarder
-takes its place under the same number, in one transaction; `sha256` stays that of the original, for the chain goes on
-over it and receipts name it. `replacement` is the hash of the bytes that stand there now, empty for the original's.
+The order, oldest batch first in each step: batches in the archive (the centre has them, though not for good yet); the
+bytes of rejected batches; what can go of unsent batches; unsent batches as a whole. An unsent batch is never deleted
+here. A smaller envelope of the forwarder takes its place under the same number, in one transaction; `sha256` stays that
+of the original, for the chain goes on over it and receipts name it. `replacement` is the hash of the bytes that stand
+there now, empty for the original's. A rejected batch needs no place, the centre passed its number: losses that name its
+slots take its place in what waits to be sealed, and its row stays with the reason.
 
 Batches of a disputed epoch wait until they have moved: what lies in their archive is not at the centre.
 """
@@ -16,10 +18,12 @@ from enum import IntEnum, StrEnum
 from typing import Any
 
 from edge.errors import StoreError
+from edge.reading.loss import Loss
 from edge.store.database import Database
 from edge.store.disputes import disputed_epochs
+from edge.store.losses import append_loss
 from edge.store.meta import load_fact, mark_fact
-from edge.store.receipts import STORED, UNSENT
+from edge.store.receipts import REJECTED, STORED, UNSENT
 from edge.store.rows import Rows
 from edge.store.sealed import SEALED_COLUMNS, Sealed, sealed_of
 
@@ -34,6 +38,7 @@ class Step(StrEnum):
     ARCHIVED = "archived"
     REDUCED = "reduced"
     DROPPED = "dropped"
+    QUARANTINED = "quarantined"
 
 
 class Level(IntEnum):
@@ -48,9 +53,15 @@ class Level(IntEnum):
 _ORDER = (
     (Step.ARCHIVED, STORED, Level.WHOLE, Level.DONE),
     (Step.ARCHIVED, STORED, Level.LEAN, Level.DONE),
+    (Step.QUARANTINED, REJECTED, Level.WHOLE, Level.DONE),
+    (Step.QUARANTINED, REJECTED, Level.LEAN, Level.DONE),
     (Step.REDUCED, UNSENT, Level.WHOLE, Level.LEAN),
     (Step.DROPPED, UNSENT, Level.LEAN, Level.DONE),
 )
+
+
+_STATES = {Step.ARCHIVED: STORED, Step.QUARANTINED: REJECTED}
+_PLACES = (Step.ARCHIVED, Step.REDUCED, Step.DROPPED, None, Step.QUARANTINED)  # in the totals; None: the readings
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +98,7 @@ class ShedTotals:
     reduced: int = 0
     dropped: int = 0
     readings: int = 0
+    quarantined: int = 0
 
 
 class Shedding:
@@ -132,6 +144,21 @@ class Shedding:
         """
         self._write(lambda: self._replace(candidate, replacement))
 
+    def give_up(self, candidate: Candidate, losses: Sequence[Loss], lost: int) -> None:
+        """Put losses in the place of a rejected batch's bytes, in one transaction. Durable on return.
+
+        `lost`: readings that go. Raises StoreError, with nothing changed, if the batch is no longer what it was.
+        """
+
+        def work() -> None:
+            number = self._mark(candidate)
+            self._database.change("DELETE FROM envelope WHERE n = ?", number)
+            for loss in losses:
+                append_loss(self._database, loss)
+            _count(self._database, candidate.step, lost)
+
+        self._write(work)
+
     def pass_over(self, candidate: Candidate) -> None:
         """Note that this step takes nothing of a batch: it stays as it is. Durable on return."""
         self._write(lambda: self._mark(candidate))
@@ -163,7 +190,7 @@ class Shedding:
         sealed = candidate.sealed
         found = self._database.rows(
             "SELECT n FROM outbox JOIN envelope USING (n) WHERE epoch = ? AND seq = ? AND state = ? AND bytes = ?",
-            *(sealed.epoch, sealed.seq, STORED if candidate.step is Step.ARCHIVED else UNSENT, sealed.envelope),
+            *(sealed.epoch, sealed.seq, _STATES.get(candidate.step, UNSENT), sealed.envelope),
         )
         if not found:
             raise StoreError("E-STO-109", seq=sealed.seq, detail="the batch that was to be given up is another by now")
@@ -173,11 +200,12 @@ class Shedding:
 
 def _count(rows: Rows, step: Step, lost: int) -> int:
     """Add to the totals; return how many batches were replaced so far."""
-    fact = load_fact(rows, _TOTALS) or [0, 0, 0, 0]
-    fact[list(Step).index(step)] += 1
+    fact = load_fact(rows, _TOTALS) or []
+    fact += [0] * (len(_PLACES) - len(fact))
+    fact[_PLACES.index(step)] += 1
     fact[3] += 0 if step is Step.ARCHIVED else lost
     mark_fact(rows, _TOTALS, fact)
-    return sum(fact[:3])
+    return int(sum(fact[:3]))
 
 
 def _repack(rows: Rows, last: int) -> None:

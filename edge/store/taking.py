@@ -2,24 +2,20 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 from typing import Any
 
 from edge.reading.loss import Loss, LossReason
 from edge.reading.record import PollRecord
-from edge.store.instants import from_us, to_us
-from edge.store.packing import DamagedRow, Row, crc_of, unpack_record
+from edge.store.holes import Hole, note_holes
+from edge.store.instants import from_us
+from edge.store.losses import append_loss
+from edge.store.packing import JOURNAL_ROWS, DamagedRow, Row, unpack_record
 from edge.store.rows import Rows
 
 _CHUNK = 256
-_MOST_LOSSES = 256
-_LOSS_ROWS = (
-    "SELECT id, CAST(task AS BLOB), CAST(meter AS BLOB), CAST(first_us AS INTEGER), CAST(last_us AS INTEGER), "
-    "CAST(count AS INTEGER), CAST(reason AS BLOB), CAST(crc AS INTEGER) FROM loss ORDER BY id LIMIT ?"
-)
-JOURNAL_ROWS = (
-    "SELECT id, CAST(task AS BLOB), CAST(meter AS BLOB), CAST(slot_us AS INTEGER) AS slot_us, "
-    "CAST(readings AS INTEGER), CAST(crc AS INTEGER), CAST(body AS BLOB) FROM journal"
-)
+_LOOKED_AT = 64  # rows beside a damaged one
+_BEFORE = timedelta(days=1)  # as long as sealing waits for a clock
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,37 +61,51 @@ def read_journal(rows: Rows, max_readings: int) -> Found:
     return Found(tuple(ids), tuple(records), readings, tuple(damaged))
 
 
-def move_damaged(rows: Rows, damaged: Sequence[Damaged]) -> None:
-    """Move rows aside and note a loss for each. Needs a writing transaction."""
+def move_damaged(rows: Rows, damaged: Sequence[Damaged], now: datetime) -> None:
+    """Move rows aside; what they held becomes holes and losses. Needs a writing transaction.
+
+    A damaged row is not believed about its slot: whatever was polled between its neighbours may have been in it.
+    """
+    note_holes(rows, [_hole(rows, one.number, now) for one in damaged])
     for one in damaged:
         rows.change("DELETE FROM journal WHERE id = ?", one.number)
         rows.change(
             "INSERT INTO damaged (origin, why, bytes) VALUES ('journal', ?, ?)", one.why, repr(one.row).encode()
         )
-        task, meter, slot_us = _identity(rows, one.row)
-        append_loss(rows, Loss(task, meter, from_us(slot_us), from_us(slot_us), 1, LossReason.DAMAGED.value))
+        if (loss := _own_loss(rows, one.row)) is not None:
+            append_loss(rows, loss)
 
 
-def append_loss(rows: Rows, loss: Loss) -> None:
-    """Note a loss. Needs a writing transaction."""
-    cells = (loss.task, loss.meter, to_us(loss.first_at), to_us(loss.last_at), loss.count, loss.reason)
-    rows.change(
-        "INSERT INTO loss (task, meter, first_us, last_us, count, reason, crc) VALUES (?, ?, ?, ?, ?, ?, ?)",
-        *cells,
-        crc_of(*cells),
-    )
+def _hole(rows: Rows, number: int, now: datetime) -> Hole:
+    """Return the span in which a row was polled: rows arrive in the order of their polls."""
+    until = _polled_beside(rows, "id > ? ORDER BY id", number) or now
+    since = _polled_beside(rows, "id < ? ORDER BY id DESC", number)
+    if since is None:
+        found = rows.rows("SELECT max(sealed_us) FROM outbox")
+        sealed_at = until if found[0][0] is None else from_us(found[0][0])
+        since = min(sealed_at, until) - _BEFORE
+    return Hole(min(since, until), until)
 
 
-def read_losses(rows: Rows, most: int = _MOST_LOSSES) -> list[tuple[int, Loss]]:
-    """Return (id, loss) of the oldest losses. One that is not what was written is a loss of nobody knows what."""
-    return [(number, _loss(cells)) for number, *cells in rows.rows(_LOSS_ROWS, most)]
+def _polled_beside(rows: Rows, where: str, number: int) -> datetime | None:
+    """Return when the nearest sound row on one side was polled."""
+    for _, *cells in rows.rows(f"{JOURNAL_ROWS} WHERE {where} LIMIT ?", number, _LOOKED_AT):
+        try:
+            return unpack_record(Row(*cells)).stamp.at
+        except DamagedRow:
+            continue
+    return None
 
 
-def _loss(cells: list[Any]) -> Loss:
-    task, meter, first_us, last_us, count, reason, crc = cells
-    if crc != crc_of(*cells[:-1]):
-        return Loss("", "", from_us(0), from_us(0), 1, LossReason.DAMAGED.value)
-    return Loss(task.decode(), meter.decode(), from_us(first_us), from_us(last_us), count, reason.decode())
+def _own_loss(rows: Rows, row: Row) -> Loss | None:
+    """Return a loss of the slot that a damaged row names, if it may be that one, or of nobody knows what.
+
+    None if the slot is open: it may still be filled, whatever this row was.
+    """
+    task, meter, slot_us = _identity(rows, row)
+    if rows.rows("SELECT 1 FROM slot WHERE task = ? AND meter = ? AND slot_us = ?", task, meter, slot_us):
+        return None
+    return Loss(task, meter, from_us(slot_us), from_us(slot_us), 1, LossReason.DAMAGED.value)
 
 
 def _identity(rows: Rows, row: Row) -> tuple[str, str, int]:

@@ -16,9 +16,10 @@ from edge.reading.verdict import SlotReason
 from edge.store.database import open_database
 from edge.store.journal import Journal
 from edge.store.meter import Meter
-from edge.store.outbox import Outbox, Sealing
+from edge.store.outbox import Outbox
 from edge.store.register import MeterRegister
 from edge.store.register_change import RegisterChange
+from edge.store.sealed import Sealing
 
 A, B = "202311000001", "202311000002"
 T0 = datetime(2026, 3, 1, 10, 0, 30, tzinfo=UTC)

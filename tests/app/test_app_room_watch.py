@@ -52,7 +52,7 @@ def test_each_alarm_has_its_code_and_its_line_in_the_log(bench, caplog):
     high, nearly = ("no", "E-STO-115"), ("no", "E-STO-116")
     assert [("yes", None), high, high, nearly, nearly, high, ("yes", None)] == told
     assert ["[E-STO-115]", "[E-STO-116]", "[E-STO-115]"] == [one.getMessage().split()[0] for one in caplog.records]
-    assert "70 % full: 70 of 100 MiB" in caplog.text
+    assert "70 % full: 70.0 of 100.0 MiB" in caplog.text
 
 
 def test_it_looks_once_a_minute(bench):

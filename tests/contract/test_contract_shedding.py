@@ -13,8 +13,9 @@ from edge.errors import StoreError
 from edge.store.database import open_database
 from edge.store.inspection import find_fault
 from edge.store.journal import Journal
-from edge.store.outbox import Outbox, Sealing
+from edge.store.outbox import Outbox
 from edge.store.receipts import EpochState
+from edge.store.sealed import Sealing
 from edge.store.shedding import Replacement, ShedTotals, Step
 from tests.store.store_kit import receipt, record, seal
 

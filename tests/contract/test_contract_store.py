@@ -20,9 +20,10 @@ from edge.reading.record import SlotState
 from edge.store.database import open_database
 from edge.store.inspection import find_fault
 from edge.store.journal import Appended, Journal, OpenSlot
-from edge.store.outbox import Outbox, Sealing
+from edge.store.losses import append_loss
+from edge.store.outbox import Outbox
 from edge.store.receipts import EpochState
-from edge.store.taking import append_loss
+from edge.store.sealed import Sealing
 from tests.store.store_kit import QUARTER, START, plan, receipt, record, seal
 
 OPEN, FINAL, READ, REFILLED = SlotState.MISSING_OPEN, SlotState.MISSING_FINAL, SlotState.READ, SlotState.REFILLED

@@ -10,7 +10,7 @@ from edge.forward.worker import ForwardWorker
 from edge.health.model import Health
 from edge.messages.signing import Ed25519Verifier
 from edge.messages.topics import all_batches, parse_batch_topic
-from edge.mqtt.link import MqttLink, MqttOptions, Received, Subscribed
+from edge.mqtt.link import Event, MqttLink, MqttOptions, Received, Subscribed
 from edge.store.database import open_database
 from edge.store.journal import Journal
 from edge.store.outbox import Outbox
@@ -31,7 +31,7 @@ CLOCK = SystemClock()
 class Rig:
     """A forwarder on a real store and a real connection; steps of the test's own thread, nothing sleeps."""
 
-    def __init__(self, path, url: str, **tls) -> None:
+    def __init__(self, path, *urls: str, backlog_per_minute: float = 60_000, **tls) -> None:
         self.databases = [open_database(path, max_mib=16) for _ in range(2)]
         self.journal = Journal(self.databases[0])
         self.outbox = Outbox(self.databases[1])
@@ -41,7 +41,8 @@ class Rig:
             gateway=GATEWAY,
             tenant=TENANT,
             version="1",
-            endpoints=(url,),
+            endpoints=urls,
+            backlog_per_minute=backlog_per_minute,
             seal=rules,
             resend_s=0.3,
             max_resend_s=2,
@@ -83,17 +84,19 @@ class Rig:
 class LinkedCentre:
     """The tiny centre behind a real connection."""
 
-    def __init__(self, url: str, centre: TinyCentre) -> None:
+    def __init__(self, url: str, centre: TinyCentre, **more) -> None:
         self.centre = centre
-        self.link = MqttLink(MqttOptions(url=url, client_id="centre"), CLOCK)
+        self.link = MqttLink(MqttOptions(url=url, client_id="centre", **more), CLOCK)
         self.link.connect()
         self.link.subscribe([(all_batches(TENANT), 1)])
-        while not any(isinstance(event, Subscribed) for event in self.link.step(5)):
-            pass
+        self.early: list[Event] = []
+        while not any(isinstance(event, Subscribed) for event in self.early):
+            self.early += self.link.step(5)
 
     def step(self) -> None:
         """Take what came, answer with one receipt, then acknowledge."""
-        came = [event for event in self.link.step(0) if isinstance(event, Received)]
+        came = [event for event in [*self.early, *self.link.step(0)] if isinstance(event, Received)]
+        self.early = []
         for event in came:
             assert parse_batch_topic(event.topic)
             self.centre.accept(event.payload)

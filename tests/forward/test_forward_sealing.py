@@ -15,8 +15,8 @@ from edge.reading.loss import Loss
 from edge.reading.plan import Plan, PlanTask, Schedule
 from edge.reading.record import SlotState
 from edge.reading.verdict import SlotReason
+from edge.store.losses import append_loss
 from edge.store.outbox import Waiting
-from edge.store.taking import append_loss
 from tests.forward.forward_tools import AT, GATEWAY, GATEWAY_KEY, PLAN, Bench, TinyCentre, record
 
 RULES = SealRules(max_readings=100, max_age_s=900, quiet_s=3)

@@ -12,6 +12,7 @@ from edge.errors import StoreError
 from edge.forward.settings import SealRules
 from edge.forward.shed_rules import bare_batch
 from edge.forward.shedding import Shedder
+from edge.forward.store_work import Work
 from edge.messages.batch import build_batch, parse_batch
 from edge.messages.envelope import Opened, envelope_hash, open_envelope, seal_envelope
 from edge.messages.signing import Ed25519Signer, Ed25519Verifier
@@ -369,3 +370,39 @@ def test_an_original_under_way_and_its_replacement_are_one_batch(tmp_path, room,
         bench.poll(30)
         centre.run(30)
         assert [*range(1, 20), 30] == centre.slots()
+
+
+def test_rejected_batches_go_after_the_archive_and_their_slots_are_named(bench, room):
+    """The bytes of a rejected batch go before anything unsent; its slots are losses in the next batch, and counted."""
+    poll(bench, 1, 2)
+    for envelope in bench.broker.envelopes():
+        bench.centre.accept(envelope)
+    state = bench.centre.state_of(bench.outbox.head().epoch)
+    bench.send_receipt(bench.centre.receipt(replace(state, rejected=((2, "unreadable"),))))
+    assert (1, 1) == (bench.outbox.counts().archived, bench.outbox.counts().quarantined)
+    bench.broker.break_connections()
+    (unsent,) = offline(bench, 3)
+    for _ in range(2):
+        bench.worker._work.do(Work.SHED, 0.0, ())
+    assert [unsent] == kept(bench)
+    assert [(2,)] == bench.databases[0].rows("SELECT count(*) FROM envelope")
+    assert ShedTotals(archived=1, readings=METERS * 11, quarantined=1) == shedder(bench).totals()
+    assert [(2, "unreadable")] == [(batch.seq, batch.reason) for batch in bench.outbox.quarantine()]
+    bench.run(1000)
+    losses = parse_batch(opened(kept(bench)[-1]).raw).losses
+    slot_at = record(2).slot_at
+    assert [(f"{meter:012d}", slot_at, "shed") for meter in range(METERS)] == [
+        (loss.meter, loss.first_at, loss.reason) for loss in losses
+    ]
+
+
+def test_a_rejected_batch_of_another_key_is_given_up_without_a_word(bench, room):
+    """Nobody here can read it; the centre, which rejected it, has its number and its reason."""
+    poll(bench, 1)
+    for envelope in bench.broker.envelopes():
+        bench.centre.accept(envelope)
+    state = bench.centre.state_of(bench.outbox.head().epoch)
+    bench.send_receipt(bench.centre.receipt(replace(state, rejected=((1, "unreadable"),))))
+    one = shedder(bench, Ed25519Signer(b"x" * 32))
+    assert Step.QUARANTINED == one.shed(0.0, ()).step
+    assert (0, None) == (bench.outbox.waiting().losses, one.shed(0.0, ()))

@@ -214,7 +214,7 @@ class Box:
         self._open.append(register)
         keeper = PlanKeeper(self.settings, self.clock, health, register, self._journal(database))
         room = RoomWatch(self.path, database.room, self.clock, health)
-        self.half = PollHalf(keeper, room, self._open_port)
+        self.half = PollHalf(keeper, (room,), self._open_port)
         self.half.make_workers([self._journal(self._database()) for _ in self.settings.bus])
         self.forwarder = self._forwarder(health)
         buses = [

@@ -6,8 +6,8 @@ from decimal import Decimal
 from edge.reading.plan import Plan, PlanTask, Schedule
 from edge.reading.record import PollRecord, SlotState, Stamp
 from edge.reading.verdict import SlotReason
-from edge.store.outbox import Sealing
 from edge.store.receipts import EpochState
+from edge.store.sealed import Sealing
 
 START = datetime(2026, 11, 1, tzinfo=UTC)
 QUARTER = timedelta(minutes=15)

@@ -58,3 +58,15 @@ def test_a_disk_that_is_nearly_full_shows(database, monkeypatch):
     monkeypatch.setattr(door.os, "statvfs", lambda folder: disk)
     room = database.room()
     assert room.used + 8192 == room.limit
+
+
+def test_free_pages_of_the_file_are_room_on_a_full_disk(tmp_path, monkeypatch):
+    """The disk has nothing left, but half of the file is free again: the store is half full, not wholly."""
+    with door.open_database(tmp_path / "edge.db", max_mib=16) as database:
+        Journal(database).append([record(slot) for slot in range(4000)])
+        whole = database.size_bytes()
+        database.change("DELETE FROM journal WHERE id > 2000")
+        monkeypatch.setattr(door.os, "statvfs", lambda _: SimpleNamespace(f_bavail=0, f_frsize=4096))
+        room = database.room()
+        assert (whole, whole) == (room.limit, database.size_bytes())
+        assert room.used < whole * 0.6

@@ -1,7 +1,8 @@
 """The judge of a store that was damaged before the power failed: what waited there is not forgotten.
 
 However far the opening came that set the file aside, the next one ends it: each record that waited unsealed in the
-damaged file, and each that was acknowledged since, is in the store once; the damaged file is kept.
+damaged file, and each that was acknowledged since, is in the store once; the damaged file is kept, and noted with all
+the sealed batches that are to be taken over from it.
 """
 
 from collections import Counter
@@ -9,7 +10,8 @@ from pathlib import Path
 
 from edge.clock import ManualClock
 from edge.errors import EdgeError
-from edge.store.database import open_database
+from edge.store.asides import load_asides, next_leaf
+from edge.store.database import open_aside, open_database
 from edge.store.outbox import Outbox
 from tests.torture.judge_store import promises_of
 from tests.torture.recording import Recording
@@ -32,9 +34,30 @@ def judge_aside(folder: Path, recording: Recording, moment: int) -> Verdict:
     verdict.wrong += [f"record {key} is there {count} times" for key, count in found.items() if count > 1]
     if found != again:
         verdict.wrong.append("the next opening finds something else")
-    if not list(folder.glob(f"{STORE}.bad-*Z")):
+    files = {path.name for path in folder.glob(f"{STORE}.bad-*Z")}
+    if not files:
         verdict.wrong.append("the damaged file is gone")
+    batches = _to_take_over(folder)
+    if batches.keys() != files or not all(batches.values()):
+        verdict.wrong.append(f"batches to be taken over: {batches}")
     return verdict
+
+
+def _to_take_over(folder: Path) -> dict[str, int]:
+    """Return how many sealed batches can be read of each file that is noted."""
+    with open_database(folder / STORE, max_mib=MAX_MIB, clock=ManualClock(now=START)) as database:
+        notes = load_asides(database)
+    return {note.name: _batches_in(folder / note.name) for note in notes}
+
+
+def _batches_in(path: Path) -> int:
+    old = open_aside(path)
+    assert old is not None
+    count, last = 0, 0
+    with old:
+        while (leaf := next_leaf(old, last)) is not None:
+            last, count = leaf.n, count + (leaf.envelope is not None)
+    return count
 
 
 def _found(folder: Path) -> "Counter[Key]":
