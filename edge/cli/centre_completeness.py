@@ -56,11 +56,13 @@ def completeness(  # one argument an option
     last = parse_moment(until) or now
     first = parse_moment(since) or last - _DAY
     if first >= last:
-        raise UsageError("E-CEN-105", text=since or until)
+        raise UsageError("E-CEN-112", since=_text(first), until=_text(last))
     grace_s = parse_duration(settings.completeness.grace)
     enrolled = FolderKeyring(Path(settings.centre.gateways)).names()
     question = Question(since=first, until=last, now=now, grace_s=grace_s, gateway=gateway, enrolled=enrolled)
     with open_ledger(settings, database, must_exist=True) as ledger:
+        if gateway is not None and gateway not in {*enrolled, *ledger.gateways()}:
+            raise UsageError("E-CEN-111", gateway=gateway)
         if as_jsonl:
             statement = Statement(first, last)
             holes = [_print_slot(fate) for fate in slot_fates(ledger, question, statement)]
@@ -149,14 +151,21 @@ def _print_unnamed(one: "Unnamed") -> None:
 
 
 def _unnamed_words(one: "Unnamed") -> str:
-    what = say(
-        f"meter {one.meter} is on the list and never heard of: no plan of this span names it",
-        f"电表 {one.meter} 在清单中，但从未上报：该时段内没有任何抄读计划包含它",
-    )
-    where = one.gateway or say("the gateway that it hangs on", "其所接的网关")
-    return f"{what}; " + say(
-        f"edge meters add at {where}, or take it off the list here: edge centre enrol --meters FILE --replace",
-        f"请在 {where} 上执行 edge meters add，或从本清单中移除：edge centre enrol --meters 文件 --replace",
+    meter, other = one.meter, one.gateway
+    if other is not None:
+        return say(
+            f"meter {meter} is on the list and not heard of: no plan of this span names it, one of {other} did;"
+            f" edge meters add at {other} if it should still be read, else take it off the list here:"
+            " edge centre enrol --meters FILE --replace",
+            f"电表 {meter} 在清单中但没有数据：该时段内没有抄读计划包含它，{other} 曾包含它；"
+            f"若仍需抄读，请在 {other} 上执行 edge meters add，否则从本清单中移除："
+            "edge centre enrol --meters 文件 --replace",
+        )
+    return say(
+        f"meter {meter} is on the list and never heard of: no gateway's plan names it; edge meters add at the gateway"
+        " that it hangs on, or take it off the list here: edge centre enrol --meters FILE --replace",
+        f"电表 {meter} 在清单中，但从未上报：没有任何网关的抄读计划包含它；请在其所接的网关上执行 edge meters add，"
+        "或从本清单中移除：edge centre enrol --meters 文件 --replace",
     )
 
 

@@ -123,6 +123,42 @@ CODES: Codes = {
             '设置 durable = "backup" 并定期执行 edge centre backup，或指定数据库',
         ),
     ),
+    "E-CEN-111": (
+        (
+            'no gateway "{gateway}" is enrolled here, and none was heard',
+            "its name is misspelt, or it belongs to another centre",
+            "edge centre completeness without --gateway names those that are known",
+        ),
+        (
+            "本主站没有登记也没有收到过网关“{gateway}”",
+            "名称拼写错误，或它属于另一个主站",
+            "不加 --gateway 运行 edge centre completeness 可列出已知网关",
+        ),
+    ),
+    "E-CEN-112": (
+        (
+            "the span from {since} to {until} has no slots",
+            "its end is not after its beginning; without --to it ends now",
+            "give --from before --to",
+        ),
+        (
+            "从 {since} 到 {until} 的时段为空",
+            "结束时间不晚于开始时间；不给 --to 时以当前时间结束",
+            "请使 --from 早于 --to",
+        ),
+    ),
+    "E-CEN-113": (
+        (
+            "there is no centre in {folder}: it has no {name}",
+            "the folder is another one, or no centre was made in it yet",
+            "name the folder that edge centre init made",
+        ),
+        (
+            "{folder} 中没有主站：缺少 {name}",
+            "目录不对，或尚未在其中建立主站",
+            "请指定由 edge centre init 创建的目录",
+        ),
+    ),
     "E-CEN-201": (
         (
             "fork: gateway {gateway} signed two different batches under number {seq}",

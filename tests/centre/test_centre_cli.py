@@ -260,11 +260,26 @@ def test_completeness_for_people_names_the_hole(heard, capsys):
     assert "电表内可能仍有数据" in text
 
 
-@pytest.mark.parametrize("span", [["--from", "yesterday"], ["--from", "2026-11-24", "--to", "2026-11-23"]])
-def test_a_span_that_is_none_is_usage(heard, span, capsys):
-    """No date, or the end before the beginning."""
-    assert 2 == edge("centre", "completeness", str(heard), *span)
-    assert "E-CEN-105" in capsys.readouterr().err
+@pytest.mark.parametrize(
+    ("words", "code"),
+    [
+        (["--from", "yesterday"], "E-CEN-105"),
+        (["--from", "2026-11-24", "--to", "2026-11-23"], "E-CEN-112"),
+        (["--from", "2100-01-01"], "E-CEN-112"),
+        (["--gateway", "gw-l"], "E-CEN-111"),
+    ],
+)
+def test_what_cannot_be_asked_is_usage(heard, words, code, capsys):
+    """No date, the end before the beginning, a gateway that nobody knows: each with its own words."""
+    assert 2 == edge("centre", "completeness", str(heard), *words)
+    assert code in capsys.readouterr().err
+
+
+def test_a_folder_without_a_centre_is_told(tmp_path, capsys):
+    """Not as a gateway's settings that are missing."""
+    assert 2 == edge("centre", "completeness", str(tmp_path))
+    said = capsys.readouterr().err
+    assert (True, True) == ("E-CEN-113" in said, "edge centre init" in said)
 
 
 def test_looking_makes_no_ledger(folder, capsys):
