@@ -193,8 +193,10 @@ def test_a_copy_that_is_damaged_changes_nothing(site):
     made = site.back_up()
     copy = next(path for path in made.iterdir() if path.name != "backup.json")
     data = bytearray(copy.read_bytes())
-    half = len(data) // 2
-    copy.write_bytes(bytes(data[:half]) + os.urandom(len(data) - half))
+    whole = (
+        len(data) // 2 if copy.name == "ledger.db" else len(data) - 200
+    )  # of a dump: only what comes after the tables
+    copy.write_bytes(bytes(data[:whole]) + os.urandom(len(data) - whole))
     error = site.refusal(made, REPLACE)
     assert "E-CEN-318" == error.code
     assert 2 == site.stored()
