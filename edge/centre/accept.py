@@ -8,15 +8,17 @@ cannot be read is rejected: it keeps its number, so that the gateway need not se
 is never given to another envelope, except to the original that a replacement stood for.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import StrEnum
+from itertools import takewhile
 
 from edge.centre.keyring import Keyring
 from edge.centre.ledger import (
     BatchKey,
     Entry,
+    EpochState,
     Held,
     Ledger,
     Link,
@@ -28,13 +30,14 @@ from edge.centre.sheet import Sheet
 from edge.errors import MessageError
 from edge.messages import cose
 from edge.messages.batch import Batch, parse_batch
-from edge.messages.birth import Birth
+from edge.messages.birth import MAX_OLDER, Birth
 from edge.messages.envelope import Header, envelope_hash, open_envelope
 from edge.messages.receipt import BROKEN_CHAIN
 
 _EVIDENCE = 64 * 1024  # bytes of a refused message that are put aside; a sound envelope is not longer
 _NOT_INFLATED = "E-MSG-207"
 _NO_POLLS = PollCounts()
+_ALL = 1_000_000  # gaps: more than a ledger looks for
 _MOST_POLLS = 20_000  # that wait to be written together: some tens of MiB, whatever gateways send
 _LABELS = (cose.GATEWAY, cose.EPOCH, cose.SEQ, cose.PREV, cose.RAW_LENGTH)
 
@@ -121,15 +124,30 @@ def accept(ledger: Ledger, uplinks: Iterable[Uplink], keys: Keyring) -> list[Tak
 def accept_birth(ledger: Ledger, birth: Birth, at: datetime) -> None:
     """Note what a verified birth says: the gateway's epochs, and from where on it can still send each.
 
-    Numbers below that which never came are gone for good; `stored` passes such a gap once the batch behind
-    it is here. The ledger hears of the oldest epoch first: that is the order in which they were opened.
+    Numbers below that which never came are gone for good; `stored` passes such a gap once the batch behind it is here.
+    The ledger hears of the oldest epoch first: that is the order in which they were opened. An epoch that was heard
+    before the current one and is not named any more is closed: nothing of it can be sent, as after the exchange of the
+    box, and `stored` passes its gaps.
     """
     with ledger.transaction():
         sheet = Sheet(ledger)
+        for state in _closed_by(ledger, birth):
+            sheet.note(state)
         for standing in reversed(birth.standings):
             state = sheet.epoch(birth.gateway, standing.epoch, at)
             sheet.note(replace(state, oldest=max(state.oldest, standing.oldest_seq), heard_at=at))
         sheet.save()
+
+
+def _closed_by(ledger: Ledger, birth: Birth) -> Iterator[EpochState]:
+    """Yield the epochs with gaps of which this birth says that nobody can fill them any more."""
+    named = {standing.epoch for standing in birth.standings}
+    if len(birth.older) >= MAX_OLDER:
+        return  # there may be more than it could name
+    for state in takewhile(lambda state: state.epoch != birth.epoch, ledger.epochs(birth.gateway)):
+        gaps = () if state.epoch in named else ledger.missing(state, _ALL)
+        if gaps:
+            yield replace(state, oldest=max(state.oldest, gaps[-1][1] + 1))
 
 
 def judge(new: Link, held: Link | None, before: Link | None, after: Link | None) -> Fate:

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
+from edge.centre.disk import sync_path
 from edge.centre.ledger import EpochState, Ledger
 from edge.centre.rows import instant_text
 from edge.errors import StoreError, translating
@@ -31,30 +32,22 @@ def back_up(ledger: Ledger, target: Path, at: datetime) -> Path:
         part.mkdir(parents=True, mode=0o700)
         try:
             states = ledger.copy_to(part)
-            _write_about(part / ABOUT, at, states)
-            _sync(part)
+            _write_about(part / ABOUT, at, ledger.layout, states)
+            sync_path(part)
             part.rename(done)
         except BaseException:
             shutil.rmtree(part, ignore_errors=True)
             raise
-        _sync(target)
+        sync_path(target)
     ledger.mark_durable(states)
     return done
 
 
-def _write_about(path: Path, at: datetime, states: Sequence[EpochState]) -> None:
+def _write_about(path: Path, at: datetime, layout: int, states: Sequence[EpochState]) -> None:
     """Write what the copy holds, for whoever has to choose one to restore."""
     epochs = [{"gateway": one.gateway, "epoch": one.epoch.hex(), "stored": one.stored} for one in states]
     with path.open("w", encoding="utf-8") as file:
-        json.dump({"made_at": instant_text(at), "epochs": epochs}, file, indent=1)
+        json.dump({"made_at": instant_text(at), "layout": layout, "epochs": epochs}, file, indent=1)
         file.write("\n")
         file.flush()
         os.fsync(file.fileno())
-
-
-def _sync(path: Path) -> None:
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

@@ -3,7 +3,8 @@
 Pure but for the ledger that it asks. A plan is in force for the slots after its `valid_from`, up to and with the
 next plan's, as the gateway counts them; they are computed here from the signed plan rows, so a gateway that says
 nothing at all is missed too. A slot is awaited for the grace, but never longer than one round: then it is a hole, and
-who can close it is named (`closers.py`).
+who can close it is named (`closers.py`). A meter of the centre's list that no plan of the span names has no slots: it
+is named beside them, since nobody reads it.
 """
 
 from collections import Counter
@@ -11,7 +12,6 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
-from itertools import pairwise
 
 from edge.centre.closers import Closer, Closers, Closing
 from edge.centre.ledger import Ledger, SlotRow
@@ -84,12 +84,25 @@ class Hole:
         return self.closing.closer
 
 
+@dataclass(frozen=True, slots=True)
+class Unnamed:
+    """A meter of the centre's list that no plan of the span names. `gateway`: whose plan named it at another time."""
+
+    meter: str
+    gateway: str | None
+
+    @property
+    def closer(self) -> Closer:
+        """Who can close it: the gateway that it hangs on has to have it on its list."""
+        return Closer.GATEWAY
+
+
 @dataclass(slots=True)
 class Statement:
     """The totals of each meter (gateway, meter), of each of its tasks (gateway, meter, task), and the holes.
 
     `unreadable` names plans whose zone is not known, `unplanned` gateways that sent no plan, `unheard` those that are
-    enrolled and never came.
+    enrolled and never came, `unnamed` the meters of the list that nobody reads.
     """
 
     since: datetime
@@ -101,6 +114,7 @@ class Statement:
     unreadable: list[str] = field(default_factory=list)
     unplanned: list[str] = field(default_factory=list)
     unheard: list[str] = field(default_factory=list)
+    unnamed: list[Unnamed] = field(default_factory=list)
     open_hole: Hole | None = None  # the last one, as long as the next slot may continue it
 
     @property
@@ -110,8 +124,8 @@ class Statement:
 
     @property
     def is_complete(self) -> bool:
-        """True if every expected slot that is over has a reading."""
-        return not (self.holes or self.unreadable or self.unplanned or self.unheard)
+        """True if every expected slot that is over has a reading, and every meter of the list is expected."""
+        return not (self.holes or self.unreadable or self.unplanned or self.unheard or self.unnamed)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -144,25 +158,42 @@ def slot_fates(ledger: Ledger, question: Question, statement: Statement) -> Iter
     """
     question = replace(question, until=min(question.until, question.now))
     heard = ledger.gateways()
+    named: dict[str, tuple[bool, str]] = {}
     wanted = [question.gateway] if question.gateway else sorted({*heard, *question.enrolled})
     for gateway in wanted:
         if gateway in question.enrolled and gateway not in heard:
             statement.unheard.append(gateway)
         else:
-            yield from _fates_of(statement, ledger, gateway, question)
+            plans = list(ledger.plans(gateway))
+            _note_named(named, gateway, plans, question)
+            yield from _fates_of(statement, ledger, gateway, question, plans)
+    if question.gateway is None:
+        absent = ((meter, named.get(meter, (False, None))) for meter in ledger.meters())
+        statement.unnamed.extend(Unnamed(meter, last) for meter, (is_now, last) in absent if not is_now)
 
 
 def stretches(plans: Sequence[Plan], after: datetime, until: datetime) -> Iterator[tuple[Plan, datetime, datetime]]:
     """Yield each plan with the part of the slots in (after, until] for which it is in force, as such a pair again."""
-    ends = [later.valid_from for _, later in pairwise(plans)] + [until]
-    for plan, end in zip(plans, ends, strict=True):
+    ends = [later.valid_from for later in plans[1:]] + [until]
+    for plan, end in zip(plans, ends, strict=bool(plans)):
         first, last = max(after, plan.valid_from), min(until, end)
         if first < last:
             yield plan, first, last
 
 
-def _fates_of(statement: Statement, ledger: Ledger, gateway: str, question: Question) -> Iterator[SlotFate]:
-    plans = list(ledger.plans(gateway))
+def _note_named(
+    named: dict[str, tuple[bool, str]], gateway: str, plans: Sequence[Plan], question: Question
+) -> None:  # fmt: skip
+    """Note the meters that a gateway's plans name: whether one of the span does, and whose it is."""
+    now = {id(plan) for plan, *_ in stretches(plans, question.since - _TICK, question.until - _TICK)}
+    for plan in plans:
+        for meter in {meter for task in plan.tasks for meter in task.meters}:
+            named[meter] = max(named.get(meter, (False, "")), (id(plan) in now, gateway))
+
+
+def _fates_of(
+    statement: Statement, ledger: Ledger, gateway: str, question: Question, plans: Sequence[Plan]
+) -> Iterator[SlotFate]:
     if not plans:
         statement.unplanned.append(gateway)
         return

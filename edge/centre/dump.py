@@ -1,4 +1,4 @@
-"""A copy of a PostgreSQL ledger as one file, made by PostgreSQL's own `pg_dump`.
+"""A copy of a PostgreSQL ledger as one file, made by PostgreSQL's own `pg_dump` and put back by its `pg_restore`.
 
 `pg_dump` and not `pg_basebackup`: it needs no right to replicate, works over any connection, takes this ledger and not
 the whole server, restores into any newer version, and can be told which snapshot to copy, so that the durable mark
@@ -12,7 +12,6 @@ from pathlib import Path
 from edge.centre.database_url import DatabaseUrl
 from edge.errors import StoreError
 
-_PROGRAM = "pg_dump"
 _SECRETS = {"password": "PGPASSWORD"}  # what the environment can carry
 
 
@@ -21,11 +20,24 @@ def dump_database(url: DatabaseUrl, snapshot: str, path: Path) -> None:
 
     Durable: `pg_dump` syncs the file before it ends. Raises StoreError E-CEN-307.
     """
+    words = ["pg_dump", "--format=custom", "--no-owner", f"--snapshot={snapshot}", f"--file={path}"]
+    _run(url, [*words, f"--dbname={url.bare}"], "E-CEN-307", path)
+
+
+def load_dump(url: DatabaseUrl, schema: str, path: Path) -> None:
+    """Put such a file into a schema of a database, in the place of what is there, in one transaction.
+
+    Durable. Raises StoreError E-CEN-318, and then the database is as it was.
+    """
+    words = ["pg_restore", "--clean", "--if-exists", "--single-transaction", "--exit-on-error", "--no-owner"]
+    _run(url, [*words, "--no-privileges", f"--schema={schema}", f"--dbname={url.bare}", str(path)], "E-CEN-318", path)
+
+
+def _run(url: DatabaseUrl, command: list[str], code: str, path: Path) -> None:
     secrets = {name: url.secrets[key] for key, name in _SECRETS.items() if key in url.secrets}
-    command = [_PROGRAM, "--format=custom", "--no-owner", f"--snapshot={snapshot}", f"--file={path}"]
     try:
         done = subprocess.run(  # noqa: S603 - our own words, and an address without its secrets
-            [*command, f"--dbname={url.bare}"],
+            command,
             env={**os.environ, **secrets},
             stdin=subprocess.DEVNULL,
             capture_output=True,
@@ -34,6 +46,6 @@ def dump_database(url: DatabaseUrl, snapshot: str, path: Path) -> None:
             check=False,
         )
     except OSError as exc:
-        raise StoreError("E-CEN-307", path=path, detail=str(exc)) from exc
+        raise StoreError(code, path=path, detail=str(exc)) from exc
     if done.returncode != 0:
-        raise StoreError("E-CEN-307", path=path, detail=url.masked(" ".join(done.stderr.split())))
+        raise StoreError(code, path=path, detail=url.masked(" ".join(done.stderr.split())))

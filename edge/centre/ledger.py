@@ -160,6 +160,10 @@ Polls = tuple[Entry, Sequence[PollRecord]]  # of one batch
 class Ledger(Protocol):
     """Where the centre keeps what it accepted. Every method raises StoreError if the database does not obey."""
 
+    @property
+    def layout(self) -> int:
+        """The layout of its tables."""
+
     def __enter__(self) -> Self:
         """Use it as a context manager, or close it."""
 
@@ -253,8 +257,11 @@ class Ledger(Protocol):
     def readings(self, span: Span) -> Iterator[ReadingRow]:
         """Yield readings in the order of their slots."""
 
-    def import_meters(self, addresses: Iterable[str]) -> int:
-        """Add meters to the list of those that are known; return how many it has now."""
+    def import_meters(self, addresses: Iterable[str], *, is_whole: bool = False) -> int:
+        """Add meters to the list of those that are known, or take these as the whole list; return how many it has."""
+
+    def meters(self) -> Sequence[str]:
+        """Return the list of meters that are known, by address."""
 
     def unassigned(self) -> Sequence[str]:
         """Return the meters with readings that are not on the list; none if there is no list."""

@@ -30,6 +30,7 @@ from edge.centre.ledger import (
 )
 from edge.centre.postgres_link import PostgresLink
 from edge.centre.postgres_polls import PollWriter, clean
+from edge.centre.postgres_schema import VERSION
 from edge.centre.rows import instant_text, parse_plan, plan_text, slot_text
 from edge.errors import StoreError
 from edge.reading.loss import Loss
@@ -72,6 +73,8 @@ UPDATE epoch SET durable = greatest(durable, least(stored, %s)) WHERE gateway = 
 
 class PostgresLedger(PostgresLink):
     """A ledger in a database; close it, or use it as a context manager."""
+
+    layout = VERSION
 
     def __init__(self, url: DatabaseUrl, *, must_exist: bool = False) -> None:
         self._polls = PollWriter()
@@ -300,11 +303,21 @@ class PostgresLedger(PostgresLink):
             found = dict(zip((field.name for field in fields(ReadingRow)), row, strict=True))
             yield ReadingRow(**{**found, "slot_at": slot_text(row[3]), "read_at": instant_text(row[4])})
 
-    def import_meters(self, addresses: Iterable[str]) -> int:
-        """Add meters to the list of those that are known; return how many it has now."""
+    def import_meters(self, addresses: Iterable[str], *, is_whole: bool = False) -> int:
+        """Add meters to the list of those that are known, or take these as the whole list; return how many it has."""
         with self.transaction():
+            if is_whole:
+                self._run("DELETE FROM meter")
             self._run("INSERT INTO meter SELECT * FROM unnest(%s::text[]) ON CONFLICT DO NOTHING", [list(addresses)])
-        return int(self._all("SELECT count(*) FROM meter")[0][0])
+        return len(self.meters())
+
+    def meters(self) -> Sequence[str]:
+        """Return the list of meters that are known, by address."""
+        return [address for (address,) in self._all("SELECT address FROM meter ORDER BY address")]
+
+    def schema_name(self) -> str:
+        """Return the schema that holds the ledger."""
+        return str(self._all("SELECT current_schema()")[0][0])
 
     def unassigned(self) -> Sequence[str]:
         """Return the meters with readings that are not on the list; none if there is no list."""

@@ -21,6 +21,7 @@ from edge.centre.ledger import (
     SlotRow,
     Span,
 )
+from edge.centre.ledger_schema import VERSION
 from edge.centre.once import Once, PollFace, settle
 from edge.centre.rows import (
     amounts_text,
@@ -48,6 +49,8 @@ _READING_COLUMNS = ", ".join(field.name for field in fields(ReadingRow))
 
 class SqliteLedger(SqliteFile):
     """A ledger on a file; close it, or use it as a context manager."""
+
+    layout = VERSION
 
     def __init__(self, path: Path, *, must_exist: bool = False) -> None:
         self._itemsets: dict[str, int] = {}
@@ -285,12 +288,18 @@ class SqliteLedger(SqliteFile):
                 conflict=bool(conflict),
             )
 
-    def import_meters(self, addresses: Iterable[str]) -> int:
-        """Add meters to the list of those that are known; return how many it has now."""
+    def import_meters(self, addresses: Iterable[str], *, is_whole: bool = False) -> int:
+        """Add meters to the list of those that are known, or take these as the whole list; return how many it has."""
         with self.transaction():
+            if is_whole:
+                self._run("DELETE FROM meter")
             for address in addresses:
                 self._run("INSERT OR IGNORE INTO meter VALUES (?)", address)
-        return int(self._all("SELECT count(*) FROM meter")[0][0])
+        return len(self.meters())
+
+    def meters(self) -> Sequence[str]:
+        """Return the list of meters that are known, by address."""
+        return [address for (address,) in self._all("SELECT address FROM meter ORDER BY address")]
 
     def unassigned(self) -> Sequence[str]:
         """Return the meters with readings that are not on the list; none if there is no list."""

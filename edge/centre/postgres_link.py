@@ -5,13 +5,16 @@ ends the transaction, and whoever asks next gets a new one: with the claim renew
 old. The layout is made or brought forward by whoever opens the ledger first, under a lock of its own.
 """
 
+import re
+import socket
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, Self
 
 import psycopg
 from psycopg import errors as pg
-from psycopg.conninfo import make_conninfo
+from psycopg import pq
+from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from psycopg.pq import TransactionStatus
 
 from edge.centre.database_url import DatabaseUrl
@@ -21,6 +24,7 @@ from edge.errors import EdgeError, StoreError
 # Locks of a ledger (a schema of a database): as long as a centre runs; as long as the layout is made; and one for each
 # transaction that writes, as SQLite's BEGIN IMMEDIATE: what the rules of `accept.py` have read stays true to its end.
 _RUNS = "SELECT pg_advisory_lock(1701078885, hashtext(current_schema()))"
+_RUNS_NOT = _RUNS.replace("pg_advisory_lock", "pg_advisory_xact_lock")
 _WRITES = "SELECT pg_advisory_xact_lock(1701078887, hashtext(current_schema()))"
 _PATIENCE = "2s"  # the server may take a moment to see that the process before has ended
 _LAYOUT = "SELECT pg_advisory_xact_lock(1701078886, hashtext(current_schema()))"
@@ -42,6 +46,8 @@ _SETTINGS = (
     "SET tcp_keepalives_interval = 10",
     "SET tcp_keepalives_count = 3",
 )
+_FULL = re.compile("too many|connection slots|连接数|連線", re.IGNORECASE)
+_NO_SUCH_HOST = (socket.EAI_NONAME, socket.EAI_NODATA)
 _BATCH = 5000  # rows of a long answer that are held at once
 
 
@@ -118,7 +124,7 @@ class PostgresLink:
         if self._is_writing:
             raise StoreError("E-CEN-306", path=self._url, detail="the connection was lost within a transaction")
         self._forget()
-        db = psycopg.connect(make_conninfo(self._url.bare, **{**_CONNECTION, **self._url.secrets}), autocommit=True)
+        db = self._connect()
         try:
             self._prepare(db)
             if self._is_claimed:
@@ -129,6 +135,17 @@ class PostgresLink:
         self._db = db
         self.session += 1
         return db
+
+    def _connect(self) -> psycopg.Connection[tuple[Any, ...]]:
+        """Return a new connection.
+
+        Raises StoreError: E-CEN-306 where waiting may help, E-CEN-310 or E-CEN-312 where it does not.
+        """
+        address = make_conninfo(self._url.bare, **{**_CONNECTION, **self._url.secrets})
+        try:
+            return psycopg.connect(address, autocommit=True)
+        except psycopg.OperationalError as exc:
+            raise self._error(_code_of_failure(address, exc), exc) from exc
 
     def _hold(self, db: psycopg.Connection[tuple[Any, ...]]) -> None:
         try:
@@ -154,14 +171,31 @@ class PostgresLink:
             self._bring_forward(db)
 
     def _bring_forward(self, db: psycopg.Connection[tuple[Any, ...]]) -> None:
+        """Make the layout, or take it forward in one transaction, which nobody sees before it is whole.
+
+        Not while a centre of an older version runs: it would go on in a layout that it does not know.
+        """
         with db.transaction():
-            db.execute(_LAYOUT)
+            self._wait_for(db, _LAYOUT, "30s")
             found = _layout_of(db)
-            if found is not None and found > VERSION:
+            if found is None:
+                db.execute(SCHEMA)
+            elif found > VERSION:
                 raise StoreError("E-CEN-304", path=self._url, found=found, known=VERSION)
-            for step in [SCHEMA] if found is None else STEPS[found - 1 :]:
-                db.execute(step)
+            elif found < VERSION:
+                self._wait_for(db, _RUNS_NOT, _PATIENCE)
+                db.execute("SET LOCAL lock_timeout = '30s'")
+                for step in STEPS[found - 1 :]:
+                    db.execute(step)
             db.execute("UPDATE layout SET version = %s", [VERSION])
+
+    def _wait_for(self, db: psycopg.Connection[tuple[Any, ...]], lock: str, patience: str) -> None:
+        try:
+            with db.transaction():
+                db.execute(f"SET LOCAL lock_timeout = '{patience}'".encode())
+                db.execute(lock.encode())
+        except pg.LockNotAvailable as exc:
+            raise StoreError("E-CEN-316", path=self._url, found=_layout_of(db) or "-") from exc
 
     def _run(self, statement: str, values: Sequence[Any] = ()) -> int:
         with self._translated():
@@ -191,6 +225,8 @@ class PostgresLink:
             raise
         except (pg.DiskFull, pg.OutOfMemory, pg.InsufficientResources) as exc:
             raise self._error("E-CEN-302", exc) from exc
+        except (pg.InsufficientPrivilege, pg.InvalidSchemaName) as exc:
+            raise self._error("E-CEN-311", exc) from exc
         except psycopg.OperationalError as exc:
             self._drop_broken()
             raise self._error("E-CEN-306", exc) from exc
@@ -204,6 +240,40 @@ class PostgresLink:
     def _error(self, code: str, exc: BaseException) -> StoreError:
         detail = " ".join(str(exc).split())
         return StoreError(code, path=self._url, detail=self._url.masked(detail))
+
+
+def _code_of_failure(address: str, exc: psycopg.OperationalError) -> str:
+    """Return what kind of fault kept a connection from being made.
+
+    The server's words come in its own language, so they are not asked: a server that answers a ping and does not take
+    the login refuses it. Only that it has no connection left is read from them; that passes.
+    """
+    if isinstance(exc, pg.ConnectionTimeout):
+        return "E-CEN-306"
+    if _is_host_unknown(address):
+        return "E-CEN-312"
+    if pq.PGconn.ping(address.encode()) != pq.Ping.OK or _FULL.search(str(exc)):
+        return "E-CEN-306"
+    return "E-CEN-310"
+
+
+def _is_host_unknown(address: str) -> bool:
+    """Return True if every host of an address is a name that nobody knows; a resolver that is away may come back."""
+    told = conninfo_to_dict(address)
+    hosts = [] if told.get("hostaddr") else str(told.get("host") or "").split(",")
+    return bool(hosts) and all(map(_is_unknown, hosts))
+
+
+def _is_unknown(host: str) -> bool:
+    if not host or host.startswith(("/", "@")):
+        return False
+    try:
+        socket.getaddrinfo(host, None)
+    except socket.gaierror as exc:
+        return exc.errno in _NO_SUCH_HOST
+    except (OSError, UnicodeError):
+        return False
+    return False
 
 
 def _shown(db: psycopg.Connection[tuple[Any, ...]], name: str) -> str:

@@ -1,7 +1,9 @@
 """The file of the SQLite ledger: how it is opened, locked, brought to this layout, written, copied. It knows apsw.
 
 WAL, `synchronous=FULL`, every write inside `BEGIN IMMEDIATE`. Others may read at the same time, and a copy may be
-made. A file of a newer layout is refused, never changed; an older one is brought forward in one transaction.
+made. A file of a newer layout, or of another program, is refused, never changed. An older one is brought forward in
+one transaction, when a copy of it lies beside it, and never while a centre runs on it: an older one would go on in a
+layout that it does not know.
 """
 
 import fcntl
@@ -13,8 +15,9 @@ from typing import Any, Self
 
 import apsw
 
+from edge.centre.disk import sync_path
 from edge.centre.ledger_schema import SCHEMA, STEPS, VERSION
-from edge.errors import EdgeError, StoreError
+from edge.errors import EdgeError, StoreError, translating
 
 _BUSY_MS = 5000
 
@@ -51,18 +54,11 @@ class SqliteFile:
     def claim(self) -> None:
         """Be the one centre that runs on this file until it is closed. Raises StoreError E-CEN-305 if one does.
 
-        The lock is a file beside the ledger; the system drops it with the process, so nothing stale can stay.
+        The system drops the lock with the process.
         """
-        path = self._path.with_name(self._path.name + ".lock")
-        try:
-            lock = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        except OSError as exc:
-            raise StoreError("E-CEN-301", path=path, detail=str(exc)) from exc
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as exc:
-            os.close(lock)
-            raise StoreError("E-CEN-305", path=self._path) from exc
+        lock = lock_beside(self._path)
+        if lock is None:
+            raise StoreError("E-CEN-305", path=self._path)
         self._lock = lock
 
     @contextmanager
@@ -94,7 +90,7 @@ class SqliteFile:
                 target.close()
         if said != "ok":
             raise StoreError("E-CEN-307", path=path, detail=said)
-        _sync(path)
+        sync_path(path)
 
     @contextmanager
     def _reading(self, path: Path) -> Iterator[apsw.Connection]:
@@ -108,18 +104,59 @@ class SqliteFile:
 
     def _prepare(self) -> None:
         self._db.set_busy_timeout(_BUSY_MS)
+        found = self._layout()
         self._run("PRAGMA journal_mode = WAL")
         self._run("PRAGMA synchronous = FULL")
         self._run("PRAGMA foreign_keys = ON")
-        with self.transaction():
-            found = self._all("PRAGMA user_version")[0][0]
-            if found > VERSION:
-                raise StoreError("E-CEN-304", path=self._path, found=found, known=VERSION)
-            for step in [SCHEMA] if found == 0 else STEPS[found - 1 :]:
-                self._run(step)
-            self._run(f"PRAGMA user_version = {VERSION}")
+        if found == 0:
+            self._make()
+        elif found < VERSION:
+            self._bring_forward(found)
         # What a sync that failed may have left in the system's memory only is written anew; see edge/store/database.py.
         self._run("PRAGMA wal_checkpoint(PASSIVE)")
+
+    def _layout(self) -> int:
+        """Return the layout of the file, 0 for an empty one. Raises StoreError for what is not ours to change."""
+        found = int(self._all("PRAGMA user_version")[0][0])
+        if found > VERSION:
+            raise StoreError("E-CEN-304", path=self._path, found=found, known=VERSION)
+        if found == 0 and self._all("SELECT 1 FROM sqlite_schema LIMIT 1"):
+            raise StoreError("E-CEN-301", path=self._path, detail="a database of another program")
+        return found
+
+    def _make(self) -> None:
+        with self.transaction():
+            if int(self._all("PRAGMA user_version")[0][0]) == 0:  # somebody else may have been quicker
+                self._run(SCHEMA)
+                self._run(f"PRAGMA user_version = {VERSION}")
+
+    def _bring_forward(self, found: int) -> None:
+        """Take an older file forward; a copy of it stays beside it, named by its layout. Durable on return."""
+        lock = lock_beside(self._path)
+        if lock is None:
+            raise StoreError("E-CEN-316", path=self._path, found=found)
+        try:
+            found = self._layout()  # while the lock was not ours, another may have done it
+            if found < VERSION:
+                self._keep_copy(found)
+                with self.transaction():
+                    for step in STEPS[found - 1 :]:
+                        self._run(step)
+                    self._run(f"PRAGMA user_version = {VERSION}")
+        finally:
+            os.close(lock)
+
+    def _keep_copy(self, found: int) -> None:
+        kept = self._path.with_name(f"{self._path.name}.v{found}")
+        part = self._path.with_name(f"{self._path.name}.copy")
+        with translating({OSError: StoreError}, "E-CEN-317", path=self._path, found=found):
+            room, needed = os.statvfs(self._path.parent), self._path.stat().st_size
+            if room.f_bavail * room.f_frsize < 2 * needed:  # the copy, and the log of the steps
+                raise StoreError("E-CEN-317", path=self._path, found=found, detail=f"{2 * needed:,} bytes are needed")
+            part.unlink(missing_ok=True)
+            self._copy(part)
+            part.replace(kept)
+            sync_path(self._path.parent)
 
     def _run(self, statement: str, *values: Any) -> None:
         with self._translated():
@@ -149,9 +186,19 @@ class SqliteFile:
             raise StoreError("E-CEN-301", path=self._path, detail=str(exc)) from exc
 
 
-def _sync(path: Path) -> None:
-    handle = os.open(path, os.O_RDONLY)
+def lock_beside(path: Path) -> int | None:
+    """Return the handle of the lock of a ledger's file, to be closed; None if somebody else has it.
+
+    The lock is a file beside the ledger; the system drops it with the process, so nothing stale can stay.
+    """
+    beside = path.with_name(path.name + ".lock")
     try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
+        lock = os.open(beside, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    except OSError as exc:
+        raise StoreError("E-CEN-301", path=beside, detail=str(exc)) from exc
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        os.close(lock)
+        return None
+    return lock

@@ -4,7 +4,8 @@ One step is one network turn, one transaction, then the acknowledgements to the 
 In that order: what was acknowledged is on disk, and what a receipt says is on disk. It is plain code without a thread.
 
 A ledger that does not obey ends the connection: nothing is acknowledged, and the broker and the gateways bring
-everything again once it does.
+everything again once it does. Until then the broker is left alone: it keeps what comes, and another centre that has
+taken the ledger over is not thrown out of its session there.
 """
 
 from collections.abc import Callable, Sequence
@@ -28,12 +29,13 @@ from edge.messages.topics import (
 )
 from edge.mqtt.link import Connected, Disconnected, Event, Received, Subscribed, Token
 
+FIRST_PAUSE_S, LONGEST_PAUSE_S = 1.0, 30.0
 ONLINE, OFFLINE = b'{"online":true}', b'{"online":false}'
 
 _QOS = 1
 _LONGEST_WAIT_S = 1.0
-_FIRST_PAUSE_S, _LONGEST_PAUSE_S = 1.0, 30.0
 _TOO_LARGE = "E-FWD-134"
+_NEWER_LAYOUT = "E-CEN-304"  # the database was brought forward by a newer version: this one is over
 _CALM_S = 30.0  # a connection that held so long ends a row of failures
 _PER_STEP = 64  # receipts sent in one step, so that the broker can acknowledge in between
 
@@ -65,9 +67,10 @@ class Broker(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Trouble:
-    """The broker or the ledger does not obey; the worker goes on trying."""
+    """The broker or the ledger does not obey; it is tried again, the next time after `pause_s`."""
 
     error: EdgeError
+    pause_s: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,12 +101,15 @@ class CentreWorker:
     tell: Callable[[Notice], None]
     _is_online: bool = field(default=False, init=False)
     _retry_at: float = field(default=float("-inf"), init=False)
-    _pause_s: float = field(default=_FIRST_PAUSE_S, init=False)
+    _pause_s: float = field(default=FIRST_PAUSE_S, init=False)
     _calm_at: float = field(default=float("inf"), init=False)
     _trouble: EdgeError | None = field(default=None, init=False)
 
     def step(self, now: float) -> float:
-        """Do one turn and return when the next one is due, in monotonic seconds: at once, or after a pause."""
+        """Do one turn and return when the next one is due, in monotonic seconds: at once, or after a pause.
+
+        Raises StoreError E-CEN-304 if a newer version has taken the ledger; everything else is tried again.
+        """
         if not self._is_online and now < self._retry_at:
             return self._retry_at
         try:
@@ -116,16 +122,10 @@ class CentreWorker:
 
     def close(self) -> None:
         """Say that the centre goes, and leave the broker."""
-        if self._is_online:
-            try:
-                self.link.publish(centre_topic(self.tenant), OFFLINE, qos=_QOS, retain=True)
-                self.link.step(0)
-            except ForwardError:
-                pass  # the will says the same
-        self._is_online = False
-        self.link.disconnect()
+        self._leave()
 
     def _connect(self) -> None:
+        self.ledger.gateways()  # it obeys, and is still ours
         self.link.connect()
         self._is_online = True
 
@@ -140,7 +140,7 @@ class CentreWorker:
         if self._take_in([event for event in events if isinstance(event, Received)]):
             self._settle()
         elif now >= self._calm_at:
-            self._pause_s = _FIRST_PAUSE_S
+            self._pause_s = FIRST_PAUSE_S
         for event in events:
             if isinstance(event, Disconnected):
                 raise event.reason or ForwardError("E-CEN-402")
@@ -161,7 +161,7 @@ class CentreWorker:
             self._tell_online()
 
     def _settle(self) -> None:
-        self._pause_s = _FIRST_PAUSE_S
+        self._pause_s = FIRST_PAUSE_S
         if self._trouble is not None:
             self._tell_online()
 
@@ -207,16 +207,27 @@ class CentreWorker:
             self.link.publish(receipt_topic(self.tenant, gateway), receipt, qos=_QOS, retain=True)
             self.desk.sent(gateway, now)
 
-    def _give_up(self, exc: EdgeError) -> float:
-        """Leave the broker, tell what happened once, and return when to try again."""
+    def _leave(self) -> None:
+        if self._is_online:
+            try:
+                self.link.publish(centre_topic(self.tenant), OFFLINE, qos=_QOS, retain=True)
+                self.link.step(0)
+            except ForwardError:
+                pass  # the will says the same
         self._is_online = False
         self.link.disconnect()
+
+    def _give_up(self, exc: EdgeError) -> float:
+        """Leave the broker, tell what happened once, and return when to try again."""
+        self._leave()
         self.link.step(0)  # what is left of that connection is worth nothing: the broker brings it again
+        if exc.code == _NEWER_LAYOUT:
+            raise exc
         if exc.code == _TOO_LARGE:
             self.link.forget_session()  # gateways send again what they have no receipt for
         if self._trouble is None or self._trouble.code != exc.code:
-            self.tell(Trouble(exc))
+            self.tell(Trouble(exc, self._pause_s))
         self._trouble = exc
         self._retry_at = self.clock.monotonic() + self._pause_s
-        self._pause_s = min(self._pause_s * 2, _LONGEST_PAUSE_S)
+        self._pause_s = min(self._pause_s * 2, LONGEST_PAUSE_S)
         return self._retry_at

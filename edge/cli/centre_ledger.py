@@ -2,12 +2,14 @@
 
 import json
 from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
 from edge.cli.common import json_option, say, tell
+from edge.errors import UsageError
 
 if TYPE_CHECKING:
     from edge.centre.ledger import Ledger
@@ -32,6 +34,22 @@ def open_ledger(settings: "CentreSettings", database: str | None, *, must_exist:
     from edge.centre.opening import open_ledger as opened
 
     return opened(settings, database, must_exist=must_exist)
+
+
+since_option = click.option(
+    "--from", "since", metavar="TIME", help="first slot, as in 2026-11-23 or 2026-11-23T08:00+08:00"
+)
+until_option = click.option("--to", "until", metavar="TIME", help="slots before this [default: now]")
+
+
+def parse_moment(text: str | None) -> datetime | None:
+    """Return an instant that somebody typed. Raises UsageError E-CEN-105."""
+    if text is None:
+        return None
+    try:
+        return datetime.fromisoformat(text).astimezone(UTC)
+    except (ValueError, OverflowError):
+        raise UsageError("E-CEN-105", text=text) from None
 
 
 @click.command()

@@ -3,6 +3,7 @@
 Same rules and same mistakes' texts as for `edge.toml`; a relative path is seen from the folder of the file.
 """
 
+import os
 from pathlib import Path
 from typing import Literal
 
@@ -11,6 +12,7 @@ from edge.config.fields import Field, WrongValueError
 from edge.config.load import load_toml_model
 from edge.config.settings import Broker, Duration, Name
 from edge.config.table import table
+from edge.errors import UsageError
 
 FILE_NAME = "centre.toml"
 
@@ -83,7 +85,12 @@ class CentreSettings:
 
 
 def load_centre(folder: Path) -> CentreSettings:
-    """Return the settings of a centre's folder. Raises ConfigError with every mistake of the file."""
+    """Return the settings of a centre's folder.
+
+    Raises ConfigError with every mistake of the file, or UsageError E-CEN-113 if the folder is no centre's.
+    """
+    if not os.path.lexists(folder / FILE_NAME):
+        raise UsageError("E-CEN-113", folder=folder, name=FILE_NAME)
     return load_toml_model(
         folder / FILE_NAME, CentreSettings, checks=(has_both_or_none("mqtt", "certificate", "key"), has_no_nul)
     )

@@ -75,8 +75,35 @@ class LinkError(EdgeError):
     exit_code = 4
 
 
+_USAGE, _SETTINGS, _NO_DATABASE, _PARTLY, _FORBIDDEN = 2, 3, 5, 6, 9
+_LEDGER_EXITS = {
+    "E-CEN-301": _PARTLY,
+    "E-CEN-302": _PARTLY,
+    "E-CEN-303": _USAGE,
+    "E-CEN-304": _FORBIDDEN,
+    "E-CEN-305": _FORBIDDEN,
+    "E-CEN-306": _NO_DATABASE,
+    "E-CEN-307": _PARTLY,
+    "E-CEN-308": _SETTINGS,
+    "E-CEN-309": _FORBIDDEN,
+    "E-CEN-310": _FORBIDDEN,
+    "E-CEN-311": _FORBIDDEN,
+    "E-CEN-312": _SETTINGS,
+    "E-CEN-313": _FORBIDDEN,
+    "E-CEN-314": _USAGE,
+    "E-CEN-315": _FORBIDDEN,
+    "E-CEN-316": _FORBIDDEN,
+    "E-CEN-317": _PARTLY,
+    "E-CEN-318": _PARTLY,
+}
+
+
 class StoreError(EdgeError):
-    """The store is full, unreadable, or of a newer format."""
+    """The store or the ledger is full, unreadable, not reached, or of a newer format."""
+
+    def __init__(self, code: str, /, **values: object) -> None:
+        super().__init__(code, **values)
+        self.exit_code = _LEDGER_EXITS.get(code, self.exit_code)
 
 
 class MessageError(EdgeError):

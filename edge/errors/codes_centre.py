@@ -123,6 +123,42 @@ CODES: Codes = {
             '设置 durable = "backup" 并定期执行 edge centre backup，或指定数据库',
         ),
     ),
+    "E-CEN-111": (
+        (
+            'no gateway "{gateway}" is enrolled here, and none was heard',
+            "its name is misspelt, or it belongs to another centre",
+            "edge centre completeness without --gateway names those that are known",
+        ),
+        (
+            "本主站没有登记也没有收到过网关“{gateway}”",
+            "名称拼写错误，或它属于另一个主站",
+            "不加 --gateway 运行 edge centre completeness 可列出已知网关",
+        ),
+    ),
+    "E-CEN-112": (
+        (
+            "the span from {since} to {until} has no slots",
+            "its end is not after its beginning; without --to it ends now",
+            "give --from before --to",
+        ),
+        (
+            "从 {since} 到 {until} 的时段为空",
+            "结束时间不晚于开始时间；不给 --to 时以当前时间结束",
+            "请使 --from 早于 --to",
+        ),
+    ),
+    "E-CEN-113": (
+        (
+            "there is no centre in {folder}: it has no {name}",
+            "the folder is another one, or no centre was made in it yet",
+            "name the folder that edge centre init made",
+        ),
+        (
+            "{folder} 中没有主站：缺少 {name}",
+            "目录不对，或尚未在其中建立主站",
+            "请指定由 edge centre init 创建的目录",
+        ),
+    ),
     "E-CEN-201": (
         (
             "fork: gateway {gateway} signed two different batches under number {seq}",
@@ -222,13 +258,13 @@ CODES: Codes = {
     "E-CEN-306": (
         (
             "the ledger's database {path} cannot be reached: {detail}",
-            "the server is down or starting, the network is cut, or the login is refused",
-            "start the server, check address, login and PGPASSFILE; nothing was acknowledged, the gateways send again",
+            "the server is down or starting, or the network is cut",
+            "start the server; edge centre run waits for it; nothing was acknowledged, the gateways send again",
         ),
         (
             "无法连接台账数据库 {path}：{detail}",
-            "服务器未运行或正在启动、网络中断，或登录被拒绝",
-            "启动服务器并检查地址、登录名和 PGPASSFILE；未入库的内容不会确认，网关会重发",
+            "服务器未运行或正在启动，或网络中断",
+            "启动服务器；edge centre run 会一直等待；未入库的内容不会确认，网关会重发",
         ),
     ),
     "E-CEN-307": (
@@ -265,6 +301,114 @@ CODES: Codes = {
             "看不到 {path} 的备用服务器的复制位置",
             "该登录名无权完整读取 pg_stat_replication",
             "对该登录名执行 GRANT pg_monitor；在此之前不会有数据成为 durable",
+        ),
+    ),
+    "E-CEN-310": (
+        (
+            "the database server refuses the connection to {path}: {detail}",
+            "the server is there, but login or password is wrong, the database does not exist, or pg_hba.conf bars it",
+            "correct `database` in centre.toml or the file that PGPASSFILE names, or make login and database",
+        ),
+        (
+            "数据库服务器拒绝连接 {path}：{detail}",
+            "服务器在运行，但登录名或密码错误、数据库不存在，或 pg_hba.conf 不允许",
+            "改正 centre.toml 中的 database 或 PGPASSFILE 所指的文件，或创建登录名和数据库",
+        ),
+    ),
+    "E-CEN-311": (
+        (
+            "the login may not do in the database {path} what a ledger needs: {detail}",
+            "it owns neither the database nor the tables in it; since PostgreSQL 15 others may make no tables there",
+            "ALTER DATABASE ... OWNER TO that login; tables that others made: ALTER TABLE ... OWNER TO that login",
+        ),
+        (
+            "该登录名在数据库 {path} 中权限不足：{detail}",
+            "它既不是数据库的所有者，也不是其中各表的所有者；自 PostgreSQL 15 起其他用户不能在其中建表",
+            "执行 ALTER DATABASE ... OWNER TO 该登录名；他人所建的表：ALTER TABLE ... OWNER TO 该登录名",
+        ),
+    ),
+    "E-CEN-312": (
+        (
+            "the host of the database {path} is not known: {detail}",
+            "its name is misspelt, or it is not in DNS or /etc/hosts of this machine",
+            "correct the host in `database` of centre.toml or in --database, or give its address",
+        ),
+        (
+            "数据库 {path} 的主机名无法识别：{detail}",
+            "主机名拼写错误，或不在本机的 DNS 或 /etc/hosts 中",
+            "改正 centre.toml 的 database 或 --database 中的主机名，或直接使用 IP 地址",
+        ),
+    ),
+    "E-CEN-313": (
+        (
+            "the ledger {path} holds something already: {detail}",
+            "a restore would put the copy in its place",
+            "restore into another folder or an empty database, or say --replace",
+        ),
+        (
+            "台账 {path} 中已有内容：{detail}",
+            "恢复会用备份取代它",
+            "恢复到其他目录或空数据库，或加 --replace",
+        ),
+    ),
+    "E-CEN-314": (
+        (
+            "{path} is no backup that fits: {detail}",
+            "a backup is a folder named by its instant, with backup.json and ledger.db or ledger.dump in it",
+            "name that folder; a ledger.db goes into a file, a ledger.dump into a PostgreSQL database",
+        ),
+        (
+            "{path} 不是可用的备份：{detail}",
+            "edge centre backup 会创建以时间命名的目录，内含 backup.json 以及 ledger.db 或 ledger.dump",
+            "请指定该目录；ledger.db 用于文件台账，ledger.dump 用于 PostgreSQL 数据库",
+        ),
+    ),
+    "E-CEN-315": (
+        (
+            "the backup {path} is older than what gateways were told to forget: {detail}",
+            "they deleted batches that this backup does not hold; nobody could send them again",
+            "restore a newer backup; if there is none, --accept-loss restores this one, and gateways name what is gone",
+        ),
+        (
+            "备份 {path} 早于已允许网关删除的内容：{detail}",
+            "网关已删除该备份中没有的批次，无人能够重发",
+            "恢复更新的备份；若没有，可加 --accept-loss 恢复此备份，网关会报告缺失内容",
+        ),
+    ),
+    "E-CEN-316": (
+        (
+            "the ledger {path} is of an older layout {found}, and somebody works with it",
+            "a centre of an older version of edge runs on it, or another command is bringing it forward now",
+            "stop the older centre, or wait until the other command is done, and start again; nothing was changed",
+        ),
+        (
+            "台账 {path} 的格式版本较旧（{found}），且正在被使用",
+            "旧版本的主站正在使用它，或另一命令正在升级它",
+            "停止旧版主站，或等待另一命令完成后重新启动；台账未被改动",
+        ),
+    ),
+    "E-CEN-317": (
+        (
+            "the ledger {path} was not brought forward from layout {found}: {detail}",
+            "no room or no right for the copy that is kept of the older ledger",
+            "make room beside the ledger (twice its size) and start again; nothing was changed",
+        ),
+        (
+            "台账 {path} 未能从格式版本 {found} 升级：{detail}",
+            "没有空间或权限保存旧台账的副本",
+            "在台账所在磁盘留出其两倍大小的空间后重新启动；台账未被改动",
+        ),
+    ),
+    "E-CEN-318": (
+        (
+            "the backup {path} was not restored: {detail}",
+            "the copy is damaged, no room, or pg_restore is missing or older than the pg_dump that made the copy",
+            "what was there is still there: mend the cause, or take another backup",
+        ),
+        (
+            "备份 {path} 未能恢复：{detail}",
+            "副本损坏、空间不足，或缺少 pg_restore 或其版本低于生成副本的 pg_dump",
+            "原有台账保持不变：排除原因，或改用另一个备份",
         ),
     ),
     "E-CEN-401": (

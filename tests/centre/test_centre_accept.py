@@ -278,6 +278,37 @@ def test_a_birth_says_it_of_older_epochs_too(ledger):
     ]
 
 
+def exchanged(ledger, older=()):
+    """Lose numbers 2 and 4 of a box, put another one in its place, and return where both epochs stand."""
+    old, new = Gateway(), Gateway(epoch=NEXT_EPOCH)
+    envelopes = rounds(old, 5)
+    take(ledger, old, envelopes[0], envelopes[2], envelopes[4])
+    keys = Keys({"gw-1": old.signer})
+    coming = [new.seal(record(SLOT + n * QUARTER)) for n in range(90, 93)]
+    take(ledger, new, coming[0], coming[2])  # its number 2 is still under way
+    accept_birth(ledger, open_birth(new.birth(older=older), keys.verifier_of), SLOT)
+    accept_birth(ledger, open_birth(old.birth(), keys.verifier_of), SLOT)  # kept by the broker from before
+    return ledger.epoch("gw-1", EPOCH), ledger.epoch("gw-1", NEXT_EPOCH)
+
+
+def test_a_new_box_closes_the_epoch_of_the_old_one(ledger):
+    """Nobody can send its missing numbers any more: `stored` passes them, and no receipt asks. Its own stay wanted."""
+    old, new = exchanged(ledger)
+    assert (5, ()) == (old.stored, ledger.missing(old, 9))
+    assert (1, ((2, 2),)) == (new.stored, ledger.missing(new, 9))
+
+
+def test_an_epoch_that_the_birth_names_stays_open(ledger):
+    """Its gaps are asked for."""
+    assert 1 == exchanged(ledger, older=(Standing(EPOCH, 1, 6),))[0].stored
+
+
+def test_an_epoch_for_which_a_birth_had_no_room_stays_open(ledger):
+    """It names sixteen at the most."""
+    more = tuple(Standing(bytes([n]) * 8, 1, 2) for n in range(16))
+    assert 1 == exchanged(ledger, older=more)[0].stored
+
+
 def test_an_old_birth_takes_nothing_back(ledger):
     """A birth that the broker kept from earlier cannot lower what a later one said."""
     gateway = Gateway()

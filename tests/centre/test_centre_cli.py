@@ -14,7 +14,7 @@ from edge.centre.keyring import FolderKeyring
 from edge.centre.ledger import PollCounts
 from edge.centre.ledger_sqlite import SqliteLedger
 from edge.centre.worker import Online, Trouble
-from edge.cli.centre import _print_line
+from edge.cli.centre_run import _print_line
 from edge.cli.main import main
 from edge.clock import ManualClock
 from edge.config.centre import CentreSettings, load_centre
@@ -229,6 +229,29 @@ def test_a_gateway_that_is_enrolled_and_never_came_is_named(heard, tmp_path, cap
     assert "gw-9: enrolled, and never heard of" in capsys.readouterr().out
 
 
+def test_a_meter_that_nobody_reads_is_named(heard, tmp_path, capsys):
+    """In the document, in the lines and in words, with what to do; a list without it takes it off."""
+    lists = [tmp_path / "long.csv", tmp_path / "short.csv"]
+    lists[0].write_text(f"address\n{METER}\n000000000009\n", encoding="utf-8")
+    lists[1].write_text(f"address\n{METER}\n", encoding="utf-8")
+    assert 0 == edge("centre", "enrol", str(heard), "--meters", str(lists[0]))
+    capsys.readouterr()
+    assert 6 == edge("centre", "completeness", str(heard), *DAY, "--json")
+    (one,) = json.loads(capsys.readouterr().out)["never_heard"]
+    assert {"meter": "000000000009", "gateway": None, "closed_by": "gateway"} == one
+    assert 6 == edge("centre", "completeness", str(heard), *DAY, "--jsonl")
+    last = json.loads(capsys.readouterr().out.splitlines()[-1])
+    assert ("000000000009", "never_heard", None) == (last["meter"], last["state"], last["slot_at"])
+    assert 6 == edge("centre", "completeness", str(heard), *DAY)
+    said = capsys.readouterr().out
+    assert "meter 000000000009 is on the list and never heard of" in said
+    assert "edge meters add at the gateway" in said
+    assert 0 == edge("centre", "enrol", str(heard), "--meters", str(lists[1]), "--replace")
+    capsys.readouterr()
+    assert 6 == edge("centre", "completeness", str(heard), *DAY, "--json")
+    assert [] == json.loads(capsys.readouterr().out)["never_heard"]
+
+
 def test_completeness_for_people_names_the_hole(heard, capsys):
     """A line a meter, then a line a hole, in Chinese if that is asked for."""
     assert 6 == edge("centre", "completeness", str(heard), *DAY, "--lang", "zh")
@@ -237,16 +260,31 @@ def test_completeness_for_people_names_the_hole(heard, capsys):
     assert "电表内可能仍有数据" in text
 
 
-@pytest.mark.parametrize("span", [["--from", "yesterday"], ["--from", "2026-11-24", "--to", "2026-11-23"]])
-def test_a_span_that_is_none_is_usage(heard, span, capsys):
-    """No date, or the end before the beginning."""
-    assert 2 == edge("centre", "completeness", str(heard), *span)
-    assert "E-CEN-105" in capsys.readouterr().err
+@pytest.mark.parametrize(
+    ("words", "code"),
+    [
+        (["--from", "yesterday"], "E-CEN-105"),
+        (["--from", "2026-11-24", "--to", "2026-11-23"], "E-CEN-112"),
+        (["--from", "2100-01-01"], "E-CEN-112"),
+        (["--gateway", "gw-l"], "E-CEN-111"),
+    ],
+)
+def test_what_cannot_be_asked_is_usage(heard, words, code, capsys):
+    """No date, the end before the beginning, a gateway that nobody knows: each with its own words."""
+    assert 2 == edge("centre", "completeness", str(heard), *words)
+    assert code in capsys.readouterr().err
+
+
+def test_a_folder_without_a_centre_is_told(tmp_path, capsys):
+    """Not as a gateway's settings that are missing."""
+    assert 2 == edge("centre", "completeness", str(tmp_path))
+    said = capsys.readouterr().err
+    assert (True, True) == ("E-CEN-113" in said, "edge centre init" in said)
 
 
 def test_looking_makes_no_ledger(folder, capsys):
     """A centre that never ran has nothing to show, and looking does not make an empty file."""
-    assert 1 == edge("centre", "export", str(folder))
+    assert 2 == edge("centre", "export", str(folder))
     assert "E-CEN-303" in capsys.readouterr().err
     assert not (folder / "ledger.db").exists()
 
@@ -279,7 +317,7 @@ def test_a_hostile_name_reads_no_file_outside(folder, tmp_path):
     ("notice", "text"),
     [
         (Online(), "connected to the broker"),
-        (Trouble(ForwardError("E-CEN-402")), "E-CEN-402"),
+        (Trouble(ForwardError("E-CEN-402"), 2.0), "E-CEN-402"),
         (Taken(fate=Fate.STORED, gateway="gw-1", seq=7, counts=PollCounts(readings=480)), "batch 7: stored, 480"),
         (Taken(fate=Fate.DUPLICATE, gateway="gw-1", seq=7), "batch 7: duplicate"),
         (

@@ -330,3 +330,32 @@ def test_a_gateway_without_a_plan_is_named(ledger):
     gateway = Gateway()
     take(ledger, gateway, gateway.seal(record()))
     assert (["gw-1"], False) == (ask(ledger).unplanned, ask(ledger).is_complete)
+
+
+def test_a_meter_of_the_list_that_no_plan_names_is_named(ledger):
+    """It has no slots, so no hole either: nobody reads it, and the gateway has to have it on its list."""
+    gateway = Gateway()
+    polls = [record(SLOT + n * QUARTER, meter) for n in range(4) for meter in (METER, OTHER)]
+    take(ledger, gateway, gateway.seal(*polls, plan=replace(PLAN, tasks=(LOAD,))), at=SLOT + HOUR)
+    ledger.import_meters([METER, OTHER])
+    assert ([], True) == (ask(ledger).unnamed, ask(ledger).is_complete)
+    ledger.import_meters(["000000000009"])
+    (one,) = ask(ledger).unnamed
+    assert ("000000000009", None, Closer.GATEWAY) == (one.meter, one.gateway, one.closer)
+    assert not ask(ledger).is_complete
+    asked = Question(since=SLOT, until=SLOT + HOUR, now=SLOT + HOUR, grace_s=1800, gateway="gw-1")
+    assert [] == completeness(ledger, asked).unnamed  # the list is everybody's
+
+
+def test_a_meter_that_left_the_plan_is_named_with_whose_it_was(ledger):
+    """Before the change it was expected; of the time after it the list still wants it."""
+    gateway = Gateway()
+    without = Plan(SLOT + HOUR, PLAN.timezone, (replace(LOAD, meters=(METER,)),))
+    take(ledger, gateway, gateway.seal(plan=PLAN), gateway.seal(plan=without))
+    ledger.import_meters([METER, OTHER])
+    assert [] == ask(ledger).unnamed
+    later = Question(since=SLOT + 2 * HOUR, until=SLOT + 3 * HOUR, now=SLOT + 4 * HOUR, grace_s=1800)
+    assert [(OTHER, "gw-1")] == [(one.meter, one.gateway) for one in completeness(ledger, later).unnamed]
+    assert 0 < len(ask(ledger, until=SLOT + 3 * HOUR).holes)
+    ledger.import_meters([METER], is_whole=True)
+    assert ([METER], []) == (ledger.meters(), completeness(ledger, later).unnamed)

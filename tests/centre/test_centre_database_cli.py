@@ -92,7 +92,7 @@ def test_looking_makes_no_tables(folder, place, capsys):
     """A centre that never ran has nothing to show and nothing to copy, of either kind."""
     for verb in (["export"], ["completeness"], ["backup"]):
         target = [str(folder / "b")] if verb == ["backup"] else []
-        assert 1 == edge("centre", *verb, folder, *target, *place)
+        assert 2 == edge("centre", *verb, folder, *target, *place)
         assert "E-CEN-303" in capsys.readouterr().err
 
 
@@ -152,7 +152,7 @@ def test_the_second_centre_on_a_ledger_is_refused(folder, place, mosquitto):
         assert first.is_online()
         second = Running(folder, mosquitto, place)
         _, said = second.process.communicate()
-        assert (1, True) == (second.process.returncode, "E-CEN-305" in said)
+        assert (9, True) == (second.process.returncode, "E-CEN-305" in said)
         assert None is first.process.poll()
     finally:
         first.end(signal.SIGKILL)

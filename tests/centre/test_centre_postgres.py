@@ -1,6 +1,7 @@
 """The PostgreSQL ledger against a real server: lost connections, wrong logins and settings, and no secret anywhere."""
 
 import contextlib
+import socket
 import subprocess
 import sys
 from datetime import UTC, date, datetime
@@ -114,21 +115,81 @@ def test_a_server_that_crashes_and_comes_back_loses_nothing_that_was_receipted()
         site.ledger.close()
 
 
-def test_a_server_that_is_not_there_is_told(postgres):
-    """With its address, and without a traceback."""
+@pytest.mark.parametrize(
+    ("address", "code", "exit_code"),
+    [
+        ("postgresql://edge@127.0.0.1:{port}/no_such_database", "E-CEN-310", 9),
+        (f"postgresql://{SECRET_USER}:wr0ng@127.0.0.1:{{port}}/postgres", "E-CEN-310", 9),
+        ("postgresql://nobody@127.0.0.1:{port}/postgres", "E-CEN-310", 9),
+        ("postgresql://edge@no-such-host.invalid:{port}/postgres", "E-CEN-312", 3),
+        ("postgresql://edge@127.0.0.1:{free}/postgres", "E-CEN-306", 5),
+    ],
+    ids=["no database", "wrong password", "no login", "no host", "no server"],
+)
+def test_why_a_database_does_not_open_is_told(postgres, address, code, exit_code, monkeypatch):
+    """What waiting mends has its own code; what the operator has to mend too; no secret is in the words."""
+    monkeypatch.setattr(socket, "getaddrinfo", resolving("no-such-host.invalid", socket.EAI_NONAME))
     with pytest.raises(StoreError) as caught:
-        opened(f"postgresql://edge@127.0.0.1:{postgres.port}/no_such_database")
-    assert ("E-CEN-306", True) == (caught.value.code, "no_such_database" in caught.value.fact())
+        opened(address.format(port=postgres.port, free=free_port()))
+    assert (code, exit_code) == (caught.value.code, caught.value.exit_code)
+    assert "wr0ng" not in caught.value.fact()
+
+
+def test_a_resolver_that_is_away_may_come_back(postgres, monkeypatch):
+    """At a start without a network no name is known: that is waited for."""
+    monkeypatch.setattr(socket, "getaddrinfo", resolving("no-such-host.invalid", socket.EAI_AGAIN))
+    with pytest.raises(StoreError) as caught:
+        opened(f"postgresql://edge@no-such-host.invalid:{postgres.port}/postgres")
+    assert "E-CEN-306" == caught.value.code
+
+
+def resolving(unknown, fault):
+    """Return a resolver that has a fault for one name."""
+    real = socket.getaddrinfo
+
+    def resolve(host, *more, **options):
+        if host == unknown:
+            raise socket.gaierror(fault, "as the test says")
+        return real(host, *more, **options)
+
+    return resolve
+
+
+def free_port():
+    """Return a port that nobody listens on."""
+    with socket.socket() as sock:
+        sock.bind(("127.0.0.1", 0))
+        return sock.getsockname()[1]
+
+
+def test_a_server_without_a_connection_left_is_waited_for(postgres):
+    """It refuses for the moment only."""
+    url = postgres.new_database("CONNECTION LIMIT 0")
+    postgres.run("CREATE ROLE plain LOGIN")
+    try:
+        with pytest.raises(StoreError) as caught:
+            opened(url.replace("edge@", "plain@"))
+        assert "E-CEN-306" == caught.value.code
+    finally:
+        postgres.drop(url)
+        postgres.run("DROP ROLE plain")
 
 
 def test_a_login_without_rights_is_told(url, postgres):
-    """It may connect and nothing else."""
+    """It may connect and nothing else; or it sees the schema, and the tables are another's."""
     postgres.run("CREATE ROLE nobody LOGIN")
+    schema = url.rpartition("%3D")[2]
     try:
         with pytest.raises(StoreError) as caught:
             opened(url.replace("edge@", "nobody@"))
-        assert "E-CEN-301" == caught.value.code
+        assert ("E-CEN-311", 9) == (caught.value.code, caught.value.exit_code)
+        opened(url).close()
+        postgres.run(f"GRANT USAGE ON SCHEMA {schema} TO nobody")
+        with pytest.raises(StoreError) as caught:
+            opened(url.replace("edge@", "nobody@"))
+        assert "E-CEN-311" == caught.value.code
     finally:
+        postgres.run(f"REVOKE ALL ON SCHEMA {schema} FROM nobody")
         postgres.run("DROP ROLE nobody")
 
 

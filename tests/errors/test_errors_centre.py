@@ -7,7 +7,7 @@ import pytest
 from edge.centre.accept import Fate, Uplink, accept
 from edge.centre.folder import make_folder
 from edge.centre.ledger_sqlite import SqliteLedger
-from edge.cli.centre import _print_line
+from edge.cli.centre_run import _print_line
 from edge.cli.main import _run
 from edge.messages.signing import Ed25519Signer
 from tests.centre.centre_kit import SLOT, Gateway, Keys, payload, record, take

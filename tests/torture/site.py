@@ -8,7 +8,7 @@ from pathlib import Path
 from iotcore import Broker
 
 from edge.identity.keys import load_signer
-from tests.flow.processes import FlowSite, free_port
+from tests.flow.processes import FlowSite, eventually, free_port
 from tests.torture.words import Mouth
 
 _METERS = 8
@@ -44,6 +44,7 @@ def _prepare(site: FlowSite, folder: Path) -> None:
 def _run_daemon(site: FlowSite, folder: Path, seconds: int) -> None:
     for half in ("poll", "forward"):
         site.start_program(half, *_saying(folder, "run", "--only", half, "--config", site.config))
+        eventually((site.state_dir / f"{half}.sock").exists, what=f"the {half} half")
     time.sleep(seconds)
     for half in ("poll", "forward"):
         if code := site.end(half):
