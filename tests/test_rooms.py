@@ -50,6 +50,7 @@ PURE = (
     "quality/",
     "poll/plan.py",
     "poll/rounds.py",
+    "poll/laying.py",
     "forward/outbox.py",
     "forward/shed_rules.py",
     "carry/layout.py",

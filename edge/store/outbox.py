@@ -17,7 +17,7 @@ from edge.clock import Clock, SystemClock
 from edge.errors import StoreError
 from edge.reading.loss import Loss
 from edge.reading.plan import Plan
-from edge.reading.record import PollRecord
+from edge.reading.record import PollRecord, Stamp
 from edge.store.ballast import ballast_of, drop_ballast
 from edge.store.database import Database
 from edge.store.disputes import next_disputed, retire
@@ -27,7 +27,7 @@ from edge.store.meta import load_fact, mark_fact
 from edge.store.plans import mark_plan_sent, next_plan
 from edge.store.receipt_marks import ReceiptMarks, load_marks, mark_applied
 from edge.store.receipts import REJECTED, STORED, UNSENT, Applied, EpochState, reached_in, settle_receipt
-from edge.store.redating import undated_boot
+from edge.store.redating import undated_boot, undated_plans
 from edge.store.sealed import SEALED_COLUMNS, Sealed, sealed_of
 from edge.store.shedding import Shedding
 from edge.store.taking import JOURNAL_ROWS, move_damaged, read_journal, read_losses
@@ -61,7 +61,10 @@ class Waiting:
 
 @dataclass(frozen=True, slots=True)
 class Taken:
-    """What goes into one batch. The ids are the store's own: hand the value back to `seal` as it is."""
+    """What goes into one batch. The ids are the store's own: hand the value back to `seal` as it is.
+
+    `plan_stamp`: when the plan was put in force, if the time was not trusted then.
+    """
 
     rowids: tuple[int, ...]
     records: tuple[PollRecord, ...]
@@ -70,6 +73,7 @@ class Taken:
     plan_id: int | None = None
     loss_ids: tuple[int, ...] = ()
     readings: int = 0
+    plan_stamp: Stamp | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,6 +169,7 @@ class Outbox:
             plan_id=plan[0] if plan else None,
             loss_ids=tuple(number for number, _ in losses),
             readings=found.readings,
+            plan_stamp=undated_plans(self._database).get(plan[0]) if plan else None,
         )
 
     def pass_plan(self, plan_id: int) -> None:
