@@ -76,7 +76,7 @@ class System:
         return len(undated) > 1 or any(one.is_destroyed for one in self.books.kept[slot])
 
     def dated_boots(self, box):
-        """Return the boots whose records must all have their true time; those since whose end it was known."""
+        """Return the boots whose records must all have their true time: this one, if it is known."""
         has_hurry = {"full", "syncs"} & set(self.mishaps.kinds)  # nothing waits where there is no room
         return set() if has_hurry else {box.clock.boot_id} & box.clock.known
 
