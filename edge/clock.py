@@ -46,6 +46,8 @@ class Clock(Protocol):
         """Wait."""
 
 
+BUILT_AT = datetime(2026, 11, 1, tzinfo=UTC)  # the program is no older: its time is at least this
+
 _BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 _RTC = Path("/sys/class/rtc/rtc0")
 # Touched at each successful synchronisation; systemd-timesyncd.service(8).
@@ -113,10 +115,14 @@ class ManualClock:
 
 @dataclass(slots=True)
 class SystemClock:
-    """The machine's clocks. `assumed` is a person's word on the wall clock where the kernel cannot say."""
+    """The machine's clocks. `assumed` is a person's word on the wall clock where the kernel cannot say.
+
+    `floor`: no time before it is believed; `saved_at`: nor one before this, unless the kernel or a person says better.
+    """
 
     assumed: ClockTrust | None = None
-    floor: datetime = datetime(2026, 11, 1, tzinfo=UTC)
+    floor: datetime = BUILT_AT
+    saved_at: datetime = BUILT_AT
     boot_id: str = field(default_factory=_read_boot_id)
     _started_s: float = field(default_factory=lambda: time.clock_gettime(time.CLOCK_BOOTTIME))
 
@@ -126,18 +132,24 @@ class SystemClock:
 
     def utc_now(self) -> datetime:
         """Return the wall clock, never below the floor; a clock below it runs on from the floor."""
-        since_start = timedelta(seconds=self.monotonic() - self._started_s)
-        return max(datetime.now(UTC), self.floor + since_start)
+        now, since_start = datetime.now(UTC), timedelta(seconds=self.monotonic() - self._started_s)
+        least = self.floor + since_start
+        if now < self.saved_at + since_start and not self._is_believed():
+            least = max(least, self.saved_at + since_start)
+        return max(now, least)
 
     def trust(self) -> ClockTrust:
         """Return the assumed trust, or what the kernel says: disciplined, kept by a clock chip, past the floor."""
         if self.assumed is not None:
             return self.assumed
-        if _is_disciplined():
+        if self._is_believed():
             return ClockTrust.SYNCHRONISED
-        if datetime.now(UTC) < self.floor:
+        if datetime.now(UTC) < max(self.floor, self.saved_at):
             return ClockTrust.NONE
         return ClockTrust.RTC if _RTC.exists() else ClockTrust.FLOOR
+
+    def _is_believed(self) -> bool:
+        return _is_disciplined() if self.assumed is None else self.assumed.is_good
 
     def sleep(self, seconds: float) -> None:
         """Wait for so many seconds."""

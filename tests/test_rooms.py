@@ -63,6 +63,7 @@ PURE = (
     "poll/plan.py",
     "poll/rounds.py",
     "forward/allowance.py",
+    "poll/laying.py",
     "forward/outbox.py",
     "forward/shed_rules.py",
     "carry/layout.py",

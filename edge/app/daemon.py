@@ -9,18 +9,22 @@ import logging
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack
+from datetime import datetime
 from pathlib import Path
 from typing import Literal, Protocol
 
 from edge import __version__
 from edge.app.heap import give_back_heap, share_one_heap
 from edge.app.threads import LONGEST_WAIT_S, Worker, WorkerThread
-from edge.clock import Clock, ClockTrust, SystemClock
+from edge.clock import BUILT_AT, Clock, ClockTrust, SystemClock
 from edge.config.settings import Settings
 from edge.control.jobs import Job, StatusJob
 from edge.control.server import ControlServer, Reply
+from edge.errors import StoreError
 from edge.health.model import Health
 from edge.notify import Notifier
+from edge.store.database import look_at_database
+from edge.store.saved_time import saved_time
 
 log = logging.getLogger(__name__)
 
@@ -56,9 +60,18 @@ class HalfOfApp(Protocol):
 
 
 def make_clock(settings: Settings) -> SystemClock:
-    """Return the machine's clock, with the trust that the settings state."""
+    """Return the machine's clock, with the trust that the settings state, and the time that the store saved last."""
     word = settings.gateway.clock
-    return SystemClock(assumed=None if word == "auto" else ClockTrust(word))
+    return SystemClock(assumed=None if word == "auto" else ClockTrust(word), saved_at=_saved_at(settings))
+
+
+def _saved_at(settings: Settings) -> datetime:
+    """Return the time that was known last; a store that cannot be read yet has none."""
+    try:
+        with look_at_database(settings.state_dir / STORE_FILE, max_mib=settings.store.max_mib) as database:
+            return saved_time(database) or BUILT_AT
+    except StoreError:
+        return BUILT_AT
 
 
 class App:

@@ -4,18 +4,19 @@ It works in the main thread, on a connection of its own to the store. Rules:
 1. Before another plan comes into force, what the one before promised and nobody asked for is recorded: a cut in
    between repeats that, and loses none of it. While polling goes on the workers do it, after the plan is stored; what
    a cut takes from them is made up at the next start, for the plans of late are kept.
-2. Marks and plans of a time that has not come yet were written under a wrong clock, or the clock is wrong now. That is
-   a condition; once the clock is trusted they are forgotten, or polling would wait until that time.
-3. Once the clock is trusted, what this boot recorded before that gets its true time and slot (`store/redating.py`).
+2. Once the clock is trusted, what was recorded before that gets its true time and slot first (`time_keeper.py`).
+3. Marks and plans of a time that has not come yet, even so, were written under a wrong clock, or the clock is wrong
+   now. That is a condition; once the clock is trusted they are forgotten, or polling would wait until that time.
 4. An open slot that is older than `store.open_slots` is closed: missing for good, signed.
 """
 
 import logging
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 from itertools import islice, pairwise
 
+from edge.app.time_keeper import TimeKeeper
 from edge.clock import Clock
 from edge.config.settings import Settings, parse_duration
 from edge.errors import EdgeError, StoreError
@@ -23,13 +24,12 @@ from edge.health.model import Health
 from edge.poll.learned import Learned, facts_of, learned_of
 from edge.poll.plan import PolledMeter, plan_in_force
 from edge.poll.records import missing_record, stamp_of
-from edge.poll.rounds import live_slot, passed_slots
+from edge.poll.rounds import passed_slots
 from edge.reading.plan import Plan
 from edge.reading.record import PollRecord, SlotState
 from edge.reading.verdict import SlotReason
 from edge.store.journal import Journal, OpenSlot
 from edge.store.meter import Meter
-from edge.store.redating import Look, TrueTime
 from edge.store.register import MeterRegister
 from edge.store.register_change import RegisterChange
 
@@ -39,9 +39,6 @@ _PER_COMMIT = 2048
 _PER_CLOSING = 500
 _CLOSING_S = 60.0
 _CLOCK_S = 10.0
-_PER_DATING = 500
-_DATING_PAUSE_S = 5.0
-_DATING_S = 120.0
 _TOLERANCE = timedelta(minutes=2)  # a time server's small corrections are no wrong clock
 
 
@@ -59,10 +56,7 @@ class PlanKeeper:
         self.meters: dict[str, PolledMeter] = {}
         self._closing_s = 0.0
         self._clock_s = 0.0
-        self._dating_s = 0.0
-        self._undated_since_s: float | None = None
-        self._look = Look()
-        self._still_waiting = 0
+        self.time = TimeKeeper(clock, health, journal)
         self._known: tuple[Meter, ...] = ()
 
     def put_in_force(self, *, at_start: bool = False) -> Plan:
@@ -71,15 +65,15 @@ class PlanKeeper:
         `at_start`: nobody polls yet, so what an earlier plan promised is settled here; later the workers do it.
         """
         if at_start:
+            self.time.put_right()
             self.forget_future()
         meters = {meter.address: meter for meter in self._polled_meters()}
         plan = plan_in_force(self.settings, tuple(meters.values()), self.clock.utc_now())
         earlier = self.journal.current_plan()
         if at_start:
             is_new = earlier is None or replace(earlier, valid_from=plan.valid_from) != plan
-            for before, after in pairwise([*self.journal.kept_plans(), *([plan] if is_new else [])]):
-                self._record_passed(before, after)
-        self.journal.append_plan(plan)
+            self.record_passed([*self.journal.kept_plans(), *([plan] if is_new else [])])
+        self.journal.append_plan(plan, stamp_of(self.clock))
         self.meters = meters
         self._say_what_is_missing(plan)
         return self.journal.current_plan() or plan
@@ -128,49 +122,6 @@ class PlanKeeper:
             if self.health.fails("store", exc):
                 log.error("%s", exc)  # noqa: TRY400 - a condition, not a defect of ours
 
-    def put_time_right(self) -> None:
-        """Give records of this boot their true time once the clock is trusted, a portion a call.
-
-        Rows that wait for the poller to note the slots before them are looked at again, for two minutes at most.
-        """
-        now_s = self.clock.monotonic()
-        if now_s < self._dating_s or not self.clock.trust().is_good:
-            return
-        try:
-            if self.journal.undated_boot() == self.clock.boot_id:
-                self._put_time_right(now_s)
-            else:
-                self._dating_s, self._undated_since_s = now_s + _CLOCK_S, None
-        except StoreError as exc:
-            self._dating_s = now_s + _CLOCK_S
-            if self.health.fails("store", exc):
-                log.error("%s", exc)  # noqa: TRY400 - a condition, not a defect of ours
-
-    def _put_time_right(self, now_s: float) -> None:
-        self._undated_since_s = now_s if self._undated_since_s is None else self._undated_since_s
-        true = replace(self._true_time(), may_wait=now_s - self._undated_since_s < _DATING_S)
-        done = self.journal.redate(true, self._look, _PER_DATING)
-        self.health.count("records.redated", done.moved)
-        self.health.count("records.without_slot", done.dropped)
-        self._look, self._still_waiting = done.following or Look(), self._still_waiting + done.waiting
-        if done.following is not None:
-            return
-        if not self._still_waiting:
-            self.journal.forget_undated()
-            log.info("records of the time before the clock was known have their true time")
-        self._still_waiting, self._dating_s = 0, now_s + _DATING_PAUSE_S
-
-    def _true_time(self) -> TrueTime:
-        now = self.clock.utc_now()
-        plan = self.journal.current_plan()
-        return TrueTime(
-            boot_id=self.clock.boot_id,
-            boot_at=now - timedelta(seconds=self.clock.monotonic()),
-            trust=self.clock.trust().value,
-            now=now,
-            slot_of=lambda record, at: live_slot(plan, record.task, at) if plan else None,
-        )
-
     def _closing(self, slot: OpenSlot) -> PollRecord:
         return PollRecord(
             task=slot.task,
@@ -183,10 +134,12 @@ class PlanKeeper:
             tries=0,
         )
 
-    def _record_passed(self, earlier: Plan, plan: Plan) -> None:
-        slots = passed_slots(earlier, self.journal.settled_marks(), plan.valid_from)
-        while portion := list(islice(slots, _PER_COMMIT)):
-            self.journal.append([missing_record(one, "", stamp_of(self.clock)) for one in portion])
+    def record_passed(self, plans: Sequence[Plan]) -> None:
+        """Record what each of these plans but the last promised, up to the next one, and nobody asked for."""
+        for earlier, later in pairwise(plans):
+            slots = passed_slots(earlier, self.journal.settled_marks(), later.valid_from)
+            while portion := list(islice(slots, _PER_COMMIT)):
+                self.journal.append([missing_record(one, "", stamp_of(self.clock)) for one in portion])
 
     def is_clock_behind(self) -> bool:
         """Return True if what was recorded lies in the future; looked at every few seconds, and kept as a condition."""

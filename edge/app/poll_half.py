@@ -2,7 +2,7 @@
 
 import logging
 import queue
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from functools import partial
 
@@ -29,6 +29,7 @@ from edge.poll.port import BusPort
 from edge.poll.rounds import Rounds
 from edge.poll.scan import scan_run
 from edge.poll.scan_state import Candidate
+from edge.poll.time_turn import GoOn, TimeTurn
 from edge.poll.trace_job import TraceFollower
 from edge.poll.vendor_items import vendor_items
 from edge.poll.worker import BusWorker
@@ -94,6 +95,7 @@ class PollHalf:
         self._facts: dict[str, Learned] = {}
         self._facts_at = 0.0
         self._is_plan_due = False
+        self._was_time_unknown = False
         self._followers: list[TraceFollower] = []
 
     def make_workers(self, journals: Sequence[Journal]) -> None:
@@ -155,12 +157,12 @@ class PollHalf:
         """Do what only the main thread may: the register, the plan, and the slots that are open for too long."""
         self._followers = [one for one in self._followers if one.beat()]
         self._keep_learned()
-        if self.keeper.is_clock_behind() and self.clock.trust().is_good:
-            self._start_anew()
-        if self._is_plan_due:
-            self._change_plan()
-        self.keeper.put_time_right()
-        self.keeper.close_old_slots()
+        if not self._is_time_unknown():
+            if self.keeper.is_clock_behind() and self.clock.trust().is_good:
+                self._start_anew()
+            if self._is_plan_due:
+                self._change_plan()
+            self.keeper.close_old_slots()
         for watch in self._watches:
             watch.tend()
 
@@ -189,6 +191,39 @@ class PollHalf:
     def close(self) -> None:
         """Write what was learned and not written yet."""
         self._keep_learned(at_once=True)
+
+    def _is_time_unknown(self) -> bool:
+        """Return True while records wait for their true time; put them right when every worker has paused for it."""
+        turns = {name: worker.turn for name, worker in self._workers.items()}
+        if not self.clock.trust().is_good:
+            self._was_time_unknown = True
+            self._go_on({name: turn for name, turn in turns.items() if turn.is_held})  # lost again before it was used
+            return False
+        if not self._was_time_unknown and not any(turn.was_unknown for turn in turns.values()):
+            return False
+        for turn in turns.values():
+            turn.was_unknown = True
+        if not all(turn.is_held for turn in turns.values()) or not self.keeper.time.try_to_put_right():
+            return True
+        self._was_time_unknown = not self._go_on(turns)
+        return self._was_time_unknown
+
+    def _go_on(self, turns: Mapping[str, TimeTurn]) -> bool:
+        """Let paused workers go on with what the store holds now; return False if it cannot be read."""
+        if not turns:
+            return True
+        journal = self.keeper.journal
+        try:
+            self.keeper.record_passed(journal.kept_plans())
+            plan = journal.current_plan() or self.keeper.put_in_force()
+            marks = journal.settled_marks()
+        except StoreError as exc:
+            if self.keeper.health.fails("store", exc):
+                log.error("%s", exc)  # noqa: TRY400 - a condition, not a defect of ours
+            return False
+        for name, turn in turns.items():
+            turn.go_on(GoOn(plan_of_bus(plan, self.keeper.meters, name), marks, dict(self.keeper.meters)))
+        return True
 
     def _start_anew(self) -> None:
         """Let store and workers forget slots of a time that has not come yet; a worker stores first what it has."""

@@ -1,8 +1,9 @@
 """How long sealing waits for a trusted clock: by accumulated waiting, so that a daily power cut does not begin it anew.
 
-Within a boot the wait counts from the reading of the oldest record; over boots nothing is known but what was waited
-in each, which the store remembers. Once the patience is over it stays over until the clock can be trusted. When it can,
-the poller puts the records of this boot right first (`store/redating.py`): that is waited for, some minutes at most.
+Within a boot the wait counts from the reading of the oldest record, or from the oldest plan; over boots nothing is
+known but what was waited in each, which the store remembers. Once the patience is over it stays over until the clock
+can be trusted. When it can, the poller puts plans and the records of this boot right first (`poll/laying.py`): that is
+waited for, some minutes at most.
 """
 
 from collections.abc import Iterable
@@ -32,12 +33,15 @@ class ClockWait:
         """True while records of an untrusted time are waiting, or have waited in vain."""
         return self._since_s is not None
 
-    def must_wait(self, records: Iterable[PollRecord], now_s: float) -> bool:
-        """Return True if these records are to wait for the clock. Durable: at times what was waited is saved."""
+    def must_wait(self, records: Iterable[PollRecord], plan: Stamp | None, now_s: float) -> bool:
+        """Return True if these are to wait for the clock. Durable: at times what was waited is saved.
+
+        `plan`: when a plan that is to go was put in force, if that time was not trusted.
+        """
         if self._clock.trust().is_good:
             self._end()
-            return self._is_being_dated(now_s)
-        oldest = next((record.stamp for record in records if not record.stamp.is_dated), None)
+            return self._is_being_dated(now_s, has_plan=plan is not None)
+        oldest = next((record.stamp for record in records if not record.stamp.is_dated), plan)
         if oldest is None:
             return False
         if self._since_s is None:
@@ -47,9 +51,9 @@ class ClockWait:
             self._save(waited_s)
         return waited_s < self._patience_s
 
-    def _is_being_dated(self, now_s: float) -> bool:
-        """Return True while the poller still gives records of this boot their true time; not for ever."""
-        if self._outbox.undated_boot() != self._clock.boot_id:
+    def _is_being_dated(self, now_s: float, *, has_plan: bool) -> bool:
+        """Return True while the poller still gives plans, and records of this boot, their true time; not for ever."""
+        if not has_plan and self._outbox.undated_boot() != self._clock.boot_id:
             self._good_since_s = None
             return False
         self._good_since_s = now_s if self._good_since_s is None else self._good_since_s

@@ -4,9 +4,9 @@ When: as soon as `max_readings` wait, a plan waits, the oldest has waited `max_a
 `quiet_s` (the round is complete). Ages count from when they were first seen here, by the monotonic clock. A loss is
 due like a reading.
 
-But: readings whose time is not trusted wait until the clock is, at most `patience_s` (`clock_wait.py`) or until
-`held_readings` lie here; then they go out as they are, marked with their trust. A store that is nearly full waits for
-nothing: sealed readings take less room than waiting ones, and only what is sealed can be given up.
+But: readings and plans whose time is not trusted wait until the clock is, at most `patience_s` (`clock_wait.py`) or
+until `held_readings` lie here; then they go out as they are, marked with their trust. A store that is nearly full waits
+for nothing: sealed readings take less room than waiting ones, and only what is sealed can be given up.
 
 How: take, build, sign, and one transaction of the store. An envelope that comes out too large is made of half the
 readings. A plan that does not fit beside a record goes alone; one that cannot travel at all is passed over until there
@@ -111,7 +111,9 @@ class Sealer:
         if taken.damaged:
             return None  # what that may have held is told by what waits beside it: first that is named
         may_wait = self._readings < self._rules.held_readings and not self.is_pressed
-        if self._wait.must_wait(taken.records, now_s) and may_wait:
+        if taken.plan_stamp is not None and taken.records and all(one.stamp.is_dated for one in taken.records):
+            taken = replace(taken, plan=None, plan_id=None, plan_stamp=None)  # it waits alone
+        if self._wait.must_wait(taken.records, taken.plan_stamp, now_s) and may_wait:
             self._recheck_s = now_s + _RECHECK_S
             return None
         head = self._outbox.head()

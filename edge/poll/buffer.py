@@ -61,6 +61,11 @@ class RecordBuffer:
         """True when no more may be polled before the store takes some."""
         return len(self._records) >= _MOST
 
+    @property
+    def is_empty(self) -> bool:
+        """True when the store has all records."""
+        return not self._records
+
     def add(self, record: PollRecord) -> None:
         """Keep a record until the next commit."""
         if not self._records:
@@ -82,12 +87,16 @@ class RecordBuffer:
             try:
                 refused = self.sink.append(portion).duplicates
             except StoreError as exc:
-                if self.health.fails("store", exc):
-                    log.error("%s", exc)  # noqa: TRY400 - a condition with a cause and a next act, not a defect of ours
+                self.say(exc)
                 self.retry_at = self.clock.monotonic() + self.rule.after_s
                 return
             self._records = self._records[_PER_COMMIT:]
             self._note_stored(len(portion) - refused, refused)
+
+    def say(self, error: StoreError) -> None:
+        """Say that the store failed: a condition with a cause and a next act, not a defect of ours."""
+        if self.health.fails("store", error):
+            log.error("%s", error)
 
     def _note_stored(self, stored: int, refused: int) -> None:
         self.health.count("records.stored", stored)

@@ -23,6 +23,7 @@ from edge.reading.verdict import SlotReason
 
 _RARE_WINDOW = timedelta(hours=1)
 _MOMENT = timedelta(microseconds=1)
+_CORRECTION = timedelta(minutes=2)
 
 
 @dataclass(slots=True)
@@ -60,15 +61,6 @@ def live_window(schedule: Schedule) -> timedelta:
     return _RARE_WINDOW if schedule.every_s is None else timedelta(seconds=schedule.every_s)
 
 
-def live_slot(plan: Plan, name: str, at: datetime) -> datetime | None:
-    """Return the slot of a task in which a reading of this instant counts as live; None if it is in none."""
-    task = next((task for task in plan.tasks if task.name == name), None)
-    if task is None:
-        return None
-    slot_at = previous_slot(task.schedule, plan.timezone, at)
-    return slot_at if at <= slot_at + live_window(task.schedule) else None
-
-
 def passed_slots(plan: Plan, marks: Mapping[tuple[str, str], datetime], until: datetime) -> Iterator[Unasked]:
     """Yield what a plan promised up to an instant and nobody asked for, those of each meter in their order."""
     for task in plan.tasks:
@@ -95,6 +87,8 @@ class Rounds:
 
     def begin(self, now: datetime) -> None:
         """Start at an instant: what is live is due, what passed since the marks is noted as `gateway_down`."""
+        if now < self.plan.valid_from <= now + _CORRECTION:
+            now = self.plan.valid_from  # the clock was put back a little: nothing is promised before
         for task in self.plan.tasks:
             previous = previous_slot(task.schedule, self.plan.timezone, now)
             is_live = previous > self.plan.valid_from and now <= previous + live_window(task.schedule) / 2
@@ -113,9 +107,18 @@ class Rounds:
         self.marks = {slot: at if at <= now else since for slot, at in self.marks.items()}
         if self.plan.valid_from > now:
             self.plan = replace(self.plan, valid_from=since)
+        self._begin_again(now)
+
+    def begin_from(self, plan: Plan, marks: Mapping[tuple[str, str], datetime], now: datetime) -> None:
+        """Forget all that was made, and begin again at this instant with the plan and the marks of the store."""
+        self.plan, self.marks = plan, dict(marks)
+        self._begin_again(now)
+
+    def _begin_again(self, now: datetime) -> None:
         self._rounds.clear()
         self._unasked.clear()
         self._next.clear()
+        self._made_until.clear()
         self.begin(now)
 
     def replace_plan(self, plan: Plan) -> None:

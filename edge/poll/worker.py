@@ -1,8 +1,8 @@
 """The worker of one bus: plain blocking steps, one exchange or one commit each, driven by `app.py` or a test.
 
-Order of a step: the freeze of a snapshot (`snapshot.py`), between any two exchanges; a job of the control socket (one
-exchange of it, turn about with the polls); slots that nobody asked for in time; what is due; meters that were missed
-and deserve a second chance; what can wait (`spare_time.py`); a commit.
+Order of a step: a pause while the time becomes known (`time_turn.py`); the freeze of a snapshot (`snapshot.py`),
+between any two exchanges; a job of the control socket (one exchange of it, turn about with the polls); slots that
+nobody asked for in time; what is due; second chances; what can wait (`spare_time.py`); a commit.
 A meter that kept silent rests (`backoff.py`): its slots end as silence at once, until a probe finds it alive.
 While the port is lost, slots that run out end as `port_gone`.
 Records reach the store in groups: every `commit_polls` polls, or `commit_s` after the first, or when a round ends.
@@ -14,12 +14,11 @@ from collections.abc import Callable, Mapping
 from dataclasses import InitVar, dataclass, field
 from datetime import datetime
 
-from edge.bus.link import LineSettings
 from edge.clock import Clock
-from edge.config.settings import Bus
 from edge.errors import EdgeError, StoreError
 from edge.health.model import Health
 from edge.poll.buffer import CommitRule, RecordBuffer, Sink
+from edge.poll.bus_asker import BusAsker
 from edge.poll.chances import Chance, SecondChances
 from edge.poll.clock_jump import ClockJump, lies_ahead
 from edge.poll.job_queue import JobQueue
@@ -27,14 +26,13 @@ from edge.poll.learned import Learned
 from edge.poll.meter_poll import MeterPoll
 from edge.poll.meters_here import MetersHere
 from edge.poll.plan import PolledMeter
-from edge.poll.port import BusPort
 from edge.poll.records import missing_record, poll_record, stamp_of
 from edge.poll.refill import OpenSlots, Refill
 from edge.poll.rounds import Round, Rounds, Unasked
 from edge.poll.snapshot import Snapshots, freeze_orders
 from edge.poll.spare_time import SpareTime
+from edge.poll.time_turn import GoOn, TimeTurn
 from edge.poll.version import VersionSearch
-from edge.protocols.exchange import Exchange, Timing
 from edge.reading.outcome import Outcome, PortGone
 from edge.reading.plan import Plan
 from edge.reading.record import PollRecord
@@ -46,23 +44,22 @@ log = logging.getLogger(__name__)
 _IDLE_S = 1.0
 _UNASKED_PER_STEP = 2048
 _CLEAR_S = 2.0  # nothing that can wait is begun so shortly before a slot
+_PAUSE_S = 0.5  # between looks whether the records were put right
 _FREEZE_S = 0.5  # time for the meters to freeze
 _SPARE_S = 60.0  # time for what can wait, where no task is ever due
 
 
 @dataclass(slots=True, kw_only=True)
-class BusWorker:
+class BusWorker(BusAsker):
     """Polls the meters of one bus. `learn` is told what was learned about a meter (address, facts).
 
     `items`: those that the settings define. `slots`: where missed slots are kept; without it none is filled.
     `snapshots`: the names of the tasks that freeze first.
     """
 
-    bus: Bus
     clock: Clock
     sink: Sink
     health: Health
-    port: BusPort
     rounds: Rounds
     meters: InitVar[dict[str, PolledMeter]]
     commit: CommitRule = field(default_factory=CommitRule)
@@ -73,7 +70,6 @@ class BusWorker:
     jobs: JobQueue = field(default_factory=JobQueue)
     polls_done: int = 0
     _buffer: RecordBuffer = field(init=False)
-    _here: MetersHere = field(init=False)
     _spare: SpareTime = field(init=False)
     _poll: MeterPoll | VersionSearch | None = None
     _polled: tuple[Round, str] | None = None
@@ -83,6 +79,7 @@ class BusWorker:
     _busy_until_s: float = 0.0
     _anew_since: datetime | None = None
     _jump: ClockJump = field(init=False)
+    turn: TimeTurn = field(init=False)
     _new_plans: deque[tuple[Plan, Mapping[str, PolledMeter]]] = field(default_factory=deque)
 
     def __post_init__(
@@ -91,7 +88,7 @@ class BusWorker:
         learn: Callable[[str, Learned], None],
         items: tuple[VendorItem, ...],
     ) -> None:
-        self._jump = ClockJump(self.clock)
+        self._jump, self.turn = ClockJump(self.clock), TimeTurn(self.clock)
         self._snapshots = Snapshots(
             tasks=self.snapshots, timezone=self.rounds.plan.timezone, began_at=self.clock.utc_now()
         )
@@ -123,6 +120,11 @@ class BusWorker:
 
         Time: one exchange at most (its timing and follow-up frames), or one commit.
         """
+        if (following := self.turn.take()) is not None:
+            self._go_on(following)
+        return self._pause() if self.turn.must_pause() else self._step()
+
+    def _step(self) -> float:
         self._take_new_plans()
         self._make_due()
         frozen = self._snapshots.due(self.rounds.begun, self.clock.utc_now())
@@ -150,6 +152,25 @@ class BusWorker:
         self._buffer.commit_if_due(is_idle=False)
         return self.clock.monotonic()
 
+    def _pause(self) -> float:
+        """Store what is buffered; poll nothing until the records have their true time."""
+        self._poll, self._polled, self._chance = None, None, None
+        self._buffer.commit()
+        self.turn.is_held = self._buffer.is_empty
+        return self.clock.monotonic() + _PAUSE_S
+
+    def _go_on(self, what: GoOn) -> None:
+        """Begin again with what the store holds now."""
+        now = self.clock.utc_now()
+        self._new_plans.clear()
+        self._anew_since = None
+        self._here.use(what.meters)
+        self._chances.clear()
+        self._snapshots.begin_anew(now)
+        self.rounds.begin_from(what.plan, what.marks, now)
+        if self._spare.refill is not None:
+            self._spare.refill.use_plan(what.plan)
+
     def stop(self) -> None:
         """Commit what is buffered and give the port back."""
         try:
@@ -167,24 +188,6 @@ class BusWorker:
         `since`: this instant, at which the clock was found wrong; the next step may be a while away.
         """
         self._anew_since = since
-
-    def exchange(self, exchange: Exchange, line: LineSettings | None = None, quiet_s: float | None = None) -> Outcome:
-        """Run one exchange on this bus. Raises LinkError if the port is closed and cannot be opened."""
-        return self.port.exchange(exchange, line, quiet_s)
-
-    def line_of(self, address: str) -> LineSettings | None:
-        """Return how the port is set for a meter; None: as the bus is set."""
-        return self._here.line_of(address)
-
-    @property
-    def timing(self) -> Timing:
-        """How long this bus waits for answers."""
-        return Timing(reply_s=self.bus.reply_ms / 1000)
-
-    @property
-    def progress_s(self) -> float:
-        """The monotonic time of the last byte on the wire: a long exchange is no standstill."""
-        return self.port.progress_s
 
     # Polling.
 
@@ -332,7 +335,7 @@ class BusWorker:
         try:
             records = self._spare.step(self, self._spare_s)
         except StoreError as exc:
-            self._say_store(exc)
+            self._buffer.say(exc)
             return False
         for record in records or ():
             self._keep(record, is_new=False)
@@ -342,17 +345,14 @@ class BusWorker:
 
     def _keep(self, record: PollRecord, *, is_new: bool = True) -> None:
         """Buffer a record, but none of a slot that has not come; one that is not new fills a slot that was missing."""
+        if not self.turn.may_keep(record):
+            return
         if lies_ahead(record):
             self._anew_since = self._anew_since or record.stamp.at
             return
         self._buffer.add(record)
         if is_new:
             self.rounds.settle(record.task, record.meter, record.slot_at)
-
-    def _say_store(self, error: StoreError) -> None:
-        """Say that the store failed; the same is tried again at the next step."""
-        if self.health.fails("store", error):
-            log.error("%s", error)
 
     def _next_wake(self) -> float:
         now, wall = self.clock.monotonic(), self.clock.utc_now()
@@ -378,7 +378,7 @@ class BusWorker:
         try:
             self.sink.forget_after(now, since)
         except StoreError as exc:
-            self._say_store(exc)
+            self._buffer.say(exc)
             return
         self._anew_since = None
         if self._spare.refill is not None:

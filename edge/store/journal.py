@@ -4,33 +4,49 @@ Every function that is named `append` has its rows on the disk when it returns. 
 once: a second record for it is refused and counted, so nothing is doubled whatever the poller repeats after a cut.
 """
 
-from collections.abc import Sequence
+from array import array
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
+from typing import Any, Protocol, TypeVar
 
 from edge.reading.plan import Plan
-from edge.reading.record import PollRecord, SlotState
+from edge.reading.record import PollRecord, SlotState, Stamp
 from edge.store.database import Database
 from edge.store.instants import from_us, to_us
 from edge.store.marks import is_sound_mark, load_marks, mend_marks, save_mark
 from edge.store.packing import JOURNAL_ROWS, DamagedRow, Row, crc_of, pack_record, unpack_record
-from edge.store.plans import append_plan, forget_plans_after, kept_plans, newest_plan
-from edge.store.redating import (
-    Fate,
-    Look,
-    Redated,
-    TrueTime,
-    fate_of,
-    forget_undated,
-    gone_slot,
-    note_undated,
-    true_stamp,
-    undated_boot,
-)
+from edge.store.plans import Begins, append_plan, forget_plans_after, kept_plans, newest_plan, redate_plans
+from edge.store.redating import forget_undated, note_undated, note_undated_plan, undated_boot
+from edge.store.saved_time import note_time
 from edge.store.settling import Act, Known, act_on
 
 _NO_REASON = ""
 _LONG_AGO_US = -(2**63)
+_PER_LOOK = 256
+
+
+class LaidRows(Protocol):
+    """Rows put right: see `Laid` in `poll/laying.py`."""
+
+    @property
+    def base(self) -> datetime | None:
+        """The mark that was before them; None: it stays."""
+
+    @property
+    def records(self) -> Sequence[PollRecord]:
+        """What settles slots, in their order."""
+
+    @property
+    def kept(self) -> Sequence[PollRecord]:
+        """What stands where it stood."""
+
+    @property
+    def reopened(self) -> Sequence[PollRecord]:
+        """The misses of slots that lost what filled them."""
+
+
+AnyLaid = TypeVar("AnyLaid", bound=LaidRows)
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +72,7 @@ class Journal:
 
     def __init__(self, database: Database) -> None:
         self._database = database
+        self._noted_at: datetime | None = None
 
     def append(self, records: Sequence[PollRecord]) -> Appended:
         """Store records, all or none, and settle their slots; return how many were new.
@@ -69,12 +86,20 @@ class Journal:
             for record in records:
                 stored += self._settle(record)
             note_undated(self._database, list(records))
+            noted_at = note_time(self._database, records, self._noted_at)
+        self._noted_at = noted_at
         return Appended(stored, len(records) - stored)
 
-    def append_plan(self, plan: Plan) -> bool:
-        """Put a plan in force; return False if it is the plan in force already, whatever its `valid_from`."""
+    def append_plan(self, plan: Plan, stamp: Stamp | None = None) -> bool:
+        """Put a plan in force; return False if it is the plan in force already, whatever its `valid_from`.
+
+        `stamp`: now; if its time is not trusted, the begin of the plan can be put right later.
+        """
         with self._database.writing():
-            return append_plan(self._database, plan)
+            number = append_plan(self._database, plan)
+            if number is not None and stamp is not None:
+                note_undated_plan(self._database, number, stamp)
+            return number is not None
 
     def current_plan(self) -> Plan | None:
         """Return the plan in force; None before the first, or if it can no longer be read (append it again)."""
@@ -123,7 +148,7 @@ class Journal:
             return len(marks) + slots + forget_plans_after(self._database, late)
 
     def undated_boot(self) -> str | None:
-        """Return the boot whose records may still get their true time; None if there is none."""
+        """Return the boot whose records or plans may still get their true time; None if there is none."""
         return undated_boot(self._database)
 
     def forget_undated(self) -> None:
@@ -131,42 +156,50 @@ class Journal:
         with self._database.writing():
             forget_undated(self._database)
 
-    def redate(self, true: TrueTime, look: Look, limit: int) -> Redated:
-        """Put right the time and slot of rows, the newest first, at most `limit`; see `redating.py`.
+    def redate_plans(self, begins: Begins) -> list[tuple[Plan, datetime]]:
+        """Give the plans that are kept their true begins, once; return each with the begin that it had.
 
-        Durable on return. Raises StoreError, with nothing changed.
+        `begins` is given them in their order, with the stamps of those whose time was not trusted. Durable on return.
         """
-        waits, fates = set(look.waits), []
         with self._database.writing():
-            found = self._database.rows(f"{JOURNAL_ROWS} WHERE id < ? ORDER BY id DESC LIMIT ?", look.before, limit)
-            for number, *cells in found:
-                fates.append(self._redate(number, Row(*cells), true, waits))
-        following = Look(found[-1][0], frozenset(waits)) if len(found) == limit else None
-        return Redated(following, *(fates.count(fate) for fate in (Fate.FILL, Fate.DROP, Fate.WAIT)))
+            return redate_plans(self._database, begins)
 
-    def _redate(self, number: int, row: Row, true: TrueTime, waits: set[tuple[str, str]]) -> Fate:
-        try:
-            record = unpack_record(row)
-        except DamagedRow:
-            return Fate.LEAVE  # whoever takes it finds it
-        stamp = true_stamp(record.stamp, true)
-        slot_at = true.slot_of(record, stamp.at)
-        known = Known.SETTLED if slot_at is None else self._known(record.task, record.meter, to_us(slot_at))
-        fate = fate_of(record, true, slot_at, known)
-        if fate in (Fate.FILL, Fate.DROP) and (record.task, record.meter) in waits:
-            fate = Fate.WAIT
-        if fate is Fate.WAIT:
-            waits.add((record.task, record.meter))
-        if fate in (Fate.LEAVE, Fate.WAIT):
-            return fate
-        self._database.change("DELETE FROM journal WHERE id = ?", number)
-        if fate is Fate.STAMP:
-            self._insert(replace(record, stamp=stamp))
-            return fate
-        self._open_again(gone_slot(record, true))
-        if fate is Fate.FILL and slot_at is not None:
-            self._settle(replace(record, slot_at=slot_at, stamp=stamp))
-        return fate
+    def undated_rows(self, boot_id: str) -> dict[tuple[str, str], Sequence[int]]:
+        """Return the ids of the rows that a boot recorded by a time that was not trusted, by task and meter."""
+        found: dict[tuple[str, str], array[int]] = {}
+        last = _LONG_AGO_US
+        while rows := self._database.rows(f"{JOURNAL_ROWS} WHERE id > ? ORDER BY id LIMIT ?", last, _PER_LOOK):
+            for number, record in _sound(rows):
+                if record.stamp.boot_id == boot_id and not record.stamp.is_dated:
+                    found.setdefault((record.task, record.meter), array("q")).append(number)
+            last = rows[-1][0]
+        return dict(found)
+
+    def lay_anew(
+        self, pair: tuple[str, str], ids: Sequence[int], lay: Callable[[list[PollRecord]], AnyLaid]
+    ) -> AnyLaid | None:
+        """Replace rows of a task and meter by what `lay` makes of them; see `poll/laying.py`. None: all are sealed.
+
+        Durable on return: all or nothing. Raises StoreError, with nothing changed.
+        """
+        with self._database.writing():
+            rows = [row for number in ids for row in self._database.rows(f"{JOURNAL_ROWS} WHERE id = ?", number)]
+            found = dict(_sound(rows))  # a damaged row stays: whoever takes it finds it
+            if not found:
+                return None
+            laid = lay(list(found.values()))
+            self._database.change_each("DELETE FROM journal WHERE id = ?", ((number,) for number in found))
+            if laid.base is not None:
+                after = (*pair, to_us(laid.base))
+                self._database.change("DELETE FROM slot WHERE task = ? AND meter = ? AND slot_us > ?", *after)
+                save_mark(self._database, *after)
+            for record in laid.kept:
+                self._insert(record)
+            for miss in laid.reopened:
+                self._open_again(miss)
+            for record in laid.records:
+                self._settle(record)
+        return laid
 
     def _open_again(self, miss: PollRecord) -> None:
         slot = (miss.task, miss.meter, to_us(miss.slot_at))
@@ -229,3 +262,12 @@ class Journal:
             reason,
             crc_of(*slot, reason),
         )
+
+
+def _sound(rows: Sequence[tuple[Any, ...]]) -> Iterator[tuple[int, PollRecord]]:
+    """Yield ids and records of the rows that are what was written."""
+    for number, *cells in rows:
+        try:
+            yield number, unpack_record(Row(*cells))
+        except DamagedRow:
+            continue

@@ -17,7 +17,7 @@ from edge.clock import Clock, SystemClock
 from edge.errors import StoreError
 from edge.reading.loss import Loss
 from edge.reading.plan import Plan
-from edge.reading.record import PollRecord
+from edge.reading.record import PollRecord, Stamp
 from edge.store.ballast import ballast_of, drop_ballast
 from edge.store.database import Database
 from edge.store.disputes import next_disputed, retire
@@ -30,7 +30,7 @@ from edge.store.plans import mark_plan_sent, next_plan
 from edge.store.receipt_marks import ReceiptMarks, load_marks, mark_applied
 from edge.store.receipts import REJECTED, STORED, UNSENT, Applied, EpochState, reached_in, settle_receipt
 from edge.store.recovery import Recovery
-from edge.store.redating import undated_boot
+from edge.store.redating import undated_boot, undated_plans
 from edge.store.sealed import SEALED_COLUMNS, Sealed, Sealing, sealed_of
 from edge.store.shedding import Shedding
 from edge.store.taking import move_damaged, read_journal
@@ -66,7 +66,8 @@ class Waiting:
 class Taken:
     """What goes into one batch. The ids are the store's own: hand the value back to `seal` as it is.
 
-    `damaged`: rows that were found damaged and moved aside just now.
+    `damaged`: rows that were found damaged and moved aside just now. `plan_stamp`: when the plan was put in force, if
+    the time was not trusted then.
     """
 
     rowids: tuple[int, ...]
@@ -77,6 +78,7 @@ class Taken:
     loss_ids: tuple[int, ...] = ()
     readings: int = 0
     damaged: int = 0
+    plan_stamp: Stamp | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,6 +166,7 @@ class Outbox:
             loss_ids=tuple(number for number, _ in losses),
             readings=found.readings,
             damaged=len(found.damaged),
+            plan_stamp=undated_plans(self._database).get(plan[0]) if plan else None,
         )
 
     def pass_plan(self, plan_id: int) -> None:

@@ -4,11 +4,19 @@ The table holds the plans from the one sent last on, and a few before it: what t
 yet when the power went. A new epoch begins with the one sent last; a plan whose CRC does not hold is no plan.
 """
 
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from datetime import datetime
+
 from edge.reading.plan import Plan
+from edge.reading.record import Stamp
 from edge.store.instants import to_us
 from edge.store.meta import load_fact, mark_fact
 from edge.store.packing import DamagedRow, crc_of, pack_plan, unpack_plan
+from edge.store.redating import forget_undated_plans, undated_plans
 from edge.store.rows import Rows
+
+Begins = Callable[[Sequence[tuple[Plan, Stamp | None]]], Sequence[datetime]]
 
 _SENT = "plan_sent"
 _KEPT = 8  # plans before the one sent last; each is settled some seconds after the next one came into force
@@ -26,14 +34,14 @@ def kept_plans(rows: Rows) -> list[Plan]:
     return [plan for cells in found if (plan := _sound(cells)) is not None]
 
 
-def append_plan(rows: Rows, plan: Plan) -> bool:
-    """Put a plan in force; return False if it is in force already. Needs a writing transaction."""
+def append_plan(rows: Rows, plan: Plan) -> int | None:
+    """Put a plan in force and return its number; None if it is in force already. Needs a writing transaction."""
     newest, body, valid_from_us = newest_plan(rows), pack_plan(plan), to_us(plan.valid_from)
     if newest is not None and pack_plan(newest) == body:
-        return False
+        return None
     crc = crc_of(valid_from_us, body)
     rows.change("INSERT INTO plan (valid_from_us, crc, body) VALUES (?, ?, ?)", valid_from_us, crc, body)
-    return True
+    return int(rows.rows("SELECT max(id) FROM plan")[0][0])
 
 
 def forget_plans_after(rows: Rows, limit_us: int) -> int:
@@ -42,6 +50,32 @@ def forget_plans_after(rows: Rows, limit_us: int) -> int:
     if gone:
         mark_fact(rows, _SENT, [b"", 0])  # numbers are given again: the next plan must not pass for one that was sent
     return gone
+
+
+def redate_plans(rows: Rows, begins: Begins) -> list[tuple[Plan, datetime]]:
+    """Give plans their true begins; return each with the begin that it had. Needs a writing transaction.
+
+    One that was sent with another begin goes out once more.
+    """
+    undated = undated_plans(rows)
+    found = rows.rows("SELECT id, valid_from_us, crc, body FROM plan ORDER BY id")
+    plans = [(number, plan) for number, *cells in found if (plan := _sound(tuple(cells))) is not None]
+    begun = begins([(plan, undated.get(number)) for number, plan in plans])
+    for (number, plan), begin in zip(plans, begun, strict=True):
+        if begin != plan.valid_from:
+            _move(rows, number, replace(plan, valid_from=begin))
+    if undated:
+        forget_undated_plans(rows)
+    return [(replace(plan, valid_from=begin), plan.valid_from) for (_, plan), begin in zip(plans, begun, strict=True)]
+
+
+def _move(rows: Rows, number: int, plan: Plan) -> None:
+    valid_from_us = to_us(plan.valid_from)
+    crc = crc_of(valid_from_us, pack_plan(plan))
+    rows.change("UPDATE plan SET valid_from_us = ?, crc = ? WHERE id = ?", valid_from_us, crc, number)
+    sent = load_fact(rows, _SENT)
+    if sent is not None and sent[1] >= number:
+        mark_fact(rows, _SENT, [sent[0], number - 1])
 
 
 def next_plan(rows: Rows, epoch: bytes, passed: int) -> tuple[int, Plan] | None:

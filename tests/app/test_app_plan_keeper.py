@@ -126,7 +126,7 @@ def test_a_cut_before_the_new_plan_repeats_nothing(bench):
     bench.clock.advance(3600)
     keeper = bench.keeper(every="30m")
     earlier = bench.journal.current_plan()
-    keeper._record_passed(earlier, keeper.put_in_force())
+    keeper.record_passed([earlier, keeper.put_in_force()])
     slots = [one.slot_at for one in bench.records()]
     assert 4 == len(slots)
     assert len(set(slots)) == len(slots)

@@ -85,7 +85,7 @@ def test_a_store_that_fails_delays_the_plan_and_loses_it_not(half, monkeypatch):
     """The register is changed, the condition is there, and the plan comes as soon as the store works again."""
     real = half.keeper.journal.append_plan
 
-    def fail(plan):
+    def fail(plan, stamp):
         raise StoreError("E-STO-103", path="edge.db")
 
     monkeypatch.setattr(half.keeper.journal, "append_plan", fail)

@@ -1,4 +1,4 @@
-"""A box without a clock chip: power cut, polling by the old time, then the network tells the true one."""
+"""A box without a clock chip: power cut, polling by a wrong time, then the network tells the true one."""
 
 from datetime import UTC, datetime, timedelta
 
@@ -64,33 +64,82 @@ def run(tmp_path, clock, seconds, *, is_first=False, when_known=None):
         return half.keeper.journal.undated_boot(), half.keeper.journal.open_slots(999), health.snapshot()["counters"]
 
 
-@pytest.mark.parametrize("outage_s", [90, 600, 3605, 86400 + 17])
-def test_each_slot_is_read_in_its_time_or_named(tmp_path, outage_s):
-    """Whatever the outage was: no slot twice, none lost, no reading under a slot in which it was not made."""
-    clock = ManualClock(now=T0)
-    run(tmp_path, clock, 300, is_first=True)
-    clock.boot_id, clock.monotonic_s, clock.trusted = "cd" * 16, 20.0, ClockTrust.FLOOR
+def step(clock, seconds):
+    """Return what sets the clock right, by so many seconds."""
 
     def know():
-        clock.step_wall(outage_s)
+        clock.step_wall(seconds)
         clock.trusted = ClockTrust.SYNCHRONISED
 
-    undated, still_open, counters = run(tmp_path, clock, 600, when_known=know)
-    assert None is undated
-    assert 4 * len(METERS) <= counters["records.redated"]
+    return know
+
+
+def boot(clock, outage_s, off_s):
+    """Let the box come back after an outage, with a wall clock that is so far ahead of the truth, or behind."""
+    clock.now += timedelta(seconds=outage_s + off_s)
+    clock.boot_id, clock.monotonic_s, clock.trusted = "cd" * 16, 20.0, ClockTrust.FLOOR
+
+
+def stored(tmp_path):
     with open_database(tmp_path / "edge.db", max_mib=64) as database:
-        records = Outbox(database).take(10**6).records
-    slots, readings = {}, {}
+        return Outbox(database).take(10**6)
+
+
+def check_slots(records, still_open, since, until):
+    """Check that each slot of each meter is a reading that was made in it, or has a reason."""
+    slots, readings = {}, []
     for one in records:
         slots.setdefault((one.meter, one.slot_at), []).append(one)
         if one.state in READ and one.source is Source.LIVE:
             assert one.slot_at <= one.stamp.at <= one.slot_at + MINUTE
-            readings[one.meter, one.slot_at] = readings.get((one.meter, one.slot_at), 0) + 1
-    assert {1} == set(readings.values())
-    first, last = (min(at for _, at in slots), max(at for _, at in slots))
-    every = {(meter, first + number * MINUTE) for meter in METERS for number in range((last - first) // MINUTE + 1)}
-    assert every == set(slots)
-    assert last >= clock.now - 2 * MINUTE
+            readings.append((one.meter, one.slot_at))
+    assert len(readings) == len(set(readings))
+    count = (until - since) // MINUTE
+    every = {(meter, since + number * MINUTE) for meter in METERS for number in range(1, count + 1)}
+    assert every <= set(slots)
+    assert max(at for _, at in slots) <= until + 2 * MINUTE
     filled = {key for key, own in slots.items() if any(one.state in READ for one in own)}
     closed = {key for key, own in slots.items() if any(one.state is SlotState.MISSING_FINAL for one in own)}
-    assert every - filled - closed == {(one.meter, one.slot_at) for one in still_open}
+    assert set(slots) - filled - closed == {(one.meter, one.slot_at) for one in still_open}
+    return readings
+
+
+@pytest.mark.parametrize(
+    ("outage_s", "off_s"),
+    [
+        (90, -90),
+        (600, -600),
+        (3605, -3605),
+        (86400 + 17, -86400 - 17),
+        (90, 200),
+        (600, 3605),
+        (3605, 86400),
+        (0, 2 * 86400),
+        (3600, -600),
+    ],
+)
+def test_each_slot_is_read_in_its_time_or_named(tmp_path, outage_s, off_s):
+    """Whatever the outage was, and wherever the clock stood: no slot twice, none lost, no reading in a wrong one."""
+    clock = ManualClock(now=T0)
+    run(tmp_path, clock, 300, is_first=True)
+    boot(clock, outage_s, off_s)
+    undated, still_open, counters = run(tmp_path, clock, 600, when_known=step(clock, -off_s))
+    assert None is undated
+    assert 4 * len(METERS) <= counters["records.redated"]
+    since = T0.replace(second=0)
+    readings = check_slots(stored(tmp_path).records, still_open, since, clock.now.replace(second=0) - 2 * MINUTE)
+    assert len(readings) >= 2 * (4 + 8)
+
+
+@pytest.mark.parametrize("off_s", [-1000 * 86400, -7200, 7200, 1000 * 86400])
+def test_a_plan_begins_when_it_really_came(tmp_path, off_s):
+    """The first start of a box, its clock wrong: what the plan promised until the time was known is read or named."""
+    clock = ManualClock(now=T0)
+    boot(clock, 0, off_s)
+    undated, still_open, _ = run(tmp_path, clock, 600, is_first=True, when_known=step(clock, -off_s))
+    taken = stored(tmp_path)
+    assert None is undated
+    assert None is taken.plan_stamp
+    assert abs(taken.plan.valid_from - T0) < timedelta(seconds=1)
+    readings = check_slots(taken.records, still_open, T0.replace(second=0), clock.now.replace(second=0) - 2 * MINUTE)
+    assert len(readings) >= 2 * 7

@@ -13,7 +13,7 @@ from edge.forward.settings import SealRules
 from edge.reading.chain import GENESIS
 from edge.reading.loss import Loss
 from edge.reading.plan import Plan, PlanTask, Schedule
-from edge.reading.record import SlotState
+from edge.reading.record import SlotState, Stamp
 from edge.reading.verdict import SlotReason
 from edge.store.losses import append_loss
 from edge.store.outbox import Waiting
@@ -199,6 +199,56 @@ def test_records_wait_until_their_time_is_put_right(bench):
     bench.journal.forget_undated()
     bench.run(20)
     assert 1 == bench.outbox.counts().unsent
+
+
+def undated(boot_id):
+    """Return the stamp of a plan that was put in force by a time that was not trusted."""
+    return Stamp(AT, "floor", boot_id, 10.0)
+
+
+@pytest.mark.parametrize("boot_id", ["ab" * 16, "cd" * 16])
+def test_a_plan_waits_for_the_clock_as_readings_do(bench, boot_id):
+    """Sealed at once it would begin at any time: it goes when it has its true begin, whatever boot it is of."""
+    bench.clock.trusted, bench.clock.boot_id = ClockTrust.FLOOR, "ab" * 16
+    bench.journal.append_plan(PLAN, undated(boot_id))
+    bench.run(3600)
+    assert 0 == bench.outbox.counts().unsent
+    assert bench.condition("clock_trusted") == ("no", "E-FWD-208")
+    bench.clock.trusted = ClockTrust.SYNCHRONISED
+    bench.run(200)
+    assert 0 == bench.outbox.counts().unsent
+    begin = PLAN.valid_from + timedelta(hours=1)
+    bench.journal.redate_plans(lambda plans: [begin for _ in plans])
+    bench.journal.forget_undated()
+    bench.run(30)
+    bench.confirm()
+    assert [begin] == [batch.plan.valid_from for _, batch, _ in bench.centre.order if batch.plan]
+
+
+def test_a_plan_that_went_with_a_wrong_begin_goes_once_more(bench):
+    """After the patience it goes as it is; when its time is known the centre hears of it."""
+    bench.clock.trusted = ClockTrust.FLOOR
+    bench.journal.append_plan(PLAN, undated(bench.clock.boot_id))
+    one = sealer(bench)
+    assert [None, None] == [one.seal(1000), one.seal(1000 + 86399)]
+    assert one.seal(1000 + 86400) is not None
+    bench.clock.trusted = ClockTrust.SYNCHRONISED
+    begin = PLAN.valid_from + timedelta(hours=1)
+    bench.journal.redate_plans(lambda plans: [begin for _ in plans])
+    bench.journal.forget_undated()
+    bench.run(30)
+    bench.confirm()
+    assert [PLAN.valid_from, begin] == [batch.plan.valid_from for _, batch, _ in bench.centre.order if batch.plan]
+
+
+def test_readings_of_a_known_time_do_not_wait_for_a_plan_of_an_unknown_one(bench):
+    """The plan stays behind alone."""
+    bench.clock.trusted = ClockTrust.FLOOR
+    bench.journal.append_plan(PLAN, undated(bench.clock.boot_id))
+    bench.poll(1)
+    bench.run(60)
+    bench.confirm()
+    assert [(1, None)] == [(len(batch.records), batch.plan) for _, batch, _ in bench.centre.order]
 
 
 def test_without_a_poller_records_go_as_they_are(bench):

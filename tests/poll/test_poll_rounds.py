@@ -5,7 +5,7 @@ from datetime import UTC, datetime, time, timedelta
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edge.poll.rounds import Rounds, live_slot, passed_slots
+from edge.poll.rounds import Rounds, passed_slots
 from edge.reading.plan import Plan, PlanTask, Schedule
 from edge.reading.verdict import SlotReason
 
@@ -34,15 +34,6 @@ def polled(rounds, now):
 
 def passed(rounds):
     return [(one.slot_at, one.meter) for one in rounds.take_unasked(10_000)]
-
-
-def test_the_live_slot_of_an_instant():
-    """A period's slot until the next one; a daily one for an hour; none of a task that the plan does not have."""
-    quarters, daily = plan(A), plan(A, schedule=Schedule(at=time(8, 0)))  # 08:00 in China is midnight
-    minutes = [timedelta(minutes=number) for number in (0, 14, 15, 59, 61)]
-    assert [0, 0, 15, 45, 60] == [(live_slot(quarters, "load", T0 + one) - T0).seconds // 60 for one in minutes]
-    assert [T0, T0, T0, T0, None] == [live_slot(daily, "load", T0 + one) for one in minutes]
-    assert None is live_slot(quarters, "other", T0)
 
 
 def test_first_start_waits_for_the_next_slot():

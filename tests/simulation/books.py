@@ -5,17 +5,13 @@ a destroyed store held, and what a store that went back in time forgot, is marke
 """
 
 from collections import defaultdict
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from edge.messages.signing import Ed25519Signer
 from edge.reading.plan import Plan
 from edge.reading.record import PollRecord
-from edge.store.instants import to_us
 from edge.store.journal import Journal
-from edge.store.packing import unpack_record
-from edge.store.redating import Fate
-from edge.store.settling import Known
 from tests.simulation.held import is_right
 
 Slot = tuple[str, str, str, datetime]  # gateway, task, meter, slot
@@ -73,7 +69,7 @@ class WitnessJournal(Journal):
     def __init__(self, database, box, books):
         super().__init__(database)
         self._box, self._books = box, books
-        self._taken, self._reopened = [], []
+        self._taken = []
 
     def append(self, records):
         """Store records."""
@@ -87,32 +83,44 @@ class WitnessJournal(Journal):
         self._box.appended()
         return appended
 
-    def redate(self, true, look, limit):
-        """Move records to the slots in which they were really read."""
-        self._taken, self._reopened = [], []
-        done = super().redate(true, look, limit)
-        at = self._box.clock.now.at
-        for record in (*self._taken, *self._reopened):
-            self._books.kept[slot_of(self._box.name, record)].append(Kept(record, at))
-        return done
+    def lay_anew(self, pair, ids, lay):
+        """Put rows into the slots in which they were really made."""
+        self._taken, was = [], []
 
-    def _redate(self, number, row, true, waits):
-        fate = super()._redate(number, row, true, waits)
-        if fate in (Fate.FILL, Fate.DROP):
-            record = unpack_record(row)
+        def laying(rows):
+            was[:] = rows
+            laid = lay(rows)
+            for record in laid.kept:
+                self._books.note(self._box, record)
+            return laid
+
+        laid = super().lay_anew(pair, ids, laying)
+        at = self._box.clock.now.at
+        for record in was:
             for one in self._books.kept[slot_of(self._box.name, record)]:
                 one.is_destroyed |= one.record.stamp == record.stamp
-        return fate
+        for record in (*self._taken, *(laid.kept if laid else ())):
+            self._books.kept[slot_of(self._box.name, record)].append(Kept(record, at))
+        return laid
 
     def _open_again(self, miss):
-        if self._known(miss.task, miss.meter, to_us(miss.slot_at)) is Known.SETTLED:
-            self._books.judge(self._box, miss)
-            self._reopened.append(miss)
         super()._open_again(miss)
+        self._taken.append(miss)
+        self._books.note(self._box, miss)
 
-    def append_plan(self, plan):
+    def redate_plans(self, begins):
+        """Give plans their true begins."""
+        found = super().redate_plans(begins)
+        plans = self._books.plans[self._box.name]
+        for new, begin in found:
+            for number, plan in enumerate(plans):
+                if plan == replace(new, valid_from=begin):
+                    plans[number] = new
+        return found
+
+    def append_plan(self, plan, stamp=None):
         """Put a plan in force."""
-        is_new = super().append_plan(plan)
+        is_new = super().append_plan(plan, stamp)
         if is_new:
             self._books.plans[self._box.name].append(plan)
         return is_new

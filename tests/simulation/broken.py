@@ -15,6 +15,7 @@ from edge.store import outbox, packing, taking
 from edge.store import receipts as settled
 from edge.store.database import Database
 from edge.store.epochs import find_epoch, hash_at
+from edge.store.journal import Journal
 from edge.store.receipts import EpochState
 from tests.simulation.box import Box
 
@@ -128,6 +129,11 @@ def wall_time_for_deadlines(put):
     put(Box, "deadlines", property(lambda self: _Wall(self.clock)))
 
 
+def believe_the_wrong_time(put):
+    """Leave records of an unknown time in the slots that the wrong clock gave them."""
+    put(Journal, "undated_rows", lambda *_: {})
+
+
 BROKEN = {
     delete_at_puback: ("manners", "broker_dies"),
     delete_at_stored: ("centre_back_up", "centre_restored"),
@@ -137,4 +143,5 @@ BROKEN = {
     drop_the_chain: ("go_back", "shake"),
     drop_the_signature_of_receipts: ("hostile", "centre_away", "manners", "broker_dies"),
     wall_time_for_deadlines: ("clock", "broker_dies"),
+    believe_the_wrong_time: ("clock", "power"),
 }

@@ -49,7 +49,8 @@ class TrueClock:
 class BoxClock(TrueClock):
     """The clocks of a machine: the wall clock may be off, and stepped; the monotonic one counts from the boot.
 
-    `offsets`: how far the wall clock was ahead of the truth since this boot, the newest last.
+    `offsets`: how far the wall clock was ahead of the truth since this boot, the newest last; `begun`: when each boot
+    began; `known`: those in which the time was known at last.
     """
 
     def __init__(self, now: Now) -> None:
@@ -58,12 +59,14 @@ class BoxClock(TrueClock):
         self.boots = 0
         self.trusted = ClockTrust.SYNCHRONISED
         self.offsets = [0.0]
+        self.begun = {self.boot_id: now.at}
+        self.known = {self.boot_id}
 
     def boot(self, offset_s: float, trusted: ClockTrust) -> None:
         """Begin a boot with a wall clock that is so far ahead of the truth."""
         self.boots += 1
         self.boot_id = f"{self.boots:032x}"
-        self.booted_at = self.now.at
+        self.begun[self.boot_id] = self.booted_at = self.now.at
         self.offsets = [offset_s]
         self.trusted = trusted
 
@@ -71,9 +74,15 @@ class BoxClock(TrueClock):
         """Step the wall clock."""
         self.offsets.append(offset_s)
         self.trusted = trusted
+        if trusted.is_good:
+            self.known.add(self.boot_id)
 
     def monotonic(self) -> float:
         return self.now.at - self.booted_at + _BOOT_S
+
+    def true_of(self, boot_id: str, boot_s: float) -> datetime:
+        """Return the true instant of one by the monotonic clock of a boot."""
+        return self.now.utc(self.begun[boot_id] + boot_s - _BOOT_S)
 
     def at_of(self, monotonic_s: float) -> float:
         """Return the true time of an instant of the monotonic clock, so much later that it has come by then."""

@@ -6,7 +6,8 @@ that were enrolled, and compares that with the books and with the ledger's own a
 1. every envelope was sealed by a gateway, is under its own number, and follows the one before it;
 2. every poll in it was handed to that gateway's store, with these values;
 3. every record that `append` acknowledged is there, or a signed loss names its slot (a destroyed store excepted);
-4. every slot of every plan is there once, as a reading or with a reason;
+4. every slot of every plan is there once, as a reading or with a reason; a live reading whose time is known was really
+   made in its slot;
 5. what counts for a slot is what was sent for it, a reading before a reason;
 6. nothing that a gateway has forgotten is lacking at the centre, nor in any backup that may yet be restored.
 """
@@ -14,7 +15,7 @@ that were enrolled, and compares that with the books and with the ledger's own a
 import contextlib
 from collections import Counter, defaultdict
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from itertools import accumulate
 
 import apsw
@@ -22,17 +23,19 @@ import apsw
 from edge.centre.ledger import BatchKey, Span
 from edge.centre.ledger_sqlite import SqliteLedger
 from edge.centre.rows import value_text
+from edge.config.settings import parse_duration
 from edge.errors import MessageError
 from edge.messages.batch import parse_batch
 from edge.messages.envelope import envelope_hash, open_envelope
 from edge.quality.slots import slots_between
 from edge.reading.chain import GENESIS
-from edge.reading.record import PollRecord
+from edge.reading.record import PollRecord, Source
 from edge.store.meta import load_fact
 from tests.simulation.books import Books, slot_of
 
 _SIGNATURE = 64  # bytes at the end of an envelope
 _ALL = 1 << 30
+_OFF = timedelta(seconds=60)  # as far as a clock that is trusted may be off here
 _LATEST = datetime.max.replace(tzinfo=UTC)
 
 
@@ -66,6 +69,7 @@ def check(system) -> list[str]:
             wrong += held.wrong
             wrong += _unsealed(held, books)
             wrong += _lacking(held, books, system.settled_at)
+            wrong += _misplaced(held, system, box)
             wrong += _holes(held, books, system, box)
             counted, values = _counted(ledger, held, system)
             wrong += counted
@@ -161,6 +165,22 @@ def _is_lost(held, slot):
     return any(
         (loss.task, loss.meter) == (task, meter) and loss.first_at <= slot_at <= loss.last_at for loss in held.losses
     )
+
+
+def _misplaced(held, system, box):
+    """Yield live readings of a time that was known, or became known, that were made in another slot than theirs."""
+    tasks = {task["name"]: timedelta(seconds=parse_duration(task["every"])) for task in system.tasks}
+    for slot, records in held.sent.items():
+        for record in records:
+            if not record.values or record.source is not Source.LIVE:
+                continue
+            if not record.stamp.is_dated:
+                if record.stamp.boot_id in system.dated_boots(box):
+                    yield f"{_name(slot)}: the time of its boot became known, but not to it"
+                continue
+            at = box.clock.true_of(record.stamp.boot_id, record.stamp.boot_s)
+            if not -_OFF <= at - slot[3] <= tasks[slot[1]] + _OFF:
+                yield f"{_name(slot)}: really read at {at:%d %H:%M:%S}, and its time counts as {record.stamp.trust}"
 
 
 def _holes(held, books, system, box):

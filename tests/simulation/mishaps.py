@@ -72,6 +72,7 @@ class Mishaps:
             (
                 (-self.random.uniform(3600, 6 * 3600), ClockTrust.NONE),  # the floor: 1970 is below it
                 (-self.random.uniform(10, _SAVED_S), ClockTrust.FLOOR),  # what was saved last
+                (self.random.uniform(600, 6 * 3600), ClockTrust.FLOOR),  # somebody saved a time that was ahead
                 (self.random.uniform(-20, 20), ClockTrust.RTC),
             )
         )

@@ -75,6 +75,11 @@ class System:
         undated = [record for record in self.books.tried[slot] if not record.stamp.is_dated]
         return len(undated) > 1 or any(one.is_destroyed for one in self.books.kept[slot])
 
+    def dated_boots(self, box):
+        """Return the boots whose records must all have their true time: this one, if it is known."""
+        has_hurry = {"full", "syncs"} & set(self.mishaps.kinds)  # nothing waits where there is no room
+        return set() if has_hurry else {box.clock.boot_id} & box.clock.known
+
     def _make(self, kinds) -> None:
         random = self.random
         make = {"now": self.now, "random": random, "disks": self.disks, "broker": self.broker, "faults": self.faults}

@@ -1,0 +1,189 @@
+"""What was recorded before the clock was known, on a real store: plans, cuts in between, a store that refuses."""
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from edge.app.daemon import STORE_FILE, make_clock
+from edge.app.time_keeper import TimeKeeper
+from edge.clock import BUILT_AT, ClockTrust, ManualClock, SystemClock
+from edge.config.settings import Settings
+from edge.config.table import build_table
+from edge.errors import StoreError
+from edge.health.model import Answer, Health
+from edge.poll.records import stamp_of
+from edge.reading.plan import Plan, PlanTask, Schedule
+from edge.reading.record import PollRecord, SlotState
+from edge.store.database import open_database
+from edge.store.journal import Journal
+from edge.store.outbox import Outbox
+from edge.store.saved_time import saved_time
+
+A, B = "202311000001", "202311000002"
+T0 = datetime(2026, 3, 1, 10, 0, 30, tzinfo=UTC)
+QUARTER = timedelta(minutes=15)
+
+
+def plan(valid_from, *meters):
+    return Plan(valid_from, "Asia/Shanghai", (PlanTask("load", Schedule(every_s=900), ("voltage_l1",), meters),))
+
+
+class Site:
+    """A store, a clock that is wrong by `off`, and who puts it right."""
+
+    def __init__(self, database):
+        self.clock = ManualClock(now=T0)
+        self.journal, self.outbox = Journal(database), Outbox(database)
+        self.health = Health(self.clock)
+        self.keeper = TimeKeeper(self.clock, self.health, self.journal)
+
+    def lose_time(self, off):
+        self.clock.step_wall(off.total_seconds())
+        self.clock.trusted = ClockTrust.FLOOR
+
+    def know_time(self, off):
+        self.clock.step_wall(-off.total_seconds())
+        self.clock.trusted = ClockTrust.SYNCHRONISED
+
+    def put_in_force(self, *meters):
+        self.journal.append_plan(plan(self.clock.now, *meters), stamp_of(self.clock))
+
+    def read(self, meter):
+        """Read the slot of this moment, by the clock; those before it are named as the poller does."""
+        now = self.clock.now
+        slot = now.replace(minute=now.minute // 15 * 15, second=0)
+        self.journal.append([self.record(meter, slot)])
+
+    def record(self, meter, slot):
+        return PollRecord(
+            task="load", slot_at=slot, meter=meter, bus="A", stamp=stamp_of(self.clock), state=SlotState.READ
+        )
+
+
+@pytest.fixture
+def site(tmp_path):
+    """Make a store whose plan began in a known time."""
+    with open_database(tmp_path / STORE_FILE, max_mib=16) as database:
+        made = Site(database)
+        made.put_in_force(A)
+        yield made
+
+
+OFFS = [timedelta(hours=-5), timedelta(hours=5), timedelta(days=-400), timedelta(days=400)]
+
+
+@pytest.mark.parametrize("off", OFFS)
+def test_a_plan_that_changed_under_a_wrong_clock_begins_when_it_came(site, off):
+    """Behind or ahead: neither too early nor years from now; the plan before it counts up to there."""
+    site.clock.advance(3600)
+    site.lose_time(off)
+    site.put_in_force(A, B)
+    site.clock.advance(1800)
+    site.know_time(off)
+    site.keeper.put_right()
+    begins = [one.valid_from for one in site.journal.kept_plans()]
+    assert begins[0] == T0
+    assert abs(begins[1] - (T0 + timedelta(hours=1))) < timedelta(seconds=1)
+    assert None is site.journal.undated_boot()
+
+
+def test_a_cut_between_two_meters_leaves_the_other_for_the_next_start(site, monkeypatch):
+    """What was laid is dated and is not touched again."""
+    off = timedelta(days=1)
+    site.lose_time(off)
+    for meter in (A, B):
+        site.journal.append([site.record(meter, T0.replace(second=0))])
+    site.know_time(off)
+    lay_anew, calls = site.journal.lay_anew, []
+
+    def cut(*arguments):
+        calls.append(arguments[0])
+        if len(calls) > 1:
+            raise StoreError("E-STO-106", path="edge.db", detail="I/O error")
+        return lay_anew(*arguments)
+
+    monkeypatch.setattr(site.journal, "lay_anew", cut)
+    with pytest.raises(StoreError):
+        site.keeper.put_right()
+    monkeypatch.undo()
+    assert [("load", B)] == list(site.journal.undated_rows(site.clock.boot_id))
+    site.keeper.put_right()
+    assert {} == site.journal.undated_rows(site.clock.boot_id)
+
+
+def test_a_store_that_refuses_for_too_long_ends_the_waiting(site, monkeypatch):
+    """Polling goes on after two minutes; it is a condition meanwhile."""
+    site.lose_time(QUARTER)
+    site.put_in_force(A, B)
+    site.know_time(QUARTER)
+
+    def fail(_):
+        raise StoreError("E-STO-106", path="edge.db", detail="I/O error")
+
+    monkeypatch.setattr(site.journal, "redate_plans", fail)
+    assert not site.keeper.try_to_put_right()
+    assert Answer.NO is site.health.answer("store")
+    site.clock.advance(119)
+    assert not site.keeper.try_to_put_right()
+    site.clock.advance(2)
+    assert site.keeper.try_to_put_right()
+
+
+def test_nothing_is_put_right_by_a_time_that_is_not_trusted(site):
+    """Nor where there is nothing to put right."""
+    site.lose_time(QUARTER)
+    site.put_in_force(A, B)
+    site.keeper.put_right()
+    assert site.clock.boot_id == site.journal.undated_boot()
+
+
+# The time that was known last.
+
+
+def settings(folder):
+    return build_table(Settings, {"schema": 1, "gateway": {"id": "gw", "tenant": "t", "state_dir": str(folder)}})
+
+
+def test_a_box_goes_on_no_earlier_than_it_knew(tmp_path, monkeypatch):
+    """The time of a synchronised clock is saved with the records; a boot in 1970 goes on from there, untrusted."""
+    known = BUILT_AT + timedelta(days=400)
+    with open_database(tmp_path / STORE_FILE, max_mib=16) as database:
+        site = Site(database)
+        site.clock.now = known
+        site.read(A)
+    monkeypatch.setattr("edge.clock._is_disciplined", lambda: False)
+    clock = make_clock(settings(tmp_path))
+    assert known == clock.saved_at
+    assert known <= clock.utc_now() < known + timedelta(minutes=10)
+    assert ClockTrust.NONE is clock.trust()
+    monkeypatch.setattr("edge.clock._is_disciplined", lambda: True)
+    assert clock.utc_now() < known
+    assert ClockTrust.SYNCHRONISED is clock.trust()
+
+
+def test_a_store_that_is_not_there_or_broken_saves_no_time(tmp_path):
+    """The build's own date is left."""
+    assert BUILT_AT == make_clock(settings(tmp_path)).saved_at
+    (tmp_path / STORE_FILE).write_bytes(b"no database" * 1000)
+    assert BUILT_AT == make_clock(settings(tmp_path)).saved_at
+    assert SystemClock().utc_now() >= BUILT_AT
+
+
+@pytest.mark.parametrize("trust", [ClockTrust.FLOOR, ClockTrust.NONE, ClockTrust.RTC])
+def test_a_clock_that_was_ahead_leaves_no_trace(site, trust):
+    """Only a synchronised time is saved."""
+    site.clock.trusted = trust
+    site.clock.now = T0 + timedelta(days=4000)
+    site.read(A)
+    assert None is saved_time(site.journal._database)
+
+
+def test_the_time_is_saved_seldom_and_may_go_back(site):
+    """Once in ten minutes; a wrong time server's time is replaced by an earlier one that came later."""
+    saved = []
+    for seconds in (0, 300, 300, 86400, -86400):
+        site.clock.advance(seconds)
+        site.clock.trusted = ClockTrust.SYNCHRONISED
+        site.read(A)
+        saved.append(saved_time(site.journal._database) - T0)
+    assert [0, 0, 600, 87000, 600] == [one.total_seconds() for one in saved]
