@@ -24,7 +24,6 @@ if TYPE_CHECKING:
     from edge.centre.worker import Notice
 
 FINE, PARTLY, STOPPED = 0, 6, 130
-_STEP_S = 0.5
 _DAY = timedelta(days=1)
 
 _since = click.option("--from", "since", metavar="TIME", help="first slot, as in 2026-11-23 or 2026-11-23T08:00+08:00")
@@ -94,6 +93,7 @@ def run(folder: Path, broker: str | None, as_jsonl: bool, database: str | None) 
     """Accept batches and answer with receipts until it is stopped."""
     from edge.centre.collector import calm_collector
     from edge.centre.folder import build_worker
+    from edge.cli.centre_loop import step_until
     from edge.clock import SystemClock
     from edge.config.centre import load_centre
 
@@ -105,13 +105,11 @@ def run(folder: Path, broker: str | None, as_jsonl: bool, database: str | None) 
         calm_collector()
         worker = build_worker(settings, ledger, clock, _print_jsonl if as_jsonl else _print_line, broker=broker)
         try:
-            while stop.code is None:
-                now = clock.monotonic()
-                clock.sleep(min(_STEP_S, max(0.0, worker.step(now) - clock.monotonic())))
+            step_until(worker, clock, lambda: stop.code is not None)
         finally:
             worker.close()
             stop.restore()
-    return stop.code
+    return stop.code or FINE
 
 
 @centre.command()
