@@ -33,8 +33,11 @@ fi
 if [ "$is_purged" = yes ]; then
     rm -rf /var/lib/edge /var/lib/edge-centre /etc/edge
     for unit in edge edge-poll edge-forward edge-centre; do rm -rf "$units/$unit.service.d"; done
-    for user in edge-poll edge-forward edge-centre; do userdel "$user" 2>/dev/null || true; done
-    for group in edge edge-centre; do groupdel "$group" 2>/dev/null || true; done
+    # A user who still runs something of his own stays, and userdel says so.
+    for user in edge-poll edge-forward edge-centre; do
+        if id "$user" >/dev/null 2>&1; then userdel "$user" || true; fi
+    done
+    if getent group edge >/dev/null; then groupdel edge || true; fi
 fi
 # Last, for this script may lie in it.
 rm -rf /opt/edge

@@ -1,6 +1,7 @@
 """The archive: everything inside and hashed, the same bytes from the same sources, every requirement by its hash."""
 
 import hashlib
+import os
 import re
 import tarfile
 from pathlib import Path
@@ -20,16 +21,20 @@ def without_wheels(monkeypatch: pytest.MonkeyPatch) -> None:
     def one(wheels: Path, *_: object) -> None:
         wheels.mkdir(exist_ok=True)
         (wheels / "stand-in.whl").write_bytes(b"wheel")
+        if os.geteuid() == 0:
+            os.chown(wheels / "stand-in.whl", 12345, 12345)  # whoever builds it, the archive does not say
 
     monkeypatch.setattr(bundle, "_fetch_wheels", one)
     monkeypatch.setattr(bundle, "_build_own_wheel", one)
 
 
 @pytest.mark.usefixtures("without_wheels")
-def test_the_same_sources_give_the_same_bytes(tmp_path: Path) -> None:
+def test_the_same_sources_give_the_same_bytes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Two archives, built one after the other, are equal, and differ from that of another processor."""
+    monkeypatch.setenv("SOURCE_DATE_EPOCH", "1700000000")
     archives = [bundle.build(arch, tmp_path / name, None) for arch, name in (("aarch64", "a"), ("aarch64", "b"))]
     assert archives[0].read_bytes() == archives[1].read_bytes()
+    assert 1700000000 == int.from_bytes(archives[0].read_bytes()[4:8], "little")  # the time in the head of a gzip file
     assert archives[0].read_bytes() != bundle.build("x86_64", tmp_path / "a", None).read_bytes()
 
 
