@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: help env demo test check bench bench-bus bench-centre bench-store exchanges fuzz kills sim sim-broken torture lock needs witness clean
+.PHONY: help env demo test check boot bundle check-arm hardening bench bench-bus bench-centre bench-store exchanges fuzz kills sim sim-broken torture lock needs witness clean
 
 help: ## show this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 12
@@ -60,6 +60,18 @@ torture: env needs ## power cuts: 1 500 for the store, 1 500 for the register; C
 
 kills: env needs ## real processes killed at random, counted in PostgreSQL; MINUTES=3, SEED=n for the same plan
 	@MINUTES=$(or $(MINUTES),3) $(BIN)/python -m tests.kills
+
+bundle: env ## archives that install without a network, to dist/; ARCH=aarch64 for one, KEY=FILE signs
+	$(BIN)/python -m scripts.bundle $(if $(ARCH),--arch $(ARCH)) $(if $(KEY),--key $(KEY))
+
+check-arm: env ## whether every pinned requirement has a ready wheel for aarch64
+	$(BIN)/python -m scripts.bundle --check --arch aarch64
+
+hardening: env needs ## how far systemd counts each unit as closed, beside its bar
+	@$(BIN)/python -m tests.systemd.units
+
+boot: env needs ## the archive installed into a machine that boots for it (a container), and drills there; as root
+	$(BIN)/python -m tests.boot
 
 fuzz: env ## hostile bytes for every parser, an hour each; T=seconds, TARGET=name for one of them
 	T=$(or $(T),3600) $(BIN)/python -m tests.fuzz

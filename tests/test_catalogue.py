@@ -16,6 +16,7 @@ _PARTS = ("fact", "cause", "advice")
 
 def _used_codes() -> set[str]:
     sources = [path for path in (ROOT / "edge").rglob("*.py") if not path.name.startswith("codes_")]
+    sources += (ROOT / "install").glob("*.sh")
     return {code for path in sources for code in _CODE.findall(path.read_text(encoding="utf-8"))}
 
 

@@ -394,6 +394,6 @@ def test_a_decision_has_its_four_parts(path: Path) -> None:
 
 
 def test_the_newest_change_is_this_version() -> None:
-    """The first entry of the changes and the name of the package in the guide are of this version."""
+    """The first entry of the changes and the name of the archive in the guide are of this version."""
     assert __version__ == re.findall(r"^## (.+)$", read(ROOT / "CHANGELOG.md"), re.MULTILINE)[0]
-    assert {__version__} == set(re.findall(r"edge-([\d.]+)-py3", read(OPERATIONS)))
+    assert {__version__} == set(re.findall(r"edge-([\d.]+)-aarch64", read(OPERATIONS)))

@@ -45,7 +45,7 @@ MAY_IMPORT = {
     "identity": {"errors", "clock", "config", "messages"},
     "commands": {"errors", "clock", "reading", "config", "messages", "store", "identity"},
     "control": {"errors", "clock", "reading", "config", "health"},
-    "mqtt": {"errors", "clock"},
+    "mqtt": {"errors", "clock", "identity"},
     "carry": {"errors"},
     "centre": _CENTRE,
     "sim": {"errors", "clock", "reading", "protocols", "bus"},

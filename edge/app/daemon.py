@@ -75,16 +75,24 @@ def _saved_at(settings: Settings) -> datetime:
 
 
 class App:
-    """The daemon, or one half of it."""
+    """The daemon, or one half of it. `handed`: where the service manager put its copies of keys; None without one."""
 
     def __init__(
-        self, settings: Settings, base_dir: Path, *, only: Half | None, clock: Clock, notifier: Notifier
+        self,
+        settings: Settings,
+        base_dir: Path,
+        *,
+        only: Half | None,
+        clock: Clock,
+        notifier: Notifier,
+        handed: Path | None = None,
     ) -> None:
         self.settings = settings
         self.base_dir = base_dir
         self.only = only
         self.clock = clock
         self.notifier = notifier
+        self.handed = handed
         self.health = Health(clock)
         self.stopping = threading.Event()
 
@@ -114,7 +122,7 @@ class App:
         if self.only == "forward" or (self.only is None and self.settings.mqtt is not None):
             from edge.app.forward_half import open_forward  # here, so that a half never loads the other's libraries
 
-            yield open_forward(self.settings, self.base_dir, self.clock, self.health)
+            yield open_forward(self.settings, self.base_dir, self.clock, self.health, self.handed)
         elif self.only is None:
             log.warning("no [mqtt] in the settings: readings are kept here and go nowhere")
         if self.only in (None, "poll"):

@@ -23,6 +23,7 @@ from edge.forward.broker_link import BrokerLink
 from edge.forward.settings import forward_settings, link_options
 from edge.forward.worker import ForwardWorker
 from edge.health.model import Health
+from edge.identity.files import find_file
 from edge.identity.keys import load_signer, load_verifier
 from edge.mqtt.link import MqttLink
 from edge.store.asides import load_asides
@@ -33,14 +34,16 @@ _LOG = logging.getLogger(__name__)
 
 
 @contextmanager
-def open_forward(settings: Settings, base_dir: Path, clock: Clock, health: Health) -> Iterator["ForwardHalf"]:
-    """Open the forwarding half: keys, the store, and the worker."""
-    signer = load_signer(base_dir / settings.identity.batch_key)
-    centre = load_verifier(base_dir / settings.centre.key)
+def open_forward(
+    settings: Settings, base_dir: Path, clock: Clock, health: Health, handed: Path | None = None
+) -> Iterator["ForwardHalf"]:
+    """Open the forwarding half: keys, the store, and the worker. `handed`: the service manager's copies of keys."""
+    signer = load_signer(find_file(base_dir / settings.identity.batch_key, handed))
+    centre = load_verifier(find_file(base_dir / settings.centre.key, handed))
     path, max_mib = settings.state_dir / STORE_FILE, settings.store.max_mib
 
     def make_link(url: str, will: tuple[str, bytes, int, bool]) -> BrokerLink:
-        return MqttLink(link_options(settings, base_dir, url, will), clock)
+        return MqttLink(link_options(settings, base_dir, url, will, handed), clock)
 
     with (
         open_database(path, max_mib=max_mib, clock=clock) as database,

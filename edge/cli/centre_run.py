@@ -16,9 +16,9 @@ if TYPE_CHECKING:
     from edge.centre.accept import Taken
     from edge.centre.ledger import Ledger
     from edge.centre.worker import CentreWorker, Notice
+    from edge.cli.centre_loop import Turns
 
 _FINE, _STOPPED = 0, 130
-_STEP_S = 0.5
 
 
 @click.command()
@@ -33,6 +33,7 @@ def run(folder: Path, broker: str | None, as_jsonl: bool, database: str | None) 
     """
     from edge.centre.folder import build_worker
     from edge.centre.waiting import start_when_there
+    from edge.cli.centre_loop import Turns
     from edge.clock import SystemClock
     from edge.config.centre import load_centre
 
@@ -40,6 +41,7 @@ def run(folder: Path, broker: str | None, as_jsonl: bool, database: str | None) 
     clock = SystemClock()
     show = _print_jsonl if as_jsonl else _print_line
     stop = _Stop()
+    turns = Turns(clock, lambda: stop.code is not None)
 
     def start() -> "tuple[Ledger, CentreWorker]":
         ledger = open_ledger(settings, database)
@@ -51,23 +53,23 @@ def run(folder: Path, broker: str | None, as_jsonl: bool, database: str | None) 
             raise
 
     try:
-        started = start_when_there(start, clock, show, lambda: stop.code is not None)
+        started = start_when_there(start, clock, show, turns.are_over)
         if started is not None:
-            _work(*started, stop)
+            _work(*started, turns)
     finally:
+        turns.close()
         stop.restore()
     return stop.code or _FINE
 
 
-def _work(ledger: "Ledger", worker: "CentreWorker", stop: "_Stop") -> None:
+def _work(ledger: "Ledger", worker: "CentreWorker", turns: "Turns") -> None:
     from edge.centre.collector import calm_collector
+    from edge.cli.centre_loop import step_until
 
     calm_collector()
     with ledger:
         try:
-            while stop.code is None:
-                now = worker.clock.monotonic()
-                worker.clock.sleep(min(_STEP_S, max(0.0, worker.step(now) - worker.clock.monotonic())))
+            step_until(worker, worker.clock, turns.are_over)
         finally:
             worker.close()
 

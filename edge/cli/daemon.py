@@ -81,7 +81,15 @@ def run_daemon(order: Order) -> int:
     set_up_logging(is_verbose=order.is_verbose)
     half: Half | None = "poll" if order.only == "poll" else "forward" if order.only == "forward" else None
     clock, notifier = make_clock(order.settings), Notifier.from_env(os.environ)
-    app = App(order.settings, order.folder, only=half, clock=clock, notifier=notifier)
+    handed = os.environ.get("CREDENTIALS_DIRECTORY")
+    app = App(
+        order.settings,
+        order.folder,
+        only=half,
+        clock=clock,
+        notifier=notifier,
+        handed=Path(handed) if handed else None,
+    )
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: app.stopping.set())
     return app.run()

@@ -7,6 +7,7 @@ import click
 
 from edge.cli.common import config_option, json_option, say, tell
 from edge.errors import IdentityError
+from edge.identity.files import KEYS_FOLDER
 from edge.identity.keys import load_signer, load_verifier, make_key, public_pem, save_public
 from edge.messages.signing import Ed25519Signer, Ed25519Verifier, fingerprint_of
 
@@ -23,7 +24,7 @@ def keys() -> None:
     "--out",
     type=click.Path(path_type=Path),
     default=None,
-    help=f"file, or folder for {DEFAULT_NAME} [default: beside --config, else the current folder]",
+    help=f"file, or folder for {DEFAULT_NAME} [default: beside --config, or in `keys` there; else the current folder]",
 )
 @config_option
 @json_option
@@ -59,7 +60,8 @@ def show(file: Path, *, as_json: bool) -> None:
 
 def _target(out: Path | None, config_path: Path | None) -> Path:
     if out is None:
-        return (config_path.parent if config_path else Path()) / DEFAULT_NAME
+        folder = config_path.parent if config_path else Path()
+        return (folder / KEYS_FOLDER if (folder / KEYS_FOLDER).is_dir() else folder) / DEFAULT_NAME
     return out / DEFAULT_NAME if out.is_dir() else out
 
 

@@ -17,6 +17,7 @@ from edge.errors import (
     codes_control,
     codes_forward,
     codes_identity,
+    codes_install,
     codes_messages,
     codes_store,
 )
@@ -32,6 +33,7 @@ _TABLES = (
     codes_control.CODES,
     codes_forward.CODES,
     codes_identity.CODES,
+    codes_install.CODES,
     codes_messages.CODES,
     codes_store.CODES,
 )

@@ -243,12 +243,12 @@ CODES: Codes = {
         (
             "the stick carries no birth: {detail}",
             "no daemon forwards here, and this user cannot sign",
-            "nothing if the centre knows this gateway; else run it as the service's user: sudo -u edge edge backlog",
+            "nothing if the centre knows this gateway; else run it as root: sudo edge backlog",
         ),
         (
             "U 盘中没有上线声明：{detail}",
             "没有转发进程运行，且当前用户无法签名",
-            "主站已知本网关时无需处理；否则以服务用户执行：sudo -u edge edge backlog",
+            "主站已知本网关时无需处理；否则以 root 执行：sudo edge backlog",
         ),
     ),
 }

@@ -35,24 +35,24 @@ CODES: Codes = {
         (
             "the state directory {path} cannot be used: {detail}",
             "it belongs to another user, lies on a disk that may not be written, or its path is mistyped",
-            "run it as the user of the service: sudo -u edge ...; or sudo chown edge {path}; or correct state_dir",
+            "run it as root: sudo edge ...; or sudo chown edge-poll:edge {path}; or correct state_dir",
         ),
         (
             "无法使用状态目录 {path}：{detail}",
             "目录属于其他用户、所在磁盘不可写，或路径写错",
-            "以服务用户运行（sudo -u edge），或 sudo chown edge {path}；或改正 state_dir",
+            "以 root 运行（sudo edge ...），或 sudo chown edge-poll:edge {path}；或改正 state_dir",
         ),
     ),
     "E-CLI-109": (
         (
             "{options}: not while the daemon runs",
             "the daemon has the port and reads with the line settings of edge.toml",
-            "leave {options} out; or stop the daemon (systemctl stop edge) and try again",
+            "leave {options} out; or stop the daemon (systemctl stop edge-poll) and try again",
         ),
         (
             "守护进程运行时不能使用 {options}",
             "端口由守护进程占用，按 edge.toml 中的线路设置抄读",
-            "去掉 {options}；或先停止守护进程（systemctl stop edge）再试",
+            "去掉 {options}；或先停止守护进程（systemctl stop edge-poll）再试",
         ),
     ),
     "E-CLI-110": (

@@ -70,20 +70,20 @@ CODES: Codes = {
         (
             "another daemon already serves {path}",
             "edge runs already with these settings",
-            "systemctl status edge; stop the other one first",
+            "systemctl status 'edge*'; stop the other one first",
         ),
-        ("已有另一个守护进程使用 {path}", "edge 已用这份配置运行", "systemctl status edge；先停止另一个"),
+        ("已有另一个守护进程使用 {path}", "edge 已用这份配置运行", "systemctl status 'edge*'；先停止另一个"),
     ),
     "E-CTL-110": (
         (
             "no daemon answers at {path}: {detail}",
             "the daemon does not run, or runs with other settings",
-            "systemctl status edge; or give the daemon's settings with --config",
+            "systemctl status 'edge*'; or give the daemon's settings with --config",
         ),
         (
             "{path} 没有守护进程应答：{detail}",
             "守护进程未运行，或使用了其他配置",
-            "systemctl status edge；或用 --config 指定守护进程的配置",
+            "systemctl status 'edge*'；或用 --config 指定守护进程的配置",
         ),
     ),
     "E-CTL-111": (
@@ -110,12 +110,12 @@ CODES: Codes = {
         (
             "the daemon could not do the job: {detail}",
             "a defect of this program; the daemon goes on",
-            "send the lines around it in the daemon's log to the makers: journalctl -u edge",
+            "send the lines around it in the daemon's log to the makers: journalctl -u 'edge*'",
         ),
         (
             "守护进程未能完成任务：{detail}",
             "程序缺陷；守护进程继续运行",
-            "把守护进程日志中的相关行发给开发者：journalctl -u edge",
+            "把守护进程日志中的相关行发给开发者：journalctl -u 'edge*'",
         ),
     ),
     "E-CTL-114": (

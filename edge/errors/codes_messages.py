@@ -43,12 +43,12 @@ CODES: Codes = {
         (
             "a value cannot be put into a message: {detail}",
             "a defect of this program: such a value should not have been stored",
-            "report it with the daemon's log: journalctl -u edge",
+            "report it with the daemon's log: journalctl -u 'edge*'",
         ),
         (
             "有一个值无法写入报文：{detail}",
             "本程序缺陷：这样的值不应被保存",
-            "请连同守护进程日志一起报告：journalctl -u edge",
+            "请连同守护进程日志一起报告：journalctl -u 'edge*'",
         ),
     ),
     "E-MSG-105": (

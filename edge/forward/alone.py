@@ -14,6 +14,7 @@ from edge.forward.greeting import birth_of
 from edge.forward.receipts import Accepted, accept_receipt
 from edge.forward.sealing import Sealer
 from edge.forward.settings import ForwardSettings, seal_rules
+from edge.identity.files import find_file
 from edge.identity.keys import load_signer, load_verifier
 from edge.messages.birth import sign_birth
 from edge.messages.signing import Signer
@@ -36,7 +37,7 @@ def seal_alone(settings: Settings, folder: Path, store: Path, clock: Clock, vers
     Durable: on the disk on return. Raises StoreError. A key that cannot be read is `trouble`, and nothing is sealed.
     """
     try:
-        signer = load_signer(folder / settings.identity.batch_key)
+        signer = load_signer(find_file(folder / settings.identity.batch_key))
     except IdentityError as exc:
         return SealedAlone(0, None, exc)
     with open_database(store, max_mib=settings.store.max_mib, clock=clock) as database:
@@ -49,7 +50,7 @@ def seal_alone(settings: Settings, folder: Path, store: Path, clock: Clock, vers
 
 def apply_alone(data: bytes, settings: Settings, folder: Path, store: Path, clock: Clock) -> Accepted:
     """Apply a carried receipt with all its checks. Durable on return. Raises MessageError with nothing changed."""
-    centre = load_verifier(folder / settings.centre.key)
+    centre = load_verifier(find_file(folder / settings.centre.key))
     with open_database(store, max_mib=settings.store.max_mib, clock=clock) as database:
         return accept_receipt(data, Outbox(database, clock), centre, settings.gateway.id, is_carried=True)
 

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from edge.config.settings import Mqtt, Settings, parse_duration
 from edge.errors import ForwardError
+from edge.identity.files import find_file
 from edge.mqtt.link import MqttOptions
 from edge.mqtt.secrets import read_password
 
@@ -77,8 +78,12 @@ def seal_rules(settings: Settings) -> SealRules:
     )
 
 
-def link_options(settings: Settings, folder: Path, url: str, will: tuple[str, bytes, int, bool]) -> MqttOptions:
+def link_options(
+    settings: Settings, folder: Path, url: str, will: tuple[str, bytes, int, bool], handed: Path | None = None
+) -> MqttOptions:
     """Return the options of a connection to one endpoint; file names are relative to `folder`.
+
+    `handed`: the folder of what the service manager handed over.
 
     The session is clean: what is under way is in our store, never in the broker's. Raises ForwardError if the
     password file cannot be read or is open to other users.
@@ -86,7 +91,7 @@ def link_options(settings: Settings, folder: Path, url: str, will: tuple[str, by
     mqtt = _mqtt_of(settings)
 
     def file(name: str | None) -> str | None:
-        return None if name is None else str(folder / name)
+        return None if name is None else str(find_file(folder / name, handed))
 
     return MqttOptions(
         url=url,

@@ -21,12 +21,12 @@ from cryptography.hazmat.primitives.serialization import (
 )
 
 from edge.errors import IdentityError
+from edge.identity.files import rights_of_others
 from edge.messages.signing import Ed25519Signer, Ed25519Verifier
 
 MAX_FILE = 16 * 1024
 PRIVATE_MODE = 0o600
 PUBLIC_MODE = 0o644
-_OTHERS = stat.S_IRWXG | stat.S_IRWXO
 _PRIVATE_MARK = b"PRIVATE KEY-----"
 
 
@@ -117,7 +117,7 @@ def _read_private(path: Path) -> bytes:
             raise IdentityError("E-KEY-104", path=path)
         if found.st_uid not in (0, os.geteuid()):
             raise IdentityError("E-KEY-107", path=path, owner=found.st_uid)
-        if found.st_mode & _OTHERS:
+        if rights_of_others(found):
             raise IdentityError("E-KEY-103", path=path, mode=f"{stat.S_IMODE(found.st_mode):04o}")
         return os.read(handle, MAX_FILE)
     finally:

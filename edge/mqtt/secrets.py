@@ -4,6 +4,7 @@ import stat
 from pathlib import Path
 
 from edge.errors import ForwardError, translating
+from edge.identity.files import rights_of_others
 
 
 def read_password(path: str | None) -> str | None:
@@ -20,6 +21,6 @@ def read_password(path: str | None) -> str | None:
 
 def refuse_open_file(path: str, code: str) -> None:
     """Raise ForwardError with this code if group or others have any right to a file. Raises OSError without one."""
-    mode = stat.S_IMODE(Path(path).stat().st_mode)
-    if mode & (stat.S_IRWXG | stat.S_IRWXO):
-        raise ForwardError(code, path=path, mode=f"{mode:04o}")
+    found = Path(path).stat()
+    if rights_of_others(found):
+        raise ForwardError(code, path=path, mode=f"{stat.S_IMODE(found.st_mode):04o}")

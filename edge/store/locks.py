@@ -7,11 +7,14 @@ The database's own file is never opened here: closing it would drop the locks th
 
 import fcntl
 import os
+import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from edge.store.ownership import give_to_owner_of
+
+_MODE = 0o660
 
 
 @contextmanager
@@ -26,9 +29,15 @@ def turn(folder: Path) -> Iterator[None]:
 
 
 def open_lock_file(path: Path) -> int:
-    """Return the descriptor of a lock file, made if it is missing. Raises OSError."""
-    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o660)
+    """Return the descriptor of a lock file, made if it is missing. Raises OSError.
+
+    The group may use it whatever the umask of a command was: the two halves of the daemon are two users.
+    """
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, _MODE)
     try:
+        found = os.fstat(descriptor)
+        if found.st_uid == os.geteuid() and stat.S_IMODE(found.st_mode) != _MODE:
+            os.fchmod(descriptor, _MODE)
         give_to_owner_of(path.parent, descriptor)
     except OSError:
         os.close(descriptor)

@@ -82,3 +82,12 @@ def test_errors_are_identity_errors_with_exit_code_9(tmp_path: Path) -> None:
     assert [("E-KEY-101", 9), ("E-KEY-106", 9), ("E-KEY-103", 9)] == [
         (error.code, error.exit_code) for error in found if isinstance(error, IdentityError)
     ]
+
+
+def test_new_uses_the_closed_folder_of_an_installed_box(tmp_path: Path) -> None:
+    """Beside the settings, in `keys` if it is there: the half that polls cannot look into it."""
+    settings = tmp_path / "edge.toml"
+    assert tmp_path / "batch.key" == Path(json.loads(_run("new", "--config", settings, "--json").stdout)["key"])
+    (tmp_path / "keys").mkdir()
+    made = json.loads(_run("new", "--config", settings, "--json").stdout)
+    assert (str(tmp_path / "keys" / "batch.key"), str(tmp_path / "keys" / "batch.pub")) == (made["key"], made["public"])

@@ -67,7 +67,7 @@ def test_the_directory_and_its_owner_are_named(arguments, useless, config, capsy
     out, err = capsys.readouterr()
     assert "" == out
     assert f"error[E-CLI-105]: the state directory {useless} cannot be used" in err
-    assert f"sudo chown edge {useless}" in err
+    assert f"sudo chown edge-poll:edge {useless}" in err
     assert "0 meters" not in err
 
 

@@ -86,6 +86,18 @@ def test_what_is_missing_has_its_code(tmp_path):
     assert caught.value.code == "E-FWD-127"
 
 
+def test_files_that_systemd_hands_over_go_first(tmp_path):
+    """TLS key and password come from the folder of what was handed over, what is not there from beside the settings."""
+    handed = tmp_path / "handed"
+    handed.mkdir()
+    for name in ("edge_gw.key", "edge_password"):
+        (handed / name).write_text("handed\n", encoding="utf-8")
+        (handed / name).chmod(0o400)
+    options = link_options(settings(mqtt=MQTT), tmp_path, "mqtts://a.example", WILL, handed)
+    assert (str(handed / "edge_gw.key"), "handed") == (options.key, options.password)
+    assert (str(tmp_path / "ca.pem"), str(tmp_path / "gw.pem")) == (options.ca, options.certificate)
+
+
 @pytest.mark.parametrize("mode", [0o640, 0o604, 0o620])
 def test_a_password_file_that_others_can_open_is_refused(tmp_path, mode):
     """As with the TLS key: group and others have no right to it at all."""
