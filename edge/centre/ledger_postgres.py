@@ -224,15 +224,17 @@ class PostgresLedger(PostgresLink):
         """Return how far the server has its log on disk, in bytes: everything that is committed lies before it."""
         return int(self._all("SELECT pg_current_wal_flush_lsn() - '0/0'")[0][0])
 
-    def standby_position(self, name: str | None = None) -> int | None:
-        """Return how far a standby has the log on its disk: the one of this name, else the furthest; None without.
+    def standby_position(self, name: str) -> int | None:
+        """Return how far the standby of this name has the log on its disk; None if it does not stream.
 
-        A copy that `pg_basebackup` is making streams too, but is none yet.
+        Where several have the name, all of them have it so far. Who only follows the changes (a logical slot) has no
+        copy, whatever its name is; a copy that `pg_basebackup` is making is none yet.
         """
         position = self._all(
-            "SELECT max(flush_lsn - '0/0') FROM pg_stat_replication WHERE state = 'streaming'"
-            " AND application_name <> 'pg_basebackup' AND (%s::text IS NULL OR application_name = %s)",
-            [name, name],
+            "SELECT min(flush_lsn - '0/0') FROM pg_stat_replication WHERE state = 'streaming'"
+            " AND application_name = %s AND application_name <> 'pg_basebackup' AND NOT EXISTS (SELECT FROM"
+            " pg_replication_slots WHERE active_pid = pid AND slot_type = 'logical')",
+            [name],
         )[0][0]
         return None if position is None else int(position)
 

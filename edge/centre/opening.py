@@ -49,7 +49,8 @@ def _file_of(settings: CentreSettings) -> Path:
 def watch_of(settings: CentreSettings, ledger: Ledger) -> Watch | None:
     """Return what moves `durable` by the policy of these settings; None for `commit` and `none`.
 
-    Raises StoreError E-CEN-309 if the policy is `replica` and the login may not see the standbys.
+    For `replica` it raises UsageError E-CEN-114 if the settings name no standby, for whoever happens to stream may be
+    anything, and StoreError E-CEN-309 if the login may not see the standbys.
     """
     if settings.centre.durable == "backup":
         return BackupWatch(ledger)
@@ -57,6 +58,8 @@ def watch_of(settings: CentreSettings, ledger: Ledger) -> Watch | None:
         return None
     if not isinstance(ledger, Replicated):
         raise UsageError("E-CEN-110", path=settings.centre.ledger)
+    if settings.centre.standby is None:
+        raise UsageError("E-CEN-114")
     watch = ReplicaWatch(ledger, settings.centre.standby)
     watch.check()
     return watch

@@ -159,6 +159,18 @@ CODES: Codes = {
             "请指定由 edge centre init 创建的目录",
         ),
     ),
+    "E-CEN-114": (
+        (
+            'durable = "replica" needs the name of the standby that counts',
+            "whoever follows the database's log would count else, also one that keeps no copy",
+            'set standby = "NAME" in centre.toml, [centre]: the application_name in that standby\'s primary_conninfo',
+        ),
+        (
+            'durable = "replica" 需要指明作数的备用服务器名称',
+            "否则任何读取数据库日志的程序都会算数，包括并不保存副本的程序",
+            '在 centre.toml 的 [centre] 表中设置 standby = "名称"，即备用服务器 primary_conninfo 中的 application_name',
+        ),
+    ),
     "E-CEN-201": (
         (
             "fork: gateway {gateway} signed two different batches under number {seq}",
