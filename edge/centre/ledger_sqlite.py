@@ -328,12 +328,15 @@ class SqliteLedger(SqliteFile):
 
     def _standing(self, gateway: str, record: PollRecord) -> tuple[int, PollFace] | None:
         row = self._one(
-            "SELECT poll.id, trust, state, reason, items, amounts, faults FROM poll"
+            "SELECT poll.id, trust, conflict, state, reason, items, amounts, faults FROM poll"
             " JOIN itemset ON itemset.id = poll.itemset"
             " WHERE gateway = ? AND slot_at = ? AND task = ? AND meter = ? AND counts = 1",
             *(gateway, slot_text(record.slot_at), record.task, record.meter),
         )
-        return (row[0], parse_face(*row[2:], is_dated=is_dated(row[1]))) if row else None
+        if row is None:
+            return None
+        number, trust, conflict, *rest = row
+        return number, parse_face(*rest, is_dated=is_dated(trust), is_flagged=bool(conflict))
 
     def _insert_poll(self, gateway: str, batch: int, record: PollRecord, face: PollFace, once: Once) -> None:
         self._run(
@@ -342,7 +345,7 @@ class SqliteLedger(SqliteFile):
             *(batch, gateway, record.meter, record.task, slot_text(record.slot_at), instant_text(record.stamp.at)),
             *(str(record.source), record.stamp.trust, str(record.state), face.reason, " ".join(record.flags)),
             *(self._itemset(items_text(face)), amounts_text(face), faults_text(face)),
-            *(once in (Once.COUNT, Once.SUPERSEDE), once is Once.CONFLICT),
+            *(once in (Once.COUNT, Once.SUPERSEDE), once is Once.CONFLICT or face.is_flagged),
         )
 
     def _itemset(self, items: str) -> int:
