@@ -1,10 +1,11 @@
 """Completeness: what was expected by the plan in force, what came, and what is missing, with who can close the hole.
 
-Pure but for the ledger that it asks. A plan is in force for the slots after its `valid_from`, up to and with the
-next plan's, as the gateway counts them; they are computed here from the signed plan rows, so a gateway that says
-nothing at all is missed too. A slot is awaited for the grace, but never longer than one round: then it is a hole, and
-who can close it is named (`closers.py`). A meter of the centre's list that no plan of the span names has no slots: it
-is named beside them, since nobody reads it.
+Pure but for the ledger that it asks. A plan is in force for the slots after its `valid_from`, up to and with the next
+plan's, as the gateway counts them. Which plan is the next one its batch tells, not its `valid_from`: a plan that was
+made while the clock was behind begins where the plan before it does, at the earliest. Slots are computed here from the
+signed plan rows, so a gateway that says nothing at all is missed too. A slot is awaited for the grace, but never
+longer than one round: then it is a hole, and who can close it is named (`closers.py`). A meter of the centre's list
+that no plan of the span names has no slots: it is named beside them, since nobody reads it.
 """
 
 from collections import Counter
@@ -12,6 +13,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
+from itertools import accumulate
 
 from edge.centre.closers import Closer, Closers, Closing
 from edge.centre.ledger import Ledger, SlotRow
@@ -173,10 +175,13 @@ def slot_fates(ledger: Ledger, question: Question, statement: Statement) -> Iter
 
 
 def stretches(plans: Sequence[Plan], after: datetime, until: datetime) -> Iterator[tuple[Plan, datetime, datetime]]:
-    """Yield each plan with the part of the slots in (after, until] for which it is in force, as such a pair again."""
-    ends = [later.valid_from for later in plans[1:]] + [until]
-    for plan, end in zip(plans, ends, strict=bool(plans)):
-        first, last = max(after, plan.valid_from), min(until, end)
+    """Yield each plan with the part of the slots in (after, until] for which it is in force, as such a pair again.
+
+    `plans` stand in the order in which they were made.
+    """
+    begins = list(accumulate((plan.valid_from for plan in plans), max))
+    for plan, begin, end in zip(plans, begins, [*begins[1:], until], strict=False):
+        first, last = max(after, begin), min(until, end)
         if first < last:
             yield plan, first, last
 

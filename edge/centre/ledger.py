@@ -186,13 +186,13 @@ class Ledger(Protocol):
         """Return the exact bytes that are held under a number."""
 
     def keep_entries(self, entries: Sequence[Entry]) -> None:
-        """Keep envelopes of different numbers; one already held is replaced, its losses are forgotten."""
+        """Keep envelopes of different numbers; one already held is replaced, its plan and losses are forgotten."""
 
     def keep_polls(self, batches: Sequence[Polls]) -> Sequence[PollCounts]:
         """Keep the polls of batches whose envelopes are kept, in order, each slot once (`once.py`)."""
 
     def keep_plan(self, entry: Entry, plan: Plan) -> None:
-        """Keep a plan; a later one with the same `valid_from` takes its place."""
+        """Keep the plan that a batch brought."""
 
     def keep_losses(self, entry: Entry, losses: Iterable[Loss]) -> None:
         """Keep what the gateway says is lost for good; a loss that it told in another epoch already counts once."""
@@ -246,7 +246,7 @@ class Ledger(Protocol):
         """Return the latest rejected numbers with their reasons, lowest first."""
 
     def plans(self, gateway: str) -> Sequence[Plan]:
-        """Return the plans of a gateway by `valid_from`."""
+        """Return the plans of a gateway in the order in which it made them: by epoch, then by number."""
 
     def losses(self, gateway: str) -> Sequence[Loss]:
         """Return what a gateway said is lost."""

@@ -14,6 +14,7 @@ from typing import Any
 
 from edge.centre.database_url import DatabaseUrl
 from edge.centre.dump import dump_database
+from edge.centre.epochs import in_order_of_epochs
 from edge.centre.gaps import gaps_of
 from edge.centre.ledger import (
     BatchKey,
@@ -31,7 +32,7 @@ from edge.centre.ledger import (
 from edge.centre.postgres_link import PostgresLink
 from edge.centre.postgres_polls import PollWriter, clean
 from edge.centre.postgres_schema import VERSION
-from edge.centre.rows import instant_text, parse_plan, plan_text, slot_text
+from edge.centre.rows import instant_text, plan_text, slot_text
 from edge.errors import StoreError
 from edge.reading.loss import Loss
 from edge.reading.plan import Plan
@@ -100,7 +101,7 @@ class PostgresLedger(PostgresLink):
         return rows[0][0] if rows else None
 
     def keep_entries(self, entries: Sequence[Entry]) -> None:
-        """Keep envelopes of different numbers; one already held is replaced, its losses are forgotten."""
+        """Keep envelopes of different numbers; one already held is replaced, its plan and losses are forgotten."""
         rows = [
             (
                 *(entry.key.gateway, entry.key.epoch, entry.key.seq),
@@ -112,6 +113,7 @@ class PostgresLedger(PostgresLink):
         kept = self._all(_KEEP_ENTRIES, [list(column) for column in zip(*rows, strict=True)])
         self._batches = {BatchKey(gateway, epoch, seq): number for gateway, epoch, seq, number in kept}
         self._run("DELETE FROM loss WHERE batch = ANY(%s)", [list(self._batches.values())])
+        self._run("DELETE FROM plan WHERE batch = ANY(%s)", [list(self._batches.values())])
 
     def keep_polls(self, batches: Sequence[Polls]) -> list[PollCounts]:
         """Keep the polls of batches whose envelopes are kept, in order, each slot once (`once.py`)."""
@@ -120,11 +122,10 @@ class PostgresLedger(PostgresLink):
             return self._polls.write(self._open(), found)
 
     def keep_plan(self, entry: Entry, plan: Plan) -> None:
-        """Keep a plan; a later one with the same `valid_from` takes its place."""
+        """Keep the plan that a batch brought."""
         self._run(
-            "INSERT INTO plan VALUES (%s, %s, %s, %s) ON CONFLICT (gateway, valid_from) DO UPDATE SET"
-            " document = excluded.document, batch = excluded.batch",
-            [entry.key.gateway, plan.valid_from, clean(plan_text(plan)), self._batch(entry)],
+            "INSERT INTO plan VALUES (%s, %s, %s) ON CONFLICT (batch) DO UPDATE SET document = excluded.document",
+            [self._batch(entry), entry.key.gateway, clean(plan_text(plan))],
         )
 
     def keep_losses(self, entry: Entry, losses: Iterable[Loss]) -> None:
@@ -265,9 +266,12 @@ class PostgresLedger(PostgresLink):
         return tuple((seq, reason) for seq, reason in reversed(rows))
 
     def plans(self, gateway: str) -> Sequence[Plan]:
-        """Return the plans of a gateway by `valid_from`."""
-        rows = self._all("SELECT document FROM plan WHERE gateway = %s ORDER BY valid_from", [gateway])
-        return [parse_plan(document) for (document,) in rows]
+        """Return the plans of a gateway in the order in which it made them."""
+        rows = self._all(
+            "SELECT epoch, document FROM plan JOIN batch ON batch.id = plan.batch WHERE plan.gateway = %s ORDER BY seq",
+            [gateway],
+        )
+        return in_order_of_epochs(rows, self.epochs(gateway))
 
     def losses(self, gateway: str) -> Sequence[Loss]:
         """Return what a gateway said is lost."""

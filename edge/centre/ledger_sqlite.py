@@ -7,6 +7,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
+from edge.centre.epochs import in_order_of_epochs
 from edge.centre.gaps import gaps_of
 from edge.centre.ledger import (
     BatchKey,
@@ -31,7 +32,6 @@ from edge.centre.rows import (
     items_text,
     parse_face,
     parse_instant,
-    parse_plan,
     plan_text,
     slot_text,
 )
@@ -68,7 +68,7 @@ class SqliteLedger(SqliteFile):
         return row[0] if row else None
 
     def keep_entries(self, entries: Sequence[Entry]) -> None:
-        """Keep envelopes of different numbers; one already held is replaced, its losses are forgotten."""
+        """Keep envelopes of different numbers; one already held is replaced, its plan and losses are forgotten."""
         for entry in entries:
             self._keep_entry(entry)
 
@@ -83,7 +83,9 @@ class SqliteLedger(SqliteFile):
             *(link.sha256, link.prev, link.replaces, str(entry.state), entry.reason),
             *(instant_text(entry.received_at), entry.envelope),
         )
-        self._run("DELETE FROM loss WHERE batch = ?", self._batch_id(entry.key))
+        batch = self._batch_id(entry.key)
+        self._run("DELETE FROM loss WHERE batch = ?", batch)
+        self._run("DELETE FROM plan WHERE batch = ?", batch)
 
     def keep_polls(self, batches: Sequence[Polls]) -> list[PollCounts]:
         """Keep the polls of batches whose envelopes are kept, in order, each slot once (`once.py`)."""
@@ -101,11 +103,9 @@ class SqliteLedger(SqliteFile):
         return PollCounts(readings, repeated, superseded, conflicts)
 
     def keep_plan(self, entry: Entry, plan: Plan) -> None:
-        """Keep a plan; a later one with the same `valid_from` takes its place."""
-        self._run(
-            "INSERT OR REPLACE INTO plan VALUES (?, ?, ?, ?)",
-            *(entry.key.gateway, instant_text(plan.valid_from), plan_text(plan), self._batch_id(entry.key)),
-        )
+        """Keep the plan that a batch brought."""
+        values = (self._batch_id(entry.key), entry.key.gateway, plan_text(plan))
+        self._run("INSERT OR REPLACE INTO plan VALUES (?, ?, ?)", *values)
 
     def keep_losses(self, entry: Entry, losses: Iterable[Loss]) -> None:
         """Keep what the gateway says is lost for good, but not what it said in another epoch already."""
@@ -233,9 +233,12 @@ class SqliteLedger(SqliteFile):
         return tuple((seq, reason) for seq, reason in reversed(rows))
 
     def plans(self, gateway: str) -> Sequence[Plan]:
-        """Return the plans of a gateway by `valid_from`."""
-        rows = self._all("SELECT document FROM plan WHERE gateway = ? ORDER BY valid_from", gateway)
-        return [parse_plan(document) for (document,) in rows]
+        """Return the plans of a gateway in the order in which it made them."""
+        rows = self._all(
+            "SELECT epoch, document FROM plan JOIN batch ON batch.id = plan.batch WHERE plan.gateway = ? ORDER BY seq",
+            gateway,
+        )
+        return in_order_of_epochs(rows, self.epochs(gateway))
 
     def losses(self, gateway: str) -> Sequence[Loss]:
         """Return what a gateway said is lost."""

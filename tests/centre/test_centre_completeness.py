@@ -18,7 +18,19 @@ from edge.reading.loss import Loss
 from edge.reading.plan import Plan, PlanTask, Schedule
 from edge.reading.record import SlotState
 from edge.reading.verdict import SlotReason
-from tests.centre.centre_kit import ENERGY, METER, QUARTER, SLOT, Gateway, payload, record, refilled, take
+from tests.centre.centre_kit import (
+    ENERGY,
+    EPOCH,
+    METER,
+    NEXT_EPOCH,
+    QUARTER,
+    SLOT,
+    Gateway,
+    payload,
+    record,
+    refilled,
+    take,
+)
 
 OTHER = "000000000007"
 LOAD = PlanTask("load", Schedule(every_s=900), (ENERGY,), (METER, OTHER))
@@ -283,6 +295,26 @@ def test_the_span_begins_with_its_first_slot_and_ends_before_its_last(ledger):
         for since, until in ((SLOT, SLOT + QUARTER), (SLOT + TICK, SLOT + QUARTER), (SLOT, SLOT + QUARTER + TICK))
     ]
     assert [1, 0, 2] == counts
+
+
+@pytest.mark.parametrize("is_late", [False, True])
+@pytest.mark.parametrize("begins_at", [SLOT - timedelta(days=3), PLAN.valid_from])
+def test_a_plan_made_under_a_clock_that_was_behind_comes_into_force(ledger, begins_at, is_late):
+    """The number of its batch says that it is the later one, whatever it says of itself and whenever it comes."""
+    gateway = Gateway()
+    envelopes = [gateway.seal(plan=PLAN), gateway.seal(plan=replace(ONE, valid_from=begins_at))]
+    for envelope in reversed(envelopes) if is_late else envelopes:
+        take(ledger, gateway, envelope)
+    assert {("gw-1", METER)} == ask(ledger).totals.keys()
+    assert [PLAN, replace(ONE, valid_from=begins_at)] == ledger.plans("gw-1")
+
+
+def test_plans_of_a_later_epoch_are_later_whenever_they_come(ledger):
+    """A backlog of the old epoch that comes behind the new one does not bring the old plan back."""
+    old, new = Gateway(), Gateway(epoch=NEXT_EPOCH, predecessor=EPOCH)
+    take(ledger, new, new.seal(plan=replace(ONE, valid_from=SLOT - timedelta(days=3))))
+    take(ledger, old, old.seal(plan=PLAN))
+    assert {("gw-1", METER)} == ask(ledger).totals.keys()
 
 
 def test_a_plan_is_kept_to_the_microsecond(ledger):
