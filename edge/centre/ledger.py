@@ -37,11 +37,15 @@ class BatchKey:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Link:
-    """How an envelope hangs in its chain. `sha256` is that of its exact bytes."""
+    """How an envelope hangs in its chain. `sha256` is that of its exact bytes.
+
+    `is_unread`: it is held, in its place, and was rejected because the centre of that day could not read it.
+    """
 
     sha256: bytes
     prev: bytes
     replaces: bytes | None = None
+    is_unread: bool = False
 
     @property
     def mark(self) -> bytes:

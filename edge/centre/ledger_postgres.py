@@ -34,6 +34,7 @@ from edge.centre.postgres_polls import PollWriter, clean
 from edge.centre.postgres_schema import VERSION
 from edge.centre.rows import instant_text, plan_text, slot_text
 from edge.errors import StoreError
+from edge.messages.receipt import BROKEN_CHAIN
 from edge.reading.loss import Loss
 from edge.reading.plan import Plan
 from edge.reading.record import SlotState
@@ -85,12 +86,12 @@ class PostgresLedger(PostgresLink):
     def links(self, keys: Collection[BatchKey]) -> dict[BatchKey, Link]:
         """Return how the envelopes that are held under these numbers hang in their chains."""
         rows = self._all(
-            "SELECT gateway, epoch, seq, sha256, prev, replaces FROM batch"
+            "SELECT gateway, epoch, seq, sha256, prev, replaces, state = 'rejected' AND reason <> %s FROM batch"
             " JOIN unnest(%s::text[], %s::bytea[], %s::bigint[]) AS asked (gateway, epoch, seq)"
             " USING (gateway, epoch, seq)",
-            [[key.gateway for key in keys], [key.epoch for key in keys], [key.seq for key in keys]],
+            [BROKEN_CHAIN, *([getattr(key, name) for key in keys] for name in ("gateway", "epoch", "seq"))],
         )
-        return {BatchKey(*row[:3]): Link(sha256=row[3], prev=row[4], replaces=row[5]) for row in rows}
+        return {BatchKey(*row[:3]): Link(sha256=row[3], prev=row[4], replaces=row[5], is_unread=row[6]) for row in rows}
 
     def envelope(self, key: BatchKey) -> bytes | None:
         """Return the exact bytes that are held under a number."""

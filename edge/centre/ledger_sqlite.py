@@ -36,6 +36,7 @@ from edge.centre.rows import (
     slot_text,
 )
 from edge.centre.sqlite_file import SqliteFile
+from edge.messages.receipt import BROKEN_CHAIN
 from edge.reading.loss import Loss
 from edge.reading.plan import Plan
 from edge.reading.record import PollRecord, SlotState, is_dated
@@ -58,9 +59,14 @@ class SqliteLedger(SqliteFile):
 
     def links(self, keys: Collection[BatchKey]) -> dict[BatchKey, Link]:
         """Return how the envelopes that are held under these numbers hang in their chains."""
-        query = "SELECT sha256, prev, replaces FROM batch WHERE gateway = ? AND epoch = ? AND seq = ?"
-        found = ((key, self._one(query, *astuple(key))) for key in keys)
-        return {key: Link(sha256=row[0], prev=row[1], replaces=row[2]) for key, row in found if row}
+        query = (
+            "SELECT sha256, prev, replaces, state = 'rejected' AND reason <> ? FROM batch"
+            " WHERE gateway = ? AND epoch = ? AND seq = ?"
+        )
+        found = ((key, self._one(query, BROKEN_CHAIN, *astuple(key))) for key in keys)
+        return {
+            key: Link(sha256=row[0], prev=row[1], replaces=row[2], is_unread=bool(row[3])) for key, row in found if row
+        }
 
     def envelope(self, key: BatchKey) -> bytes | None:
         """Return the exact bytes that are held under a number."""

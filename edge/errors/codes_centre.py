@@ -199,12 +199,12 @@ CODES: Codes = {
         (
             "rejected: batch {seq} of gateway {gateway} is signed but cannot be taken in ({reason})",
             "its chain is broken, or the gateway runs a version that writes what this centre cannot read",
-            "keep the ledger as evidence, compare the versions of gateway and centre; the gateway keeps the batch too",
+            "compare the versions of gateway and centre; after an upgrade here: edge centre reread; the evidence stays",
         ),
         (
             "退回：网关 {gateway} 的批次 {seq} 签名有效但无法入库（{reason}）",
             "链条断裂，或网关版本写出了本主站无法读取的内容",
-            "保留台账作为证据，核对网关与主站版本；网关也保留了该批次",
+            "核对网关与主站版本；主站升级后执行 edge centre reread；原始批次作为证据保留",
         ),
     ),
     "E-CEN-301": (

@@ -22,6 +22,7 @@ from edge.config.table import build_table
 from edge.errors import ConfigError, ForwardError, IdentityError, StoreError, UsageError
 from edge.identity.keys import load_signer, load_verifier, make_key, save_public
 from tests.centre.centre_kit import METER, QUARTER, SLOT, Gateway, MemoryBroker, record, take
+from tests.centre.test_centre_accept import an_older_centre
 from tests.centre.test_centre_completeness import PLAN
 
 DAY = ["--from", "2026-11-23T00:00Z", "--to", "2026-11-23T09:00Z"]
@@ -54,6 +55,22 @@ def edge(*arguments: str) -> int:
     with pytest.raises(SystemExit) as exit_of:
         main(list(arguments))
     return int(exit_of.value.code or 0)
+
+
+def test_rejected_batches_are_read_again_after_an_upgrade(folder, tmp_path, capsys):
+    """One that the older version could not read, and one that nobody can."""
+    gateway = Gateway()
+    save_public(tmp_path / "gw.pub", gateway.signer)
+    assert 0 == edge("centre", "enrol", str(folder), gateway.name, str(tmp_path / "gw.pub"))
+    with SqliteLedger(folder / "ledger.db") as ledger, an_older_centre():
+        take(ledger, gateway, gateway.seal(record()))
+    capsys.readouterr()
+    assert 0 == edge("centre", "reread", str(folder), "--json")
+    assert {"stored": 1, "readings": 1, "rejected": 0} == json.loads(capsys.readouterr().out)
+    with SqliteLedger(folder / "ledger.db") as ledger:
+        take(ledger, gateway, gateway.seal_raw(b"\xff"))
+    assert 6 == edge("centre", "reread", str(folder))
+    assert "0 rejected batches could be read now, 0 readings; 1 cannot be read yet" in capsys.readouterr().err
 
 
 def public_key(path: Path) -> Path:
