@@ -7,7 +7,8 @@ Pure but for the ledger that it asks. Rules, in order:
 3. No word of the slot, and the centre rejected batches of about that time: the centre, which could not read them.
 4. No word, and numbers of about that time are missing: the network, which did not bring them yet; the receipt asks.
 5. No word, and the gateway was not heard since: the network. It may be cut off, or without power.
-6. No word, though the gateway was heard since and no number is missing: the gateway, which polled nothing.
+6. The gateway was closed after the slot, as by `edge centre close`: nobody, in the place of 2, 4, 5 and 7.
+7. No word, though the gateway was heard since and no number is missing: the gateway, which polled nothing.
 
 "Of about that time": from the number on that brought the youngest slot before this one; lower ones hold older slots.
 For the first slots of a span that is asked of the day before.
@@ -64,9 +65,20 @@ class _Epoch:
 
 
 class Closers:
-    """Answers for the slots of one gateway. `rows`: what is known of its slots in the span, which begins at `since`."""
+    """Answers for the slots of one gateway. `rows`: what is known of its slots in the span, which begins at `since`.
 
-    def __init__(self, ledger: Ledger, gateway: str, rows: Iterable[SlotRow], since: datetime) -> None:
+    `closed_at`: when somebody closed the gateway.
+    """
+
+    def __init__(
+        self,
+        ledger: Ledger,
+        gateway: str,
+        rows: Iterable[SlotRow],
+        since: datetime,
+        closed_at: datetime | None = None,
+    ) -> None:
+        self._closed_at = closed_at
         states = ledger.epochs(gateway)
         self._heard_at = max((state.heard_at for state in states), default=None)
         faults = {
@@ -80,19 +92,26 @@ class Closers:
         known = [*ledger.slots(gateway, since - _LOOK_BACK, since), *rows] if faulty else []
         self._epochs = [_epoch([row for row in known if row.epoch == epoch], *found) for epoch, found in faulty.items()]
 
-    def of_open(self, reason: str) -> Closing:
+    def of_open(self, reason: str, slot_at: datetime) -> Closing:
         """Return who can close a slot that is missing and open, for this reason."""
+        if self._is_closed(slot_at):
+            return Closing(Closer.NOBODY)
         return Closing(Closer.GATEWAY if reason in _AT_GATEWAY else Closer.METER)
 
     def of_unheard(self, slot_at: datetime, known_by: datetime) -> Closing:
         """Return who can close a slot of which no word came; `known_by`: by then it should have."""
         for closer, spans in ((Closer.CENTRE, "rejected"), (Closer.NETWORK, "missing")):
             found = tuple(span for one in self._epochs for span in _above(getattr(one, spans), one.from_about(slot_at)))
-            if found:
+            if found and (closer is Closer.CENTRE or not self._is_closed(slot_at)):
                 return Closing(closer, found)
+        if self._is_closed(slot_at):
+            return Closing(Closer.NOBODY)
         if self._heard_at is None or self._heard_at <= known_by:
             return Closing(Closer.NETWORK)
         return Closing(Closer.GATEWAY)
+
+    def _is_closed(self, slot_at: datetime) -> bool:
+        return self._closed_at is not None and slot_at <= self._closed_at
 
 
 def _epoch(

@@ -104,7 +104,8 @@ class Statement:
     """The totals of each meter (gateway, meter), of each of its tasks (gateway, meter, task), and the holes.
 
     `unreadable` names plans whose zone is not known, `unplanned` gateways that sent no plan, `unheard` those that are
-    enrolled and never came, `unnamed` the meters of the list that nobody reads.
+    enrolled and never came, `closed` those that somebody closed, with the instant, `unnamed` the meters of the list
+    that nobody reads.
     """
 
     since: datetime
@@ -116,6 +117,7 @@ class Statement:
     unreadable: list[str] = field(default_factory=list)
     unplanned: list[str] = field(default_factory=list)
     unheard: list[str] = field(default_factory=list)
+    closed: dict[str, datetime] = field(default_factory=dict)
     unnamed: list[Unnamed] = field(default_factory=list)
     open_hole: Hole | None = None  # the last one, as long as the next slot may continue it
 
@@ -159,38 +161,48 @@ def slot_fates(ledger: Ledger, question: Question, statement: Statement) -> Iter
     What keeps slots from being expected at all goes into the statement.
     """
     question = replace(question, until=min(question.until, question.now))
-    heard = ledger.gateways()
+    heard, closed = ledger.gateways(), ledger.closed()
     named: dict[str, tuple[bool, str]] = {}
     wanted = [question.gateway] if question.gateway else sorted({*heard, *question.enrolled})
     for gateway in wanted:
-        if gateway in question.enrolled and gateway not in heard:
-            statement.unheard.append(gateway)
+        if gateway in closed:
+            statement.closed[gateway] = closed[gateway]
+        if gateway not in heard and (gateway in question.enrolled or gateway in closed):
+            statement.unheard.extend({gateway} - closed.keys())
         else:
             plans = list(ledger.plans(gateway))
-            _note_named(named, gateway, plans, question)
+            _note_named(named, gateway, plans, question, closed.get(gateway))
             yield from _fates_of(statement, ledger, gateway, question, plans)
     if question.gateway is None:
         absent = ((meter, named.get(meter, (False, None))) for meter in ledger.meters())
         statement.unnamed.extend(Unnamed(meter, last) for meter, (is_now, last) in absent if not is_now)
 
 
-def stretches(plans: Sequence[Plan], after: datetime, until: datetime) -> Iterator[tuple[Plan, datetime, datetime]]:
+def stretches(
+    plans: Sequence[Plan], after: datetime, until: datetime, closed_at: datetime | None = None
+) -> Iterator[tuple[Plan, datetime, datetime]]:
     """Yield each plan with the part of the slots in (after, until] for which it is in force, as such a pair again.
 
-    `plans` stand in the order in which they were made.
+    `plans` stand in the order in which they were made. A plan that was in force at `closed_at` ends there.
     """
     begins = list(accumulate((plan.valid_from for plan in plans), max))
     for plan, begin, end in zip(plans, begins, [*begins[1:], until], strict=False):
         first, last = max(after, begin), min(until, end)
+        if closed_at is not None and begin <= closed_at:
+            last = min(last, closed_at)
         if first < last:
             yield plan, first, last
 
 
 def _note_named(
-    named: dict[str, tuple[bool, str]], gateway: str, plans: Sequence[Plan], question: Question
-) -> None:  # fmt: skip
+    named: dict[str, tuple[bool, str]],
+    gateway: str,
+    plans: Sequence[Plan],
+    question: Question,
+    closed_at: datetime | None,
+) -> None:
     """Note the meters that a gateway's plans name: whether one of the span does, and whose it is."""
-    now = {id(plan) for plan, *_ in stretches(plans, question.since - _TICK, question.until - _TICK)}
+    now = {id(plan) for plan, *_ in stretches(plans, question.since - _TICK, question.until - _TICK, closed_at)}
     for plan in plans:
         for meter in {meter for task in plan.tasks for meter in task.meters}:
             named[meter] = max(named.get(meter, (False, "")), (id(plan) in now, gateway))
@@ -199,8 +211,9 @@ def _note_named(
 def _fates_of(
     statement: Statement, ledger: Ledger, gateway: str, question: Question, plans: Sequence[Plan]
 ) -> Iterator[SlotFate]:
+    closed_at = statement.closed.get(gateway)
     if not plans:
-        statement.unplanned.append(gateway)
+        statement.unplanned.extend([gateway] if closed_at is None else [])
         return
     rows = {(row.task, row.meter, row.slot_at): row for row in ledger.slots(gateway, question.since, question.until)}
     judge = _Judge(
@@ -208,9 +221,9 @@ def _fates_of(
         question,
         rows,
         _by_meter(ledger.losses(gateway)),
-        Closers(ledger, gateway, rows.values(), question.since),
+        Closers(ledger, gateway, rows.values(), question.since, closed_at),
     )
-    for plan, after, until in stretches(plans, question.since - _TICK, question.until - _TICK):
+    for plan, after, until in stretches(plans, question.since - _TICK, question.until - _TICK, closed_at):
         for task in plan.tasks:
             try:
                 slots = list(slots_between(task.schedule, plan.timezone, after, until))
@@ -310,7 +323,7 @@ class _Judge:
             case Fill.MISSING_FINAL:
                 return Closing(Closer.NOBODY)
             case Fill.MISSING_OPEN:
-                return self.closers.of_open(reason)
+                return self.closers.of_open(reason, slot_at)
             case Fill.NOT_HEARD:
                 return self.closers.of_unheard(slot_at, self._known_by(task, slot_at))
         return None

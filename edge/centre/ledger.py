@@ -252,6 +252,12 @@ class Ledger(Protocol):
     def plans(self, gateway: str) -> Sequence[Plan]:
         """Return the plans of a gateway in the order in which it made them: by epoch, then by number."""
 
+    def close_gateway(self, gateway: str, at: datetime | None) -> None:
+        """Note that nothing is expected any more of the plans that are in force at an instant; None takes it back."""
+
+    def closed(self) -> Mapping[str, datetime]:
+        """Return which gateways are closed, and from when on."""
+
     def losses(self, gateway: str) -> Sequence[Loss]:
         """Return what a gateway said is lost."""
 

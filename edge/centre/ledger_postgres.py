@@ -274,6 +274,17 @@ class PostgresLedger(PostgresLink):
         )
         return in_order_of_epochs(rows, self.epochs(gateway))
 
+    def close_gateway(self, gateway: str, at: datetime | None) -> None:
+        """Note that nothing is expected any more of the plans that are in force at an instant; None takes it back."""
+        with self.transaction():
+            self._run("DELETE FROM closed WHERE gateway = %s", [gateway])
+            if at is not None:
+                self._run("INSERT INTO closed VALUES (%s, %s)", [gateway, at])
+
+    def closed(self) -> Mapping[str, datetime]:
+        """Return which gateways are closed, and from when on."""
+        return dict(self._all("SELECT gateway, at FROM closed"))
+
     def losses(self, gateway: str) -> Sequence[Loss]:
         """Return what a gateway said is lost."""
         rows = self._all(

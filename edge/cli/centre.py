@@ -23,7 +23,7 @@ from edge.cli.centre_ledger import (
 from edge.cli.centre_receive import receive
 from edge.cli.centre_restore import restore
 from edge.cli.centre_run import run
-from edge.cli.centre_upkeep import reread
+from edge.cli.centre_upkeep import close, reread
 from edge.cli.common import say, tell
 from edge.errors import UsageError
 
@@ -112,7 +112,7 @@ def export(
         _print_readings(ledger.readings(span), form)
 
 
-for verb in (run, receive, backup, restore, completeness, reread):
+for verb in (run, receive, backup, restore, completeness, reread, close):
     centre.add_command(verb)
 
 

@@ -104,6 +104,7 @@ def _statement_document(statement: "Statement", unassigned: Iterable[str]) -> di
         ],
         "holes": [_hole_document(hole) for hole in statement.holes],
         "unheard": statement.unheard,
+        "closed": {gateway: _text(at) for gateway, at in statement.closed.items()},
         "unplanned": statement.unplanned,
         "never_heard": [
             {"meter": one.meter, "gateway": one.gateway, "closed_by": str(one.closer)} for one in statement.unnamed
@@ -188,6 +189,10 @@ def _print_statement(statement: "Statement", unassigned: Iterable[str]) -> None:
         click.echo(f"{hole.gateway} {hole.meter} {hole.task} {span} x{hole.count}: {why}; {who}")
     for gateway in statement.unheard:
         click.echo(say(f"{gateway}: enrolled, and never heard of", f"{gateway}：已登记，从未收到任何消息"))
+    for gateway, at in statement.closed.items():
+        click.echo(
+            say(f"{gateway}: closed, nothing is expected after {_text(at)}", f"{gateway}：已于 {_text(at)} 关闭")
+        )
     for gateway in statement.unplanned:
         click.echo(say(f"{gateway}: sent no plan yet, nothing is expected of it", f"{gateway}：尚未上送抄读计划"))
     for one in statement.unnamed:

@@ -73,6 +73,21 @@ def test_rejected_batches_are_read_again_after_an_upgrade(folder, tmp_path, caps
     assert "0 rejected batches could be read now, 0 readings; 1 cannot be read yet" in capsys.readouterr().err
 
 
+def test_a_gateway_is_closed_and_opened_again(heard, capsys):
+    """Its holes are final from then on; a name that nobody knows is refused."""
+    assert 0 == edge("centre", "close", str(heard), "gw-1", "--at", "2026-11-23T08:15Z")
+    assert 6 == edge("centre", "completeness", str(heard), *DAY, "--json")
+    document = json.loads(capsys.readouterr().out)
+    assert {"gw-1": "2026-11-23T08:15:00Z"} == document["closed"]
+    assert {"nobody"} == {hole["closed_by"] for hole in document["holes"]}
+    assert 0 == edge("centre", "close", str(heard), "gw-1", "--undo")
+    assert "gw-1 is not closed" in capsys.readouterr().err
+    edge("centre", "completeness", str(heard), *DAY, "--json")
+    assert {} == json.loads(capsys.readouterr().out)["closed"]
+    assert 2 == edge("centre", "close", str(heard), "nobody")
+    assert "E-CEN-111" in capsys.readouterr().err
+
+
 def public_key(path: Path) -> Path:
     """Make a gateway's key pair and return the public half."""
     signer = make_key(path / "batch.key")

@@ -364,6 +364,42 @@ def test_a_gateway_without_a_plan_is_named(ledger):
     assert (["gw-1"], False) == (ask(ledger).unplanned, ask(ledger).is_complete)
 
 
+def test_nothing_is_expected_of_a_closed_gateway_and_its_holes_are_nobodys(ledger):
+    """Its plan ends; what is missing before stays a hole; a plan that it makes later is in force again."""
+    gateway = Gateway()
+    take(ledger, gateway, gateway.seal(record(value=None), plan=ONE), at=SLOT)
+    assert {Closer.METER, Closer.NETWORK} == {hole.closer for hole in ask(ledger).holes}
+    ledger.close_gateway("gw-1", SLOT + QUARTER)
+    statement = ask(ledger)
+    assert {Fill.MISSING_OPEN: 1, Fill.NOT_HEARD: 1} == statement.total
+    assert {Closer.NOBODY} == {hole.closer for hole in statement.holes}
+    assert {"gw-1": SLOT + QUARTER} == statement.closed
+    take(ledger, gateway, gateway.seal(plan=replace(ONE, valid_from=SLOT + QUARTER + TICK)), at=SLOT)
+    assert {Fill.MISSING_OPEN: 1, Fill.NOT_HEARD: 3} == ask(ledger).total
+    ledger.close_gateway("gw-1", None)
+    assert {} == ledger.closed()
+    assert {Closer.METER, Closer.NETWORK} == {hole.closer for hole in ask(ledger).holes}
+
+
+def test_what_the_centre_rejected_of_a_closed_gateway_is_still_the_centres(ledger):
+    """It has the evidence, whoever is gone."""
+    gateway = Gateway()
+    take(ledger, gateway, gateway.seal(plan=ONE), gateway.seal_raw(b"?"))
+    ledger.close_gateway("gw-1", SLOT + 24 * HOUR)
+    assert {Closer.CENTRE} == {hole.closer for hole in ask(ledger).holes}
+
+
+def test_a_closed_gateway_that_never_came_is_not_waited_for(ledger):
+    """Nor is one that sent no plan."""
+    gateway = Gateway()
+    take(ledger, gateway, gateway.seal())
+    for name in ("gw-1", "gw-2"):
+        ledger.close_gateway(name, SLOT)
+    question = Question(since=SLOT, until=SLOT + HOUR, now=SLOT + HOUR, grace_s=0, enrolled=["gw-1", "gw-2"])
+    statement = completeness(ledger, question)
+    assert ([], [], True) == (statement.unheard, statement.unplanned, statement.is_complete)
+
+
 def test_a_meter_of_the_list_that_no_plan_names_is_named(ledger):
     """It has no slots, so no hole either: nobody reads it, and the gateway has to have it on its list."""
     gateway = Gateway()
