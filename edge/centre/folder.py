@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from edge.centre.carrying import Reception
+from edge.centre.disk import make_path, write_path
 from edge.centre.keyring import NAME, FolderKeyring
 from edge.centre.ledger import Ledger
 from edge.centre.opening import watch_of
@@ -41,9 +42,9 @@ def make_folder(folder: Path, tenant: str) -> list[Path]:
         raise UsageError("E-CEN-102", name=tenant)
     settings, key, public, gateways = made
     with translating({OSError: UsageError}, "E-CEN-106", path=folder):
-        gateways.mkdir(parents=True)
+        make_path(gateways)
         save_public(public, make_key(key))
-        settings.write_text(TEMPLATE.format(tenant=tenant), encoding="utf-8")
+        write_path(settings, TEMPLATE.format(tenant=tenant).encode())
     return made
 
 
@@ -60,13 +61,8 @@ def enrol_gateway(settings: CentreSettings, gateway: str, public: Path, *, repla
     if place.exists() and keys.verifier_of(gateway, verifier.kid) is None and not replace:
         raise IdentityError("E-CEN-103", gateway=gateway)
     with translating({OSError: UsageError}, "E-CEN-106", path=place):
-        place.parent.mkdir(parents=True, exist_ok=True)
-        aside = place.with_suffix(".new")
-        with aside.open("wb") as file:
-            file.write(public_pem(verifier.public).encode("ascii"))
-            file.flush()
-            os.fsync(file.fileno())
-        aside.replace(place)
+        make_path(place.parent)
+        write_path(place, public_pem(verifier.public).encode("ascii"))
     return verifier.kid
 
 
