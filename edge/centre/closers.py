@@ -15,13 +15,13 @@ For the first slots of a span that is asked of the day before.
 """
 
 from bisect import bisect_left
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 from itertools import accumulate
 
-from edge.centre.ledger import Ledger, SlotRow
+from edge.centre.ledger import Ledger
 from edge.reading.verdict import SlotReason
 
 _LOOK_BACK = timedelta(days=1)
@@ -65,17 +65,14 @@ class _Epoch:
 
 
 class Closers:
-    """Answers for the slots of one gateway. `rows`: what is known of its slots in the span, which begins at `since`.
-
-    `closed_at`: when somebody closed the gateway.
-    """
+    """Answers for the slots of one gateway in a span. `closed_at`: when somebody closed the gateway."""
 
     def __init__(
         self,
         ledger: Ledger,
         gateway: str,
-        rows: Iterable[SlotRow],
         since: datetime,
+        until: datetime,
         closed_at: datetime | None = None,
     ) -> None:
         self._closed_at = closed_at
@@ -89,8 +86,12 @@ class Closers:
             for state in states
         }
         faulty = {epoch: found for epoch, found in faults.items() if any(found)}
-        known = [*ledger.slots(gateway, since - _LOOK_BACK, since), *rows] if faulty else []
-        self._epochs = [_epoch([row for row in known if row.epoch == epoch], *found) for epoch, found in faulty.items()]
+        lowest: dict[bytes, dict[datetime, int]] = {epoch: {} for epoch in faulty}
+        for row in ledger.slots(gateway, since - _LOOK_BACK, until) if faulty else ():
+            if row.epoch in lowest:
+                slots = lowest[row.epoch]
+                slots[row.slot_at] = min(slots.get(row.slot_at, row.seq), row.seq)
+        self._epochs = [_epoch(lowest[epoch], *found) for epoch, found in faulty.items()]
 
     def of_open(self, reason: str, slot_at: datetime) -> Closing:
         """Return who can close a slot that is missing and open, for this reason."""
@@ -115,11 +116,12 @@ class Closers:
 
 
 def _epoch(
-    rows: list[SlotRow], missing: tuple[tuple[int, int], ...], rejected: tuple[tuple[int, int], ...]
+    slots: Mapping[datetime, int], missing: tuple[tuple[int, int], ...], rejected: tuple[tuple[int, int], ...]
 ) -> _Epoch:  # fmt: skip
-    ordered = sorted(rows, key=lambda row: row.slot_at)
-    lowest = list(accumulate((row.seq for row in reversed(ordered)), min))
-    return _Epoch([row.slot_at for row in ordered], lowest[::-1], missing, rejected)
+    """Return an epoch by its slots with the lowest number that brought each."""
+    ordered = sorted(slots)
+    lowest = list(accumulate((slots[slot_at] for slot_at in reversed(ordered)), min))
+    return _Epoch(ordered, lowest[::-1], missing, rejected)
 
 
 def _above(spans: Iterable[tuple[int, int]], lowest: int) -> Iterable[tuple[int, int]]:

@@ -9,7 +9,7 @@ that no plan of the span names has no slots: it is named beside them, since nobo
 """
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -22,7 +22,7 @@ from edge.reading.loss import Loss
 from edge.reading.plan import Plan, PlanTask
 from edge.reading.record import SlotState
 
-_TICK = timedelta(microseconds=1)
+_TICK, _SECOND, _DAY = timedelta(microseconds=1), timedelta(seconds=1), timedelta(days=1)
 _SHORTEST_ROUND_S = 60.0  # sealing, sending and storing take their seconds, however short a round is
 
 
@@ -119,12 +119,22 @@ class Statement:
     unheard: list[str] = field(default_factory=list)
     closed: dict[str, datetime] = field(default_factory=dict)
     unnamed: list[Unnamed] = field(default_factory=list)
-    open_hole: Hole | None = None  # the last one, as long as the next slot may continue it
+    open_holes: dict[tuple[str, str, str], int] = field(default_factory=dict)  # those that the next slot may continue
 
     @property
     def total(self) -> Counter[Fill]:
         """All meters together."""
         return sum(self.totals.values(), Counter())
+
+    def leave_holes_but(self, keys: Collection[tuple[str, str, str]]) -> None:
+        """Let no slot continue a hole but those of these (gateway, meter, task)."""
+        self.open_holes = {key: place for key, place in self.open_holes.items() if key in keys}
+
+    def sort_holes(self) -> None:
+        """Bring the holes into the order of the tasks' meters as they were first met, each one's by time."""
+        place = {key: number for number, key in enumerate(self.tasks)}
+        self.holes.sort(key=lambda hole: (place[hole.gateway, hole.meter, hole.task], hole.first_at))
+        self.open_holes.clear()
 
     @property
     def is_complete(self) -> bool:
@@ -152,11 +162,12 @@ def completeness(ledger: Ledger, question: Question) -> Statement:
     statement = Statement(question.since, min(question.until, question.now))
     for fate in slot_fates(ledger, question, statement):
         _count(statement, fate)
+    statement.sort_holes()
     return statement
 
 
 def slot_fates(ledger: Ledger, question: Question, statement: Statement) -> Iterator[SlotFate]:
-    """Yield what became of each expected slot: by gateway, plan, task and meter, then by time.
+    """Yield what became of each expected slot: by gateway, plan, day, task and meter, then by time.
 
     What keeps slots from being expected at all goes into the statement.
     """
@@ -215,22 +226,37 @@ def _fates_of(
     if not plans:
         statement.unplanned.extend([gateway] if closed_at is None else [])
         return
-    rows = {(row.task, row.meter, row.slot_at): row for row in ledger.slots(gateway, question.since, question.until)}
-    judge = _Judge(
-        gateway,
-        question,
-        rows,
-        _by_meter(ledger.losses(gateway)),
-        Closers(ledger, gateway, rows.values(), question.since, closed_at),
-    )
-    for plan, after, until in stretches(plans, question.since - _TICK, question.until - _TICK, closed_at):
-        for task in plan.tasks:
-            try:
-                slots = list(slots_between(task.schedule, plan.timezone, after, until))
-            except (KeyError, ValueError, OSError) as exc:  # what a zone that is none gives
-                statement.unreadable.append(f"{gateway} {task.name}: {exc}")
-                continue
-            yield from (judge.of(task, meter, slot_at) for meter in task.meters for slot_at in slots)
+    losses = _by_meter(ledger.losses(gateway))
+    closers = Closers(ledger, gateway, question.since, question.until, closed_at)
+    for plan, begin, end in stretches(plans, question.since - _TICK, question.until - _TICK, closed_at):
+        statement.leave_holes_but({(gateway, meter, task.name) for task in plan.tasks for meter in task.meters})
+        for after, until in _days(begin, end):
+            found = ledger.slots(gateway, after, until + _SECOND)
+            rows = {(row.task, row.meter, row.slot_at): row for row in found}
+            judge = _Judge(gateway, question, rows, losses, closers)
+            for task in plan.tasks:
+                slots = _slots_of(statement, gateway, plan, task, (after, until))
+                yield from (judge.of(task, meter, slot_at) for meter in task.meters for slot_at in slots)
+
+
+def _days(after: datetime, until: datetime) -> Iterator[tuple[datetime, datetime]]:
+    """Yield the span (after, until] in pieces of a day: what is held at once does not grow with the span."""
+    while after < until:
+        end = min(until, after + _DAY)
+        yield after, end
+        after = end
+
+
+def _slots_of(
+    statement: Statement, gateway: str, plan: Plan, task: PlanTask, span: tuple[datetime, datetime]
+) -> list[datetime]:
+    try:
+        return list(slots_between(task.schedule, plan.timezone, *span))
+    except (KeyError, ValueError, OSError) as exc:  # what a zone that is none gives
+        problem = f"{gateway} {task.name}: {exc}"
+        if problem not in statement.unreadable:
+            statement.unreadable.append(problem)
+        return []
 
 
 def _count(statement: Statement, fate: SlotFate) -> None:
@@ -239,24 +265,21 @@ def _count(statement: Statement, fate: SlotFate) -> None:
     statement.totals.setdefault(meter, Counter())[fate.fill] += 1
     statement.tasks.setdefault((*meter, fate.task), Counter())[fate.fill] += 1
     statement.conflicts[meter] += fate.is_conflict
+    key = (*meter, fate.task)
+    place = statement.open_holes.pop(key, None)
     if fate.closing is None:
-        statement.open_hole = None
         return
-    last = statement.open_hole
-    if last is not None and _continues(last, fate):
-        statement.open_hole = replace(last, last_at=fate.slot_at, count=last.count + 1)
-        statement.holes[-1] = statement.open_hole
-        return
-    statement.open_hole = Hole(
-        *meter, fate.task, fate.slot_at, fate.slot_at, 1, fate.fill, fate.reason, fate.closing
-    )  # fmt: skip
-    statement.holes.append(statement.open_hole)
+    if place is None or not _continues(statement.holes[place], fate):
+        place = len(statement.holes)
+        statement.holes.append(Hole(*key, fate.slot_at, fate.slot_at, 0, fate.fill, fate.reason, fate.closing))
+    last = statement.holes[place]
+    statement.holes[place] = replace(last, last_at=fate.slot_at, count=last.count + 1)
+    statement.open_holes[key] = place
 
 
 def _continues(hole: Hole, fate: SlotFate) -> bool:
     same = (fate.gateway, fate.meter, fate.task, fate.fill, fate.reason, fate.closing)
-    is_same = same == (hole.gateway, hole.meter, hole.task, hole.fill, hole.reason, hole.closing)
-    return is_same and fate.slot_at > hole.last_at
+    return same == (hole.gateway, hole.meter, hole.task, hole.fill, hole.reason, hole.closing)
 
 
 def _by_meter(losses: Iterable[Loss]) -> dict[tuple[str, str], list[Loss]]:

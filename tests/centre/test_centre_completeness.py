@@ -190,6 +190,33 @@ def test_holes_of_two_stretches_of_a_plan_are_told_apart_by_meter_and_task(ledge
     assert [(SLOT, SLOT + 3 * QUARTER, 4)] == [(one.first_at, one.last_at, one.count) for one in ask(ledger).holes]
 
 
+def test_what_is_held_at_once_does_not_grow_with_the_span(ledger, monkeypatch):
+    """A day is asked for after the other; a hole over many days is one hole, and one before it another."""
+    gateway, asked, slots = Gateway(), [], type(ledger).slots
+
+    def note(self, name, since, until):
+        asked.append(until - since)
+        return slots(self, name, since, until)
+
+    monkeypatch.setattr(type(ledger), "slots", note)
+    take(ledger, gateway, gateway.seal(record(SLOT + QUARTER), plan=replace(PLAN, tasks=(LOAD,))), at=SLOT)
+    statement = ask(ledger, until=SLOT + 240 * HOUR, now=SLOT + 480 * HOUR)
+    assert [(METER, 1), (METER, 958), (OTHER, 960)] == [(hole.meter, hole.count) for hole in statement.holes]
+    assert 10 == len(asked)
+    assert timedelta(days=1, seconds=1) == max(asked)
+
+
+def test_a_hole_is_not_continued_over_a_stretch_of_which_the_plan_did_not_name_the_meter(ledger):
+    """It was not expected meanwhile."""
+    gateway = Gateway()
+    begins = [SLOT + number * QUARTER - TICK for number in (0, 1, 2)]
+    plans = [replace(ONE if n != 1 else PLAN, valid_from=at, tasks=(replace(LOAD, meters=(METER, OTHER)[n % 2 :][:1]),))
+             for n, at in enumerate(begins)]  # fmt: skip
+    take(ledger, gateway, *(gateway.seal(plan=plan) for plan in plans), at=SLOT)
+    holes = [(hole.meter, hole.count) for hole in ask(ledger).holes]
+    assert [(METER, 1), (METER, 2), (OTHER, 1)] == holes
+
+
 def test_who_is_enrolled_and_never_came_is_unheard(ledger):
     """Beside those that were heard; a gateway that was heard is not among them."""
     gateway = Gateway()
