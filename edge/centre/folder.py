@@ -51,12 +51,18 @@ def make_folder(folder: Path, tenant: str) -> list[Path]:
 def enrol_gateway(settings: CentreSettings, gateway: str, public: Path, *, replace: bool = False) -> bytes:
     """Take in the public key of a gateway and return its key id.
 
-    Durable: the key is in place when this returns. Raises IdentityError E-CEN-103 if another key has the name.
+    Durable: the key is in place when this returns. Raises IdentityError: E-CEN-103 another key has the name,
+    E-CEN-116 it is the centre's own key, E-CEN-117 another gateway has it.
     """
     if not NAME.fullmatch(gateway) or gateway == CENTRE_ID:
         raise UsageError("E-CEN-102", name=gateway)
     verifier = load_verifier(public)
+    if verifier.kid == load_signer(Path(settings.centre.key)).kid:
+        raise IdentityError("E-CEN-116", path=public)
     keys = FolderKeyring(Path(settings.centre.gateways))
+    for other in keys.names():
+        if other != gateway and keys.verifier_of(other, verifier.kid) is not None:
+            raise IdentityError("E-CEN-117", path=public, gateway=gateway, other=other)
     place = keys.path_of(gateway)
     if place.exists() and keys.verifier_of(gateway, verifier.kid) is None and not replace:
         raise IdentityError("E-CEN-103", gateway=gateway)
@@ -78,6 +84,8 @@ def read_addresses(path: Path) -> Iterator[str]:
         if len(address) != _ADDRESS_DIGITS or not (address.isascii() and address.isdigit()):
             raise ConfigError("E-CEN-104", path=path, line=number, detail=f'"{address}" is no address of 12 digits')
         yield address
+    if not rows:
+        raise ConfigError("E-CEN-104", path=path, line=1, detail="it names no meter")
 
 
 def build_worker(

@@ -53,9 +53,9 @@ class SqliteLedger(SqliteFile):
 
     layout = VERSION
 
-    def __init__(self, path: Path, *, must_exist: bool = False) -> None:
+    def __init__(self, path: Path, *, must_exist: bool = False, to_read: bool = False) -> None:
         self._itemsets: dict[str, int] = {}
-        super().__init__(path, must_exist=must_exist)
+        super().__init__(path, must_exist=must_exist, to_read=to_read)
 
     def links(self, keys: Collection[BatchKey]) -> dict[BatchKey, Link]:
         """Return how the envelopes that are held under these numbers hang in their chains."""

@@ -13,8 +13,10 @@ from edge.config.centre import CentreSettings
 from edge.errors import UsageError, translating
 
 
-def open_ledger(settings: CentreSettings, database: str | None = None, *, must_exist: bool = False) -> Ledger:
-    """Return the ledger, opened; `database` takes the place of the settings' one.
+def open_ledger(
+    settings: CentreSettings, database: str | None = None, *, must_exist: bool = False, to_read: bool = False
+) -> Ledger:
+    """Return the ledger, opened; `database` takes the place of the settings' one. `to_read`: a file is not written.
 
     Raises StoreError if it does not open, UsageError E-CEN-108 to -110 for what cannot be.
     """
@@ -23,7 +25,7 @@ def open_ledger(settings: CentreSettings, database: str | None = None, *, must_e
         with translating({ImportError: UsageError}, "E-CEN-109"):
             from edge.centre.ledger_postgres import PostgresLedger  # only where it is installed
         return PostgresLedger(url, must_exist=must_exist)
-    return SqliteLedger(_file_of(settings), must_exist=must_exist)
+    return SqliteLedger(_file_of(settings), must_exist=must_exist, to_read=to_read)
 
 
 def place_of(settings: CentreSettings, database: str | None, at: datetime) -> Place:

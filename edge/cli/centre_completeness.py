@@ -60,15 +60,15 @@ def completeness(  # one argument an option
     grace_s = parse_duration(settings.completeness.grace)
     enrolled = FolderKeyring(Path(settings.centre.gateways)).names()
     question = Question(since=first, until=last, now=now, grace_s=grace_s, gateway=gateway, enrolled=enrolled)
-    with open_ledger(settings, database, must_exist=True) as ledger:
+    with open_ledger(settings, database, must_exist=True, to_read=True) as ledger:
         if gateway is not None and gateway not in {*enrolled, *ledger.gateways()}:
             raise UsageError("E-CEN-111", gateway=gateway)
         if as_jsonl:
             statement = Statement(first, last)
-            holes = [_print_slot(fate) for fate in slot_fates(ledger, question, statement)]
+            holes = sum(map(_print_slot, slot_fates(ledger, question, statement)))
             for one in statement.unnamed:
                 _print_unnamed(one)
-            return _FINE if statement.is_complete and not any(holes) else _PARTLY
+            return _FINE if statement.is_complete and not holes else _PARTLY
         statement = state(ledger, question)
         unassigned = ledger.unassigned()
     if as_json:

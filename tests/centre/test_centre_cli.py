@@ -3,7 +3,11 @@
 import csv
 import io
 import json
+import resource
+import signal
 import stat
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -86,6 +90,62 @@ def test_a_gateway_is_closed_and_opened_again(heard, capsys):
     assert {} == json.loads(capsys.readouterr().out)["closed"]
     assert 2 == edge("centre", "close", str(heard), "nobody")
     assert "E-CEN-111" in capsys.readouterr().err
+
+
+def test_a_full_disk_does_not_keep_anybody_from_reading(heard):
+    """No byte can be written to any file: both verbs give what they give else."""
+    (heard / "ledger.db-wal").unlink(missing_ok=True)
+    (heard / "ledger.db-shm").unlink(missing_ok=True)
+
+    def fill_the_disk() -> None:
+        signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))
+
+    for verb, code, found in (("export", 0, '"12.30"'), ("completeness", 6, METER)):
+        words = [sys.executable, "-m", "edge.cli.main", "centre", verb, str(heard), *DAY]
+        done = subprocess.run(words, capture_output=True, text=True, preexec_fn=fill_the_disk, timeout=60, check=False)
+        assert (code, True) == (done.returncode, found in done.stdout), done.stderr
+
+
+@pytest.mark.parametrize(
+    ("words", "code"),
+    [
+        (["export", "--gateway", "nobody"], "E-CEN-111"),
+        (["export", "--from", "2026-11-24", "--to", "2026-11-23"], "E-CEN-112"),
+        (["completeness", "--from", "0001-01-01T00:00+08:00"], "E-CEN-115"),
+        (["completeness", "--from", "yesterday"], "E-CEN-105"),
+    ],
+)
+def test_a_question_that_makes_no_sense_is_told_as_what_it_is(heard, words, code, capsys):
+    """Never by silence."""
+    verb, *more = words
+    assert 2 == edge("centre", verb, str(heard), *more)
+    assert code in capsys.readouterr().err
+
+
+def test_where_no_centre_is_the_next_act_makes_one(tmp_path, capsys):
+    """With the folder that was named."""
+    assert 2 == edge("centre", "completeness", str(tmp_path / "nowhere"))
+    assert f"edge centre init {tmp_path / 'nowhere'}" in capsys.readouterr().err
+
+
+def test_a_list_that_names_no_meter_is_no_list(folder, tmp_path, capsys):
+    """Headings alone."""
+    (tmp_path / "meters.csv").write_text("address,name\n", encoding="utf-8")
+    assert 3 == edge("centre", "enrol", str(folder), "--meters", str(tmp_path / "meters.csv"))
+    assert "names no meter" in capsys.readouterr().err
+
+
+def test_a_key_is_one_gateways_and_never_the_centres(folder, tmp_path, capsys):
+    """What looks enrolled and can never be heard is refused."""
+    assert 0 != edge("centre", "enrol", str(folder), "gw-1", str(folder / "centre.pub"))
+    assert "E-CEN-116" in capsys.readouterr().err
+    key = str(public_key(tmp_path))
+    assert 0 == edge("centre", "enrol", str(folder), "gw-1", key)
+    assert 0 == edge("centre", "enrol", str(folder), "gw-1", key)
+    assert 0 != edge("centre", "enrol", str(folder), "gw-2", key)
+    assert "E-CEN-117" in capsys.readouterr().err
+    assert ["gw-1"] == FolderKeyring(folder / "gateways").names()
 
 
 def public_key(path: Path) -> Path:
