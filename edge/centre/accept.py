@@ -71,7 +71,10 @@ class Uplink:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Taken:
-    """What became of a message. `epoch` and `seq` are known once the signature holds."""
+    """What became of a message. `epoch` and `seq` are known once the signature holds.
+
+    `times`: how often the like was refused in this run; not each is told.
+    """
 
     fate: Fate
     gateway: str
@@ -79,6 +82,7 @@ class Taken:
     seq: int | None = None
     reason: str = ""
     counts: PollCounts = _NO_POLLS
+    times: int = 1
 
 
 @dataclass(slots=True)
