@@ -16,7 +16,8 @@ from enum import StrEnum
 from itertools import accumulate
 
 from edge.centre.closers import Closer, Closers, Closing
-from edge.centre.ledger import Ledger, SlotRow
+from edge.centre.epochs import in_order
+from edge.centre.ledger import BatchKey, Ledger, SlotRow
 from edge.quality.slots import slots_between
 from edge.reading.loss import Loss
 from edge.reading.plan import Plan, PlanTask
@@ -104,8 +105,8 @@ class Statement:
     """The totals of each meter (gateway, meter), of each of its tasks (gateway, meter, task), and the holes.
 
     `unreadable` names plans whose zone is not known, `unplanned` gateways that sent no plan, `unheard` those that are
-    enrolled and never came, `closed` those that somebody closed, with the instant, `unnamed` the meters of the list
-    that nobody reads.
+    enrolled and never came, `begun_anew` epochs that follow none, `closed` those that somebody closed, with the
+    instant, `unnamed` the meters of the list that nobody reads.
     """
 
     since: datetime
@@ -118,6 +119,7 @@ class Statement:
     unplanned: list[str] = field(default_factory=list)
     unheard: list[str] = field(default_factory=list)
     closed: dict[str, datetime] = field(default_factory=dict)
+    begun_anew: list[tuple[str, bytes]] = field(default_factory=list)
     unnamed: list[Unnamed] = field(default_factory=list)
     open_holes: dict[tuple[str, str, str], int] = field(default_factory=dict)  # those that the next slot may continue
 
@@ -176,6 +178,7 @@ def slot_fates(ledger: Ledger, question: Question, statement: Statement) -> Iter
     named: dict[str, tuple[bool, str]] = {}
     wanted = [question.gateway] if question.gateway else sorted({*heard, *question.enrolled})
     for gateway in wanted:
+        statement.begun_anew += [(gateway, epoch) for epoch in _begun_anew(ledger, gateway)]
         if gateway in closed:
             statement.closed[gateway] = closed[gateway]
         if gateway not in heard and (gateway in question.enrolled or gateway in closed):
@@ -237,6 +240,17 @@ def _fates_of(
             for task in plan.tasks:
                 slots = _slots_of(statement, gateway, plan, task, (after, until))
                 yield from (judge.of(task, meter, slot_at) for meter in task.meters for slot_at in slots)
+
+
+def _begun_anew(ledger: Ledger, gateway: str) -> Iterator[bytes]:
+    """Yield the epochs that follow none though the gateway had some before: its store was lost, or the box is another.
+
+    Whether an epoch follows one its first envelope tells.
+    """
+    for state in in_order(ledger.epochs(gateway))[1:]:
+        first = BatchKey(gateway, state.epoch, 1)
+        if state.predecessor is None and first in ledger.links([first]):
+            yield state.epoch
 
 
 def _days(after: datetime, until: datetime) -> Iterator[tuple[datetime, datetime]]:

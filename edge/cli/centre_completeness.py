@@ -104,6 +104,7 @@ def _statement_document(statement: "Statement", unassigned: Iterable[str]) -> di
         ],
         "holes": [_hole_document(hole) for hole in statement.holes],
         "unheard": statement.unheard,
+        "begun_anew": [{"gateway": gateway, "epoch": epoch.hex()} for gateway, epoch in statement.begun_anew],
         "closed": {gateway: _text(at) for gateway, at in statement.closed.items()},
         "unplanned": statement.unplanned,
         "never_heard": [
@@ -189,6 +190,14 @@ def _print_statement(statement: "Statement", unassigned: Iterable[str]) -> None:
         click.echo(f"{hole.gateway} {hole.meter} {hole.task} {span} x{hole.count}: {why}; {who}")
     for gateway in statement.unheard:
         click.echo(say(f"{gateway}: enrolled, and never heard of", f"{gateway}：已登记，从未收到任何消息"))
+    for gateway, epoch in statement.begun_anew:
+        click.echo(
+            say(
+                f"{gateway}: began anew with epoch {epoch.hex()}, which follows none: its store was lost or the box"
+                " exchanged; what it had not sent by then is gone",
+                f"{gateway}：以新纪元 {epoch.hex()} 重新开始，没有前一纪元：存储丢失或设备已更换；此前未上送的已丢失",
+            )
+        )
     for gateway, at in statement.closed.items():
         click.echo(
             say(f"{gateway}: closed, nothing is expected after {_text(at)}", f"{gateway}：已于 {_text(at)} 关闭")

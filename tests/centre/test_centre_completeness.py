@@ -427,6 +427,14 @@ def test_a_closed_gateway_that_never_came_is_not_waited_for(ledger):
     assert ([], [], True) == (statement.unheard, statement.unplanned, statement.is_complete)
 
 
+def test_an_epoch_that_follows_none_is_named(ledger):
+    """The first one of a gateway may, and one that names the epoch before does follow."""
+    boxes = [Gateway(), Gateway(epoch=NEXT_EPOCH, predecessor=EPOCH), Gateway(epoch=b"epoch--3")]
+    for number, box in enumerate(boxes):
+        take(ledger, box, box.seal(record(SLOT + number * QUARTER), plan=ONE))
+        assert ([("gw-1", b"epoch--3")] if number > 1 else []) == ask(ledger).begun_anew
+
+
 def test_a_meter_of_the_list_that_no_plan_names_is_named(ledger):
     """It has no slots, so no hole either: nobody reads it, and the gateway has to have it on its list."""
     gateway = Gateway()
