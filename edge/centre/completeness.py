@@ -11,7 +11,7 @@ that no plan of the span names has no slots: it is named beside them, since nobo
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from itertools import accumulate
 
@@ -24,6 +24,7 @@ from edge.reading.plan import Plan, PlanTask
 from edge.reading.record import SlotState
 
 _TICK, _SECOND, _DAY = timedelta(microseconds=1), timedelta(seconds=1), timedelta(days=1)
+_EVER = datetime(9999, 12, 31, tzinfo=UTC)
 _SHORTEST_ROUND_S = 60.0  # sealing, sending and storing take their seconds, however short a round is
 
 
@@ -119,6 +120,7 @@ class Statement:
     unplanned: list[str] = field(default_factory=list)
     unheard: list[str] = field(default_factory=list)
     closed: dict[str, datetime] = field(default_factory=dict)
+    ahead: Counter[str] = field(default_factory=Counter)  # slots more than a day in the future, by gateway
     begun_anew: list[tuple[str, bytes]] = field(default_factory=list)
     unnamed: list[Unnamed] = field(default_factory=list)
     open_holes: dict[tuple[str, str, str], int] = field(default_factory=dict)  # those that the next slot may continue
@@ -178,6 +180,8 @@ def slot_fates(ledger: Ledger, question: Question, statement: Statement) -> Iter
     named: dict[str, tuple[bool, str]] = {}
     wanted = [question.gateway] if question.gateway else sorted({*heard, *question.enrolled})
     for gateway in wanted:
+        ahead = sum(1 for _ in ledger.slots(gateway, question.now + _DAY, _EVER))
+        statement.ahead.update({gateway: ahead} if ahead else {})
         statement.begun_anew += [(gateway, epoch) for epoch in _begun_anew(ledger, gateway)]
         if gateway in closed:
             statement.closed[gateway] = closed[gateway]

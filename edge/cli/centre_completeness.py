@@ -104,6 +104,7 @@ def _statement_document(statement: "Statement", unassigned: Iterable[str]) -> di
         ],
         "holes": [_hole_document(hole) for hole in statement.holes],
         "unheard": statement.unheard,
+        "ahead": dict(statement.ahead),
         "begun_anew": [{"gateway": gateway, "epoch": epoch.hex()} for gateway, epoch in statement.begun_anew],
         "closed": {gateway: _text(at) for gateway, at in statement.closed.items()},
         "unplanned": statement.unplanned,
@@ -188,8 +189,27 @@ def _print_statement(statement: "Statement", unassigned: Iterable[str]) -> None:
         batches = ", ".join(f"{low}-{high}" if low < high else str(low) for low, high in hole.closing.batches)
         who = words[hole.closer] + (f" ({say('batches', '批次')} {batches})" if batches else "")
         click.echo(f"{hole.gateway} {hole.meter} {hole.task} {span} x{hole.count}: {why}; {who}")
+    _print_gateways(statement)
+    for gateway in statement.unplanned:
+        click.echo(say(f"{gateway}: sent no plan yet, nothing is expected of it", f"{gateway}：尚未上送抄读计划"))
+    for one in statement.unnamed:
+        click.echo(_unnamed_words(one))
+    for problem in statement.unreadable:
+        click.echo(say(f"plan cannot be read: {problem}", f"计划无法读取：{problem}"))
+    for meter in unassigned:
+        click.echo(say(f"meter {meter} is not on the list", f"电表 {meter} 不在清单中"))
+
+
+def _print_gateways(statement: "Statement") -> None:
     for gateway in statement.unheard:
         click.echo(say(f"{gateway}: enrolled, and never heard of", f"{gateway}：已登记，从未收到任何消息"))
+    for gateway, count in statement.ahead.items():
+        click.echo(
+            say(
+                f"{gateway}: {count} slots lie more than a day in the future; compare its clock and this one's",
+                f"{gateway}：有 {count} 个时隙在一天以后的未来，请核对网关与本机时钟",
+            )
+        )
     for gateway, epoch in statement.begun_anew:
         click.echo(
             say(
@@ -202,14 +222,6 @@ def _print_statement(statement: "Statement", unassigned: Iterable[str]) -> None:
         click.echo(
             say(f"{gateway}: closed, nothing is expected after {_text(at)}", f"{gateway}：已于 {_text(at)} 关闭")
         )
-    for gateway in statement.unplanned:
-        click.echo(say(f"{gateway}: sent no plan yet, nothing is expected of it", f"{gateway}：尚未上送抄读计划"))
-    for one in statement.unnamed:
-        click.echo(_unnamed_words(one))
-    for problem in statement.unreadable:
-        click.echo(say(f"plan cannot be read: {problem}", f"计划无法读取：{problem}"))
-    for meter in unassigned:
-        click.echo(say(f"meter {meter} is not on the list", f"电表 {meter} 不在清单中"))
 
 
 def _closer_words() -> dict[Any, str]:

@@ -195,7 +195,8 @@ def test_what_is_held_at_once_does_not_grow_with_the_span(ledger, monkeypatch):
     gateway, asked, slots = Gateway(), [], type(ledger).slots
 
     def note(self, name, since, until):
-        asked.append(until - since)
+        if since < SLOT + 480 * HOUR:
+            asked.append(until - since)
         return slots(self, name, since, until)
 
     monkeypatch.setattr(type(ledger), "slots", note)
@@ -425,6 +426,16 @@ def test_a_closed_gateway_that_never_came_is_not_waited_for(ledger):
     question = Question(since=SLOT, until=SLOT + HOUR, now=SLOT + HOUR, grace_s=0, enrolled=["gw-1", "gw-2"])
     statement = completeness(ledger, question)
     assert ([], [], True) == (statement.unheard, statement.unplanned, statement.is_complete)
+
+
+def test_slots_of_the_far_future_are_kept_and_named(ledger):
+    """More than a day ahead of the centre's clock; whichever clock is wrong, nothing is lost."""
+    gateway = Gateway()
+    far = [record(SLOT + 48 * HOUR + number * QUARTER) for number in (0, 1, 2)]
+    take(ledger, gateway, gateway.seal(record(), *far, plan=ONE))
+    assert {"gw-1": 2} == ask(ledger, now=SLOT + 24 * HOUR + QUARTER).ahead
+    assert {} == ask(ledger, now=SLOT + 72 * HOUR).ahead
+    assert 4 == len(list(ledger.readings(Span())))
 
 
 def test_an_epoch_that_follows_none_is_named(ledger):
