@@ -4,7 +4,8 @@ Order of checks: the signature, by the key of the gateway that the envelope name
 brought it; then the number (`judge`): seen, replaced, taken, in its place in the chain; then the payload.
 
 What is not signed by the gateway is put aside and never appears in a receipt. What is signed and in its place but
-cannot be read is rejected: it keeps its number, so that the gateway need not send it for ever. A number that is taken
+cannot be read is rejected: it keeps its number, so that the gateway need not send it for ever; when the same bytes
+come again to a centre that can read them, they are stored (`reread.py` brings them again). A number that is taken
 is never given to another envelope, except to the original that a replacement stood for.
 """
 
@@ -70,7 +71,10 @@ class Uplink:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Taken:
-    """What became of a message. `epoch` and `seq` are known once the signature holds."""
+    """What became of a message. `epoch` and `seq` are known once the signature holds.
+
+    `times`: how often the like was refused in this run; not each is told.
+    """
 
     fate: Fate
     gateway: str
@@ -78,6 +82,7 @@ class Taken:
     seq: int | None = None
     reason: str = ""
     counts: PollCounts = _NO_POLLS
+    times: int = 1
 
 
 @dataclass(slots=True)
@@ -261,6 +266,8 @@ class _Sitting:
         fate = judge(signed.link, held, before, after)
         if fate is Fate.REJECTED:
             return fate, BROKEN_CHAIN
+        if fate is Fate.DUPLICATE and held is not None and held.is_unread and signed.can_be_read():
+            return Fate.STORED, ""
         if fate is Fate.STORED and not signed.can_be_read():
             return Fate.REJECTED, signed.reason
         if fate is Fate.RESTORED and not signed.can_be_read():

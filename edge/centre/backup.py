@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
-from edge.centre.disk import sync_path
+from edge.centre.disk import make_path, sync_path
 from edge.centre.ledger import EpochState, Ledger
 from edge.centre.rows import instant_text
 from edge.errors import StoreError, translating
@@ -29,7 +29,8 @@ def back_up(ledger: Ledger, target: Path, at: datetime) -> Path:
     if done.exists():
         raise StoreError("E-CEN-307", path=done, detail="it exists already")
     with translating({OSError: StoreError}, "E-CEN-307", path=done):
-        part.mkdir(parents=True, mode=0o700)
+        make_path(target)
+        part.mkdir(mode=0o700)
         try:
             states = ledger.copy_to(part)
             _write_about(part / ABOUT, at, ledger.layout, states)

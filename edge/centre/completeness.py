@@ -1,26 +1,30 @@
 """Completeness: what was expected by the plan in force, what came, and what is missing, with who can close the hole.
 
-Pure but for the ledger that it asks. A plan is in force for the slots after its `valid_from`, up to and with the
-next plan's, as the gateway counts them; they are computed here from the signed plan rows, so a gateway that says
-nothing at all is missed too. A slot is awaited for the grace, but never longer than one round: then it is a hole, and
-who can close it is named (`closers.py`). A meter of the centre's list that no plan of the span names has no slots: it
-is named beside them, since nobody reads it.
+Pure but for the ledger that it asks. A plan is in force for the slots after its `valid_from`, up to and with the next
+plan's, as the gateway counts them. Which plan is the next one its batch tells, not its `valid_from`: a plan that was
+made while the clock was behind begins where the plan before it does, at the earliest. Slots are computed here from the
+signed plan rows, so a gateway that says nothing at all is missed too. A slot is awaited for the grace, but never
+longer than one round: then it is a hole, and who can close it is named (`closers.py`). A meter of the centre's list
+that no plan of the span names has no slots: it is named beside them, since nobody reads it.
 """
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from enum import StrEnum
+from itertools import accumulate
 
 from edge.centre.closers import Closer, Closers, Closing
-from edge.centre.ledger import Ledger, SlotRow
+from edge.centre.epochs import in_order
+from edge.centre.ledger import BatchKey, Ledger, SlotRow
 from edge.quality.slots import slots_between
 from edge.reading.loss import Loss
 from edge.reading.plan import Plan, PlanTask
 from edge.reading.record import SlotState
 
-_TICK = timedelta(microseconds=1)
+_TICK, _SECOND, _DAY = timedelta(microseconds=1), timedelta(seconds=1), timedelta(days=1)
+_EVER = datetime(9999, 12, 31, tzinfo=UTC)
 _SHORTEST_ROUND_S = 60.0  # sealing, sending and storing take their seconds, however short a round is
 
 
@@ -102,7 +106,8 @@ class Statement:
     """The totals of each meter (gateway, meter), of each of its tasks (gateway, meter, task), and the holes.
 
     `unreadable` names plans whose zone is not known, `unplanned` gateways that sent no plan, `unheard` those that are
-    enrolled and never came, `unnamed` the meters of the list that nobody reads.
+    enrolled and never came, `begun_anew` epochs that follow none, `closed` those that somebody closed, with the
+    instant, `unnamed` the meters of the list that nobody reads.
     """
 
     since: datetime
@@ -114,13 +119,26 @@ class Statement:
     unreadable: list[str] = field(default_factory=list)
     unplanned: list[str] = field(default_factory=list)
     unheard: list[str] = field(default_factory=list)
+    closed: dict[str, datetime] = field(default_factory=dict)
+    ahead: Counter[str] = field(default_factory=Counter)  # slots more than a day in the future, by gateway
+    begun_anew: list[tuple[str, bytes]] = field(default_factory=list)
     unnamed: list[Unnamed] = field(default_factory=list)
-    open_hole: Hole | None = None  # the last one, as long as the next slot may continue it
+    open_holes: dict[tuple[str, str, str], int] = field(default_factory=dict)  # those that the next slot may continue
 
     @property
     def total(self) -> Counter[Fill]:
         """All meters together."""
         return sum(self.totals.values(), Counter())
+
+    def leave_holes_but(self, keys: Collection[tuple[str, str, str]]) -> None:
+        """Let no slot continue a hole but those of these (gateway, meter, task)."""
+        self.open_holes = {key: place for key, place in self.open_holes.items() if key in keys}
+
+    def sort_holes(self) -> None:
+        """Bring the holes into the order of the tasks' meters as they were first met, each one's by time."""
+        place = {key: number for number, key in enumerate(self.tasks)}
+        self.holes.sort(key=lambda hole: (place[hole.gateway, hole.meter, hole.task], hole.first_at))
+        self.open_holes.clear()
 
     @property
     def is_complete(self) -> bool:
@@ -148,44 +166,61 @@ def completeness(ledger: Ledger, question: Question) -> Statement:
     statement = Statement(question.since, min(question.until, question.now))
     for fate in slot_fates(ledger, question, statement):
         _count(statement, fate)
+    statement.sort_holes()
     return statement
 
 
 def slot_fates(ledger: Ledger, question: Question, statement: Statement) -> Iterator[SlotFate]:
-    """Yield what became of each expected slot: by gateway, plan, task and meter, then by time.
+    """Yield what became of each expected slot: by gateway, plan, day, task and meter, then by time.
 
     What keeps slots from being expected at all goes into the statement.
     """
     question = replace(question, until=min(question.until, question.now))
-    heard = ledger.gateways()
+    heard, closed = ledger.gateways(), ledger.closed()
     named: dict[str, tuple[bool, str]] = {}
     wanted = [question.gateway] if question.gateway else sorted({*heard, *question.enrolled})
     for gateway in wanted:
-        if gateway in question.enrolled and gateway not in heard:
-            statement.unheard.append(gateway)
+        ahead = sum(1 for _ in ledger.slots(gateway, question.now + _DAY, _EVER))
+        statement.ahead.update({gateway: ahead} if ahead else {})
+        statement.begun_anew += [(gateway, epoch) for epoch in _begun_anew(ledger, gateway)]
+        if gateway in closed:
+            statement.closed[gateway] = closed[gateway]
+        if gateway not in heard and (gateway in question.enrolled or gateway in closed):
+            statement.unheard.extend({gateway} - closed.keys())
         else:
             plans = list(ledger.plans(gateway))
-            _note_named(named, gateway, plans, question)
+            _note_named(named, gateway, plans, question, closed.get(gateway))
             yield from _fates_of(statement, ledger, gateway, question, plans)
     if question.gateway is None:
         absent = ((meter, named.get(meter, (False, None))) for meter in ledger.meters())
         statement.unnamed.extend(Unnamed(meter, last) for meter, (is_now, last) in absent if not is_now)
 
 
-def stretches(plans: Sequence[Plan], after: datetime, until: datetime) -> Iterator[tuple[Plan, datetime, datetime]]:
-    """Yield each plan with the part of the slots in (after, until] for which it is in force, as such a pair again."""
-    ends = [later.valid_from for later in plans[1:]] + [until]
-    for plan, end in zip(plans, ends, strict=bool(plans)):
-        first, last = max(after, plan.valid_from), min(until, end)
+def stretches(
+    plans: Sequence[Plan], after: datetime, until: datetime, closed_at: datetime | None = None
+) -> Iterator[tuple[Plan, datetime, datetime]]:
+    """Yield each plan with the part of the slots in (after, until] for which it is in force, as such a pair again.
+
+    `plans` stand in the order in which they were made. A plan that was in force at `closed_at` ends there.
+    """
+    begins = list(accumulate((plan.valid_from for plan in plans), max))
+    for plan, begin, end in zip(plans, begins, [*begins[1:], until], strict=False):
+        first, last = max(after, begin), min(until, end)
+        if closed_at is not None and begin <= closed_at:
+            last = min(last, closed_at)
         if first < last:
             yield plan, first, last
 
 
 def _note_named(
-    named: dict[str, tuple[bool, str]], gateway: str, plans: Sequence[Plan], question: Question
-) -> None:  # fmt: skip
+    named: dict[str, tuple[bool, str]],
+    gateway: str,
+    plans: Sequence[Plan],
+    question: Question,
+    closed_at: datetime | None,
+) -> None:
     """Note the meters that a gateway's plans name: whether one of the span does, and whose it is."""
-    now = {id(plan) for plan, *_ in stretches(plans, question.since - _TICK, question.until - _TICK)}
+    now = {id(plan) for plan, *_ in stretches(plans, question.since - _TICK, question.until - _TICK, closed_at)}
     for plan in plans:
         for meter in {meter for task in plan.tasks for meter in task.meters}:
             named[meter] = max(named.get(meter, (False, "")), (id(plan) in now, gateway))
@@ -194,25 +229,52 @@ def _note_named(
 def _fates_of(
     statement: Statement, ledger: Ledger, gateway: str, question: Question, plans: Sequence[Plan]
 ) -> Iterator[SlotFate]:
+    closed_at = statement.closed.get(gateway)
     if not plans:
-        statement.unplanned.append(gateway)
+        statement.unplanned.extend([gateway] if closed_at is None else [])
         return
-    rows = {(row.task, row.meter, row.slot_at): row for row in ledger.slots(gateway, question.since, question.until)}
-    judge = _Judge(
-        gateway,
-        question,
-        rows,
-        _by_meter(ledger.losses(gateway)),
-        Closers(ledger, gateway, rows.values(), question.since),
-    )
-    for plan, after, until in stretches(plans, question.since - _TICK, question.until - _TICK):
-        for task in plan.tasks:
-            try:
-                slots = list(slots_between(task.schedule, plan.timezone, after, until))
-            except (KeyError, ValueError, OSError) as exc:  # what a zone that is none gives
-                statement.unreadable.append(f"{gateway} {task.name}: {exc}")
-                continue
-            yield from (judge.of(task, meter, slot_at) for meter in task.meters for slot_at in slots)
+    losses = _by_meter(ledger.losses(gateway))
+    closers = Closers(ledger, gateway, question.since, question.until, closed_at)
+    for plan, begin, end in stretches(plans, question.since - _TICK, question.until - _TICK, closed_at):
+        statement.leave_holes_but({(gateway, meter, task.name) for task in plan.tasks for meter in task.meters})
+        for after, until in _days(begin, end):
+            found = ledger.slots(gateway, after, until + _SECOND)
+            rows = {(row.task, row.meter, row.slot_at): row for row in found}
+            judge = _Judge(gateway, question, rows, losses, closers)
+            for task in plan.tasks:
+                slots = _slots_of(statement, gateway, plan, task, (after, until))
+                yield from (judge.of(task, meter, slot_at) for meter in task.meters for slot_at in slots)
+
+
+def _begun_anew(ledger: Ledger, gateway: str) -> Iterator[bytes]:
+    """Yield the epochs that follow none though the gateway had some before: its store was lost, or the box is another.
+
+    Whether an epoch follows one its first envelope tells.
+    """
+    for state in in_order(ledger.epochs(gateway))[1:]:
+        first = BatchKey(gateway, state.epoch, 1)
+        if state.predecessor is None and first in ledger.links([first]):
+            yield state.epoch
+
+
+def _days(after: datetime, until: datetime) -> Iterator[tuple[datetime, datetime]]:
+    """Yield the span (after, until] in pieces of a day: what is held at once does not grow with the span."""
+    while after < until:
+        end = min(until, after + _DAY)
+        yield after, end
+        after = end
+
+
+def _slots_of(
+    statement: Statement, gateway: str, plan: Plan, task: PlanTask, span: tuple[datetime, datetime]
+) -> list[datetime]:
+    try:
+        return list(slots_between(task.schedule, plan.timezone, *span))
+    except (KeyError, ValueError, OSError) as exc:  # what a zone that is none gives
+        problem = f"{gateway} {task.name}: {exc}"
+        if problem not in statement.unreadable:
+            statement.unreadable.append(problem)
+        return []
 
 
 def _count(statement: Statement, fate: SlotFate) -> None:
@@ -221,24 +283,21 @@ def _count(statement: Statement, fate: SlotFate) -> None:
     statement.totals.setdefault(meter, Counter())[fate.fill] += 1
     statement.tasks.setdefault((*meter, fate.task), Counter())[fate.fill] += 1
     statement.conflicts[meter] += fate.is_conflict
+    key = (*meter, fate.task)
+    place = statement.open_holes.pop(key, None)
     if fate.closing is None:
-        statement.open_hole = None
         return
-    last = statement.open_hole
-    if last is not None and _continues(last, fate):
-        statement.open_hole = replace(last, last_at=fate.slot_at, count=last.count + 1)
-        statement.holes[-1] = statement.open_hole
-        return
-    statement.open_hole = Hole(
-        *meter, fate.task, fate.slot_at, fate.slot_at, 1, fate.fill, fate.reason, fate.closing
-    )  # fmt: skip
-    statement.holes.append(statement.open_hole)
+    if place is None or not _continues(statement.holes[place], fate):
+        place = len(statement.holes)
+        statement.holes.append(Hole(*key, fate.slot_at, fate.slot_at, 0, fate.fill, fate.reason, fate.closing))
+    last = statement.holes[place]
+    statement.holes[place] = replace(last, last_at=fate.slot_at, count=last.count + 1)
+    statement.open_holes[key] = place
 
 
 def _continues(hole: Hole, fate: SlotFate) -> bool:
     same = (fate.gateway, fate.meter, fate.task, fate.fill, fate.reason, fate.closing)
-    is_same = same == (hole.gateway, hole.meter, hole.task, hole.fill, hole.reason, hole.closing)
-    return is_same and fate.slot_at > hole.last_at
+    return same == (hole.gateway, hole.meter, hole.task, hole.fill, hole.reason, hole.closing)
 
 
 def _by_meter(losses: Iterable[Loss]) -> dict[tuple[str, str], list[Loss]]:
@@ -305,7 +364,7 @@ class _Judge:
             case Fill.MISSING_FINAL:
                 return Closing(Closer.NOBODY)
             case Fill.MISSING_OPEN:
-                return self.closers.of_open(reason)
+                return self.closers.of_open(reason, slot_at)
             case Fill.NOT_HEARD:
                 return self.closers.of_unheard(slot_at, self._known_by(task, slot_at))
         return None

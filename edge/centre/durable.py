@@ -34,8 +34,8 @@ class Replicated(Ledger, Protocol):
     def wal_position(self) -> int:
         """Return how far the server has its log on disk: everything that is committed lies before it."""
 
-    def standby_position(self, name: str | None = None) -> int | None:
-        """Return how far a standby has the log on its disk: the one of this name, else the furthest; None without."""
+    def standby_position(self, name: str) -> int | None:
+        """Return how far the standby of this name has the log on its disk; None if it does not stream."""
 
     def check_standbys(self) -> None:
         """Raise StoreError E-CEN-309 if this login may not see the standbys."""
@@ -69,10 +69,10 @@ class _Mark:
 
 @dataclass(slots=True)
 class ReplicaWatch:
-    """Follows a standby: one mark at a time, the next one when it has passed. `name`: its application_name, or any."""
+    """Follows a standby: one mark at a time, the next one when it has passed. `name`: its application_name."""
 
     ledger: Replicated
-    name: str | None = None
+    name: str
     _mark: _Mark | None = None
     _next_at: float = float("-inf")
 

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from edge.centre.carrying import Reception
+from edge.centre.disk import make_path, write_path
 from edge.centre.keyring import NAME, FolderKeyring
 from edge.centre.ledger import Ledger
 from edge.centre.opening import watch_of
@@ -41,32 +42,33 @@ def make_folder(folder: Path, tenant: str) -> list[Path]:
         raise UsageError("E-CEN-102", name=tenant)
     settings, key, public, gateways = made
     with translating({OSError: UsageError}, "E-CEN-106", path=folder):
-        gateways.mkdir(parents=True)
+        make_path(gateways)
         save_public(public, make_key(key))
-        settings.write_text(TEMPLATE.format(tenant=tenant), encoding="utf-8")
+        write_path(settings, TEMPLATE.format(tenant=tenant).encode())
     return made
 
 
 def enrol_gateway(settings: CentreSettings, gateway: str, public: Path, *, replace: bool = False) -> bytes:
     """Take in the public key of a gateway and return its key id.
 
-    Durable: the key is in place when this returns. Raises IdentityError E-CEN-103 if another key has the name.
+    Durable: the key is in place when this returns. Raises IdentityError: E-CEN-103 another key has the name,
+    E-CEN-116 it is the centre's own key, E-CEN-117 another gateway has it.
     """
     if not NAME.fullmatch(gateway) or gateway == CENTRE_ID:
         raise UsageError("E-CEN-102", name=gateway)
     verifier = load_verifier(public)
+    if verifier.kid == load_signer(Path(settings.centre.key)).kid:
+        raise IdentityError("E-CEN-116", path=public)
     keys = FolderKeyring(Path(settings.centre.gateways))
+    for other in keys.names():
+        if other != gateway and keys.verifier_of(other, verifier.kid) is not None:
+            raise IdentityError("E-CEN-117", path=public, gateway=gateway, other=other)
     place = keys.path_of(gateway)
     if place.exists() and keys.verifier_of(gateway, verifier.kid) is None and not replace:
         raise IdentityError("E-CEN-103", gateway=gateway)
     with translating({OSError: UsageError}, "E-CEN-106", path=place):
-        place.parent.mkdir(parents=True, exist_ok=True)
-        aside = place.with_suffix(".new")
-        with aside.open("wb") as file:
-            file.write(public_pem(verifier.public).encode("ascii"))
-            file.flush()
-            os.fsync(file.fileno())
-        aside.replace(place)
+        make_path(place.parent)
+        write_path(place, public_pem(verifier.public).encode("ascii"))
     return verifier.kid
 
 
@@ -82,6 +84,8 @@ def read_addresses(path: Path) -> Iterator[str]:
         if len(address) != _ADDRESS_DIGITS or not (address.isascii() and address.isdigit()):
             raise ConfigError("E-CEN-104", path=path, line=number, detail=f'"{address}" is no address of 12 digits')
         yield address
+    if not rows:
+        raise ConfigError("E-CEN-104", path=path, line=1, detail="it names no meter")
 
 
 def build_worker(

@@ -37,11 +37,15 @@ class BatchKey:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Link:
-    """How an envelope hangs in its chain. `sha256` is that of its exact bytes."""
+    """How an envelope hangs in its chain. `sha256` is that of its exact bytes.
+
+    `is_unread`: it is held, in its place, and was rejected because the centre of that day could not read it.
+    """
 
     sha256: bytes
     prev: bytes
     replaces: bytes | None = None
+    is_unread: bool = False
 
     @property
     def mark(self) -> bytes:
@@ -186,13 +190,13 @@ class Ledger(Protocol):
         """Return the exact bytes that are held under a number."""
 
     def keep_entries(self, entries: Sequence[Entry]) -> None:
-        """Keep envelopes of different numbers; one already held is replaced, its losses are forgotten."""
+        """Keep envelopes of different numbers; one already held is replaced, its plan and losses are forgotten."""
 
     def keep_polls(self, batches: Sequence[Polls]) -> Sequence[PollCounts]:
         """Keep the polls of batches whose envelopes are kept, in order, each slot once (`once.py`)."""
 
     def keep_plan(self, entry: Entry, plan: Plan) -> None:
-        """Keep a plan; a later one with the same `valid_from` takes its place."""
+        """Keep the plan that a batch brought."""
 
     def keep_losses(self, entry: Entry, losses: Iterable[Loss]) -> None:
         """Keep what the gateway says is lost for good; a loss that it told in another epoch already counts once."""
@@ -246,7 +250,13 @@ class Ledger(Protocol):
         """Return the latest rejected numbers with their reasons, lowest first."""
 
     def plans(self, gateway: str) -> Sequence[Plan]:
-        """Return the plans of a gateway by `valid_from`."""
+        """Return the plans of a gateway in the order in which it made them: by epoch, then by number."""
+
+    def close_gateway(self, gateway: str, at: datetime | None) -> None:
+        """Note that nothing is expected any more of the plans that are in force at an instant; None takes it back."""
+
+    def closed(self) -> Mapping[str, datetime]:
+        """Return which gateways are closed, and from when on."""
 
     def losses(self, gateway: str) -> Sequence[Loss]:
         """Return what a gateway said is lost."""

@@ -14,6 +14,7 @@ from typing import Any
 
 from edge.centre.database_url import DatabaseUrl
 from edge.centre.dump import dump_database
+from edge.centre.epochs import in_order_of_epochs
 from edge.centre.gaps import gaps_of
 from edge.centre.ledger import (
     BatchKey,
@@ -31,8 +32,9 @@ from edge.centre.ledger import (
 from edge.centre.postgres_link import PostgresLink
 from edge.centre.postgres_polls import PollWriter, clean
 from edge.centre.postgres_schema import VERSION
-from edge.centre.rows import instant_text, parse_plan, plan_text, slot_text
+from edge.centre.rows import instant_text, plan_text, slot_text
 from edge.errors import StoreError
+from edge.messages.receipt import BROKEN_CHAIN
 from edge.reading.loss import Loss
 from edge.reading.plan import Plan
 from edge.reading.record import SlotState
@@ -84,12 +86,12 @@ class PostgresLedger(PostgresLink):
     def links(self, keys: Collection[BatchKey]) -> dict[BatchKey, Link]:
         """Return how the envelopes that are held under these numbers hang in their chains."""
         rows = self._all(
-            "SELECT gateway, epoch, seq, sha256, prev, replaces FROM batch"
+            "SELECT gateway, epoch, seq, sha256, prev, replaces, state = 'rejected' AND reason <> %s FROM batch"
             " JOIN unnest(%s::text[], %s::bytea[], %s::bigint[]) AS asked (gateway, epoch, seq)"
             " USING (gateway, epoch, seq)",
-            [[key.gateway for key in keys], [key.epoch for key in keys], [key.seq for key in keys]],
+            [BROKEN_CHAIN, *([getattr(key, name) for key in keys] for name in ("gateway", "epoch", "seq"))],
         )
-        return {BatchKey(*row[:3]): Link(sha256=row[3], prev=row[4], replaces=row[5]) for row in rows}
+        return {BatchKey(*row[:3]): Link(sha256=row[3], prev=row[4], replaces=row[5], is_unread=row[6]) for row in rows}
 
     def envelope(self, key: BatchKey) -> bytes | None:
         """Return the exact bytes that are held under a number."""
@@ -100,7 +102,7 @@ class PostgresLedger(PostgresLink):
         return rows[0][0] if rows else None
 
     def keep_entries(self, entries: Sequence[Entry]) -> None:
-        """Keep envelopes of different numbers; one already held is replaced, its losses are forgotten."""
+        """Keep envelopes of different numbers; one already held is replaced, its plan and losses are forgotten."""
         rows = [
             (
                 *(entry.key.gateway, entry.key.epoch, entry.key.seq),
@@ -112,6 +114,7 @@ class PostgresLedger(PostgresLink):
         kept = self._all(_KEEP_ENTRIES, [list(column) for column in zip(*rows, strict=True)])
         self._batches = {BatchKey(gateway, epoch, seq): number for gateway, epoch, seq, number in kept}
         self._run("DELETE FROM loss WHERE batch = ANY(%s)", [list(self._batches.values())])
+        self._run("DELETE FROM plan WHERE batch = ANY(%s)", [list(self._batches.values())])
 
     def keep_polls(self, batches: Sequence[Polls]) -> list[PollCounts]:
         """Keep the polls of batches whose envelopes are kept, in order, each slot once (`once.py`)."""
@@ -120,11 +123,10 @@ class PostgresLedger(PostgresLink):
             return self._polls.write(self._open(), found)
 
     def keep_plan(self, entry: Entry, plan: Plan) -> None:
-        """Keep a plan; a later one with the same `valid_from` takes its place."""
+        """Keep the plan that a batch brought."""
         self._run(
-            "INSERT INTO plan VALUES (%s, %s, %s, %s) ON CONFLICT (gateway, valid_from) DO UPDATE SET"
-            " document = excluded.document, batch = excluded.batch",
-            [entry.key.gateway, plan.valid_from, clean(plan_text(plan)), self._batch(entry)],
+            "INSERT INTO plan VALUES (%s, %s, %s) ON CONFLICT (batch) DO UPDATE SET document = excluded.document",
+            [self._batch(entry), entry.key.gateway, clean(plan_text(plan))],
         )
 
     def keep_losses(self, entry: Entry, losses: Iterable[Loss]) -> None:
@@ -224,15 +226,17 @@ class PostgresLedger(PostgresLink):
         """Return how far the server has its log on disk, in bytes: everything that is committed lies before it."""
         return int(self._all("SELECT pg_current_wal_flush_lsn() - '0/0'")[0][0])
 
-    def standby_position(self, name: str | None = None) -> int | None:
-        """Return how far a standby has the log on its disk: the one of this name, else the furthest; None without.
+    def standby_position(self, name: str) -> int | None:
+        """Return how far the standby of this name has the log on its disk; None if it does not stream.
 
-        A copy that `pg_basebackup` is making streams too, but is none yet.
+        Where several have the name, all of them have it so far. Who only follows the changes (a logical slot) has no
+        copy, whatever its name is; a copy that `pg_basebackup` is making is none yet.
         """
         position = self._all(
-            "SELECT max(flush_lsn - '0/0') FROM pg_stat_replication WHERE state = 'streaming'"
-            " AND application_name <> 'pg_basebackup' AND (%s::text IS NULL OR application_name = %s)",
-            [name, name],
+            "SELECT min(flush_lsn - '0/0') FROM pg_stat_replication WHERE state = 'streaming'"
+            " AND application_name = %s AND application_name <> 'pg_basebackup' AND NOT EXISTS (SELECT FROM"
+            " pg_replication_slots WHERE active_pid = pid AND slot_type = 'logical')",
+            [name],
         )[0][0]
         return None if position is None else int(position)
 
@@ -263,9 +267,23 @@ class PostgresLedger(PostgresLink):
         return tuple((seq, reason) for seq, reason in reversed(rows))
 
     def plans(self, gateway: str) -> Sequence[Plan]:
-        """Return the plans of a gateway by `valid_from`."""
-        rows = self._all("SELECT document FROM plan WHERE gateway = %s ORDER BY valid_from", [gateway])
-        return [parse_plan(document) for (document,) in rows]
+        """Return the plans of a gateway in the order in which it made them."""
+        rows = self._all(
+            "SELECT epoch, document FROM plan JOIN batch ON batch.id = plan.batch WHERE plan.gateway = %s ORDER BY seq",
+            [gateway],
+        )
+        return in_order_of_epochs(rows, self.epochs(gateway))
+
+    def close_gateway(self, gateway: str, at: datetime | None) -> None:
+        """Note that nothing is expected any more of the plans that are in force at an instant; None takes it back."""
+        with self.transaction():
+            self._run("DELETE FROM closed WHERE gateway = %s", [gateway])
+            if at is not None:
+                self._run("INSERT INTO closed VALUES (%s, %s)", [gateway, at])
+
+    def closed(self) -> Mapping[str, datetime]:
+        """Return which gateways are closed, and from when on."""
+        return dict(self._all("SELECT gateway, at FROM closed"))
 
     def losses(self, gateway: str) -> Sequence[Loss]:
         """Return what a gateway said is lost."""

@@ -4,10 +4,22 @@ Instants are text in UTC, of one width, so that they sort: slots to the second, 
 exact text. A poll counts for its slot if `counts` is 1; the others are history.
 """
 
-VERSION = 2
+VERSION = 3
 
 # From each layout to the next one; from the second on. A file keeps what it holds.
-STEPS = ("ALTER TABLE epoch ADD COLUMN durable INTEGER NOT NULL DEFAULT 0",)
+STEPS = (
+    "ALTER TABLE epoch ADD COLUMN durable INTEGER NOT NULL DEFAULT 0",
+    """
+    ALTER TABLE plan RENAME TO plan_by_begin;
+    CREATE TABLE plan (
+      batch INTEGER PRIMARY KEY REFERENCES batch (id), gateway TEXT NOT NULL, document TEXT NOT NULL
+    );
+    INSERT OR REPLACE INTO plan SELECT batch, gateway, document FROM plan_by_begin ORDER BY valid_from;
+    DROP TABLE plan_by_begin;
+    CREATE INDEX plan_gateway ON plan (gateway);
+    CREATE TABLE closed (gateway TEXT PRIMARY KEY, at TEXT NOT NULL) WITHOUT ROWID;
+    """,
+)
 
 SCHEMA = """
 CREATE TABLE gateway (
@@ -42,9 +54,11 @@ CREATE TABLE poll (
 CREATE UNIQUE INDEX poll_slot ON poll (gateway, slot_at, task, meter) WHERE counts = 1;
 
 CREATE TABLE plan (
-  gateway TEXT NOT NULL, valid_from TEXT NOT NULL, document TEXT NOT NULL, batch INTEGER NOT NULL,
-  PRIMARY KEY (gateway, valid_from)
-) WITHOUT ROWID;
+  batch INTEGER PRIMARY KEY REFERENCES batch (id), gateway TEXT NOT NULL, document TEXT NOT NULL
+);
+CREATE INDEX plan_gateway ON plan (gateway);
+
+CREATE TABLE closed (gateway TEXT PRIMARY KEY, at TEXT NOT NULL) WITHOUT ROWID;
 
 CREATE TABLE loss (
   id INTEGER PRIMARY KEY, batch INTEGER NOT NULL REFERENCES batch (id), gateway TEXT NOT NULL,

@@ -7,6 +7,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
+from edge.centre.epochs import in_order_of_epochs
 from edge.centre.gaps import gaps_of
 from edge.centre.ledger import (
     BatchKey,
@@ -31,11 +32,11 @@ from edge.centre.rows import (
     items_text,
     parse_face,
     parse_instant,
-    parse_plan,
     plan_text,
     slot_text,
 )
 from edge.centre.sqlite_file import SqliteFile
+from edge.messages.receipt import BROKEN_CHAIN
 from edge.reading.loss import Loss
 from edge.reading.plan import Plan
 from edge.reading.record import PollRecord, SlotState, is_dated
@@ -52,15 +53,20 @@ class SqliteLedger(SqliteFile):
 
     layout = VERSION
 
-    def __init__(self, path: Path, *, must_exist: bool = False) -> None:
+    def __init__(self, path: Path, *, must_exist: bool = False, to_read: bool = False) -> None:
         self._itemsets: dict[str, int] = {}
-        super().__init__(path, must_exist=must_exist)
+        super().__init__(path, must_exist=must_exist, to_read=to_read)
 
     def links(self, keys: Collection[BatchKey]) -> dict[BatchKey, Link]:
         """Return how the envelopes that are held under these numbers hang in their chains."""
-        query = "SELECT sha256, prev, replaces FROM batch WHERE gateway = ? AND epoch = ? AND seq = ?"
-        found = ((key, self._one(query, *astuple(key))) for key in keys)
-        return {key: Link(sha256=row[0], prev=row[1], replaces=row[2]) for key, row in found if row}
+        query = (
+            "SELECT sha256, prev, replaces, state = 'rejected' AND reason <> ? FROM batch"
+            " WHERE gateway = ? AND epoch = ? AND seq = ?"
+        )
+        found = ((key, self._one(query, BROKEN_CHAIN, *astuple(key))) for key in keys)
+        return {
+            key: Link(sha256=row[0], prev=row[1], replaces=row[2], is_unread=bool(row[3])) for key, row in found if row
+        }
 
     def envelope(self, key: BatchKey) -> bytes | None:
         """Return the exact bytes that are held under a number."""
@@ -68,7 +74,7 @@ class SqliteLedger(SqliteFile):
         return row[0] if row else None
 
     def keep_entries(self, entries: Sequence[Entry]) -> None:
-        """Keep envelopes of different numbers; one already held is replaced, its losses are forgotten."""
+        """Keep envelopes of different numbers; one already held is replaced, its plan and losses are forgotten."""
         for entry in entries:
             self._keep_entry(entry)
 
@@ -83,7 +89,9 @@ class SqliteLedger(SqliteFile):
             *(link.sha256, link.prev, link.replaces, str(entry.state), entry.reason),
             *(instant_text(entry.received_at), entry.envelope),
         )
-        self._run("DELETE FROM loss WHERE batch = ?", self._batch_id(entry.key))
+        batch = self._batch_id(entry.key)
+        self._run("DELETE FROM loss WHERE batch = ?", batch)
+        self._run("DELETE FROM plan WHERE batch = ?", batch)
 
     def keep_polls(self, batches: Sequence[Polls]) -> list[PollCounts]:
         """Keep the polls of batches whose envelopes are kept, in order, each slot once (`once.py`)."""
@@ -101,11 +109,9 @@ class SqliteLedger(SqliteFile):
         return PollCounts(readings, repeated, superseded, conflicts)
 
     def keep_plan(self, entry: Entry, plan: Plan) -> None:
-        """Keep a plan; a later one with the same `valid_from` takes its place."""
-        self._run(
-            "INSERT OR REPLACE INTO plan VALUES (?, ?, ?, ?)",
-            *(entry.key.gateway, instant_text(plan.valid_from), plan_text(plan), self._batch_id(entry.key)),
-        )
+        """Keep the plan that a batch brought."""
+        values = (self._batch_id(entry.key), entry.key.gateway, plan_text(plan))
+        self._run("INSERT OR REPLACE INTO plan VALUES (?, ?, ?)", *values)
 
     def keep_losses(self, entry: Entry, losses: Iterable[Loss]) -> None:
         """Keep what the gateway says is lost for good, but not what it said in another epoch already."""
@@ -233,9 +239,23 @@ class SqliteLedger(SqliteFile):
         return tuple((seq, reason) for seq, reason in reversed(rows))
 
     def plans(self, gateway: str) -> Sequence[Plan]:
-        """Return the plans of a gateway by `valid_from`."""
-        rows = self._all("SELECT document FROM plan WHERE gateway = ? ORDER BY valid_from", gateway)
-        return [parse_plan(document) for (document,) in rows]
+        """Return the plans of a gateway in the order in which it made them."""
+        rows = self._all(
+            "SELECT epoch, document FROM plan JOIN batch ON batch.id = plan.batch WHERE plan.gateway = ? ORDER BY seq",
+            gateway,
+        )
+        return in_order_of_epochs(rows, self.epochs(gateway))
+
+    def close_gateway(self, gateway: str, at: datetime | None) -> None:
+        """Note that nothing is expected any more of the plans that are in force at an instant; None takes it back."""
+        with self.transaction():
+            self._run("DELETE FROM closed WHERE gateway = ?", gateway)
+            if at is not None:
+                self._run("INSERT INTO closed VALUES (?, ?)", gateway, instant_text(at))
+
+    def closed(self) -> Mapping[str, datetime]:
+        """Return which gateways are closed, and from when on."""
+        return {gateway: parse_instant(at) for gateway, at in self._all("SELECT gateway, at FROM closed")}
 
     def losses(self, gateway: str) -> Sequence[Loss]:
         """Return what a gateway said is lost."""
@@ -328,12 +348,15 @@ class SqliteLedger(SqliteFile):
 
     def _standing(self, gateway: str, record: PollRecord) -> tuple[int, PollFace] | None:
         row = self._one(
-            "SELECT poll.id, trust, state, reason, items, amounts, faults FROM poll"
+            "SELECT poll.id, trust, conflict, state, reason, items, amounts, faults FROM poll"
             " JOIN itemset ON itemset.id = poll.itemset"
             " WHERE gateway = ? AND slot_at = ? AND task = ? AND meter = ? AND counts = 1",
             *(gateway, slot_text(record.slot_at), record.task, record.meter),
         )
-        return (row[0], parse_face(*row[2:], is_dated=is_dated(row[1]))) if row else None
+        if row is None:
+            return None
+        number, trust, conflict, *rest = row
+        return number, parse_face(*rest, is_dated=is_dated(trust), is_flagged=bool(conflict))
 
     def _insert_poll(self, gateway: str, batch: int, record: PollRecord, face: PollFace, once: Once) -> None:
         self._run(
@@ -342,7 +365,7 @@ class SqliteLedger(SqliteFile):
             *(batch, gateway, record.meter, record.task, slot_text(record.slot_at), instant_text(record.stamp.at)),
             *(str(record.source), record.stamp.trust, str(record.state), face.reason, " ".join(record.flags)),
             *(self._itemset(items_text(face)), amounts_text(face), faults_text(face)),
-            *(once in (Once.COUNT, Once.SUPERSEDE), once is Once.CONFLICT),
+            *(once in (Once.COUNT, Once.SUPERSEDE), once is Once.CONFLICT or face.is_flagged),
         )
 
     def _itemset(self, items: str) -> int:

@@ -7,7 +7,7 @@ new epoch, or out of order. The rules, in order:
 2. Values take the place of a miss; a miss takes the place of one that is not more final.
 3. A miss never takes the place of values, nor an open miss that of a final one: it is kept as history.
 4. Equal values again are ignored.
-5. Values that agree on what both have, and add to it, count together with them.
+5. Values that agree on what both have, and add to it, count together with them; a flag of rule 7 stays.
 6. Values that differ, where the time of one reading was known and that of the other was not: the dated one counts, for
    the other may be of another slot; it is kept as history.
 7. Else values that differ are kept beside the first ones, and both are flagged: which is right is not for this code to
@@ -27,7 +27,7 @@ _RANK = {SlotState.EXPECTED: 0, SlotState.MISSING_OPEN: 1, SlotState.MISSING_FIN
 class PollFace:
     """What of a poll decides: `values` are exact texts by key, `units` and `faults` by key too.
 
-    `is_dated`: the gateway knew the time when it read.
+    `is_dated`: the gateway knew the time when it read; `is_flagged`: other values came for the slot.
     """
 
     state: SlotState
@@ -36,6 +36,7 @@ class PollFace:
     faults: Mapping[str, str]
     reason: str | None = None
     is_dated: bool = True
+    is_flagged: bool = False
 
     @property
     def is_miss(self) -> bool:
@@ -97,4 +98,5 @@ def _known(face: PollFace) -> frozenset[str]:
 def _joined(standing: PollFace, new: PollFace) -> PollFace:
     values = {**standing.values, **new.values}
     faults = {key: why for key, why in {**standing.faults, **new.faults}.items() if key not in values}
-    return replace(new, values=values, units={**standing.units, **new.units}, faults=faults)
+    units = {**standing.units, **new.units}
+    return replace(new, values=values, units=units, faults=faults, is_flagged=standing.is_flagged)

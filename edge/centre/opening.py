@@ -13,8 +13,10 @@ from edge.config.centre import CentreSettings
 from edge.errors import UsageError, translating
 
 
-def open_ledger(settings: CentreSettings, database: str | None = None, *, must_exist: bool = False) -> Ledger:
-    """Return the ledger, opened; `database` takes the place of the settings' one.
+def open_ledger(
+    settings: CentreSettings, database: str | None = None, *, must_exist: bool = False, to_read: bool = False
+) -> Ledger:
+    """Return the ledger, opened; `database` takes the place of the settings' one. `to_read`: a file is not written.
 
     Raises StoreError if it does not open, UsageError E-CEN-108 to -110 for what cannot be.
     """
@@ -23,7 +25,7 @@ def open_ledger(settings: CentreSettings, database: str | None = None, *, must_e
         with translating({ImportError: UsageError}, "E-CEN-109"):
             from edge.centre.ledger_postgres import PostgresLedger  # only where it is installed
         return PostgresLedger(url, must_exist=must_exist)
-    return SqliteLedger(_file_of(settings), must_exist=must_exist)
+    return SqliteLedger(_file_of(settings), must_exist=must_exist, to_read=to_read)
 
 
 def place_of(settings: CentreSettings, database: str | None, at: datetime) -> Place:
@@ -49,7 +51,8 @@ def _file_of(settings: CentreSettings) -> Path:
 def watch_of(settings: CentreSettings, ledger: Ledger) -> Watch | None:
     """Return what moves `durable` by the policy of these settings; None for `commit` and `none`.
 
-    Raises StoreError E-CEN-309 if the policy is `replica` and the login may not see the standbys.
+    For `replica` it raises UsageError E-CEN-114 if the settings name no standby, for whoever happens to stream may be
+    anything, and StoreError E-CEN-309 if the login may not see the standbys.
     """
     if settings.centre.durable == "backup":
         return BackupWatch(ledger)
@@ -57,6 +60,8 @@ def watch_of(settings: CentreSettings, ledger: Ledger) -> Watch | None:
         return None
     if not isinstance(ledger, Replicated):
         raise UsageError("E-CEN-110", path=settings.centre.ledger)
+    if settings.centre.standby is None:
+        raise UsageError("E-CEN-114")
     watch = ReplicaWatch(ledger, settings.centre.standby)
     watch.check()
     return watch

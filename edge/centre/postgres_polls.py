@@ -38,7 +38,7 @@ SELECT n FROM incoming WHERE NOT EXISTS (
 )
 """
 _STANDING = """
-SELECT poll.series, poll.slot_at, trust, state, reason, quantities, units, amounts, faults
+SELECT poll.series, poll.slot_at, trust, state, reason, quantities, units, amounts, faults, conflict
 FROM unnest(%s::integer[], %s::timestamptz[]) AS asked (series, slot_at)
 JOIN poll ON poll.series = asked.series AND poll.slot_at = asked.slot_at AND poll.counts
 JOIN manner ON manner.id = poll.manner
@@ -193,6 +193,7 @@ class PollWriter:
                 db.execute("UPDATE poll SET counts = false WHERE series = %s AND slot_at = %s AND counts", where)
             if ruling.once is Once.CONFLICT:
                 db.execute("UPDATE poll SET conflict = true WHERE series = %s AND slot_at = %s AND counts", where)
+                standing[one.slot] = replace(standing[one.slot], is_flagged=True)
             if ruling.once in (Once.COUNT, Once.SUPERSEDE):
                 standing[one.slot] = ruling.face
             _insert(db, one, ruling.face, ruling.once)
@@ -273,8 +274,9 @@ def _standing(db: Connection, slots: Iterable[Slot]) -> dict[Slot, PollFace]:
             faults=json.loads(faults or "{}"),
             reason=reason,
             is_dated=is_dated(trust),
+            is_flagged=conflict,
         )
-        for series, slot_at, trust, state, reason, keys, units, amounts, faults in rows
+        for series, slot_at, trust, state, reason, keys, units, amounts, faults, conflict in rows
     }
 
 
@@ -301,7 +303,7 @@ def _insert(db: Connection, one: _Coming, face: PollFace, once: Once) -> None:
         _INSERT,
         [
             *(record.slot_at, record.stamp.at, one.batch, one.series, _number_manner(db, record, face)),
-            *(once in (Once.COUNT, Once.SUPERSEDE), once is Once.CONFLICT),
+            *(once in (Once.COUNT, Once.SUPERSEDE), once is Once.CONFLICT or face.is_flagged),
             *([face.values[key] for key in keys], clean(faults_text(face)) if face.faults else None),
         ],
     )

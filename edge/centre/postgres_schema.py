@@ -12,8 +12,9 @@ so that a gateway with a mad clock makes no more tables than that.
 
 from collections.abc import Iterator
 from datetime import UTC, date, datetime
+from typing import LiteralString
 
-VERSION = 1
+VERSION = 2
 FIRST, LAST = date(2020, 1, 1), date(2060, 1, 1)
 
 SCHEMA = """
@@ -62,10 +63,10 @@ CREATE UNIQUE INDEX poll_slot ON poll (series, slot_at) WHERE counts;
 CREATE TABLE poll_before PARTITION OF poll FOR VALUES FROM (MINVALUE) TO ('2020-01-01Z');
 CREATE TABLE poll_after PARTITION OF poll FOR VALUES FROM ('2060-01-01Z') TO (MAXVALUE);
 
-CREATE TABLE plan (
-  gateway text COLLATE "C" NOT NULL, valid_from timestamptz NOT NULL, document text NOT NULL, batch bigint NOT NULL,
-  PRIMARY KEY (gateway, valid_from)
-);
+CREATE TABLE plan (batch bigint PRIMARY KEY, gateway text COLLATE "C" NOT NULL, document text NOT NULL);
+CREATE INDEX plan_gateway ON plan (gateway);
+
+CREATE TABLE closed (gateway text COLLATE "C" PRIMARY KEY, at timestamptz NOT NULL);
 
 CREATE TABLE loss (
   id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY, batch bigint NOT NULL REFERENCES batch (id),
@@ -102,11 +103,22 @@ FROM poll JOIN series ON series.id = poll.series JOIN manner ON manner.id = poll
   json_each_text(poll.faults::json) AS fault
 WHERE poll.counts AND poll.faults IS NOT NULL;
 
-INSERT INTO layout VALUES (1);
+INSERT INTO layout VALUES (2);
 """
 
-# From each layout to the next one; what is there stays.
-STEPS: tuple[str, ...] = ()
+# From each layout to the next one; what is there stays. A restored copy may find tables that are younger than it.
+STEPS: tuple[LiteralString, ...] = (
+    """
+    ALTER TABLE plan RENAME TO plan_by_begin;
+    CREATE TABLE plan (batch bigint NOT NULL, gateway text COLLATE "C" NOT NULL, document text NOT NULL);
+    INSERT INTO plan SELECT DISTINCT ON (batch) batch, gateway, document FROM plan_by_begin
+      ORDER BY batch, valid_from DESC;
+    DROP TABLE plan_by_begin;
+    ALTER TABLE plan ADD PRIMARY KEY (batch);
+    CREATE INDEX plan_gateway ON plan (gateway);
+    CREATE TABLE IF NOT EXISTS closed (gateway text COLLATE "C" PRIMARY KEY, at timestamptz NOT NULL);
+    """,
+)
 
 # Where new polls wait within their transaction; it is this connection's own.
 STAGING = """

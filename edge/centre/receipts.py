@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from edge.centre.durable import Watch
+from edge.centre.epochs import in_order
 from edge.centre.ledger import EpochState, Ledger
 from edge.messages.receipt import MAX_EPOCHS, EpochReceipt, Receipt, sign_receipt
 from edge.messages.signing import Signer
@@ -81,17 +82,6 @@ class ReceiptDesk:
 
 
 def newest_first(epochs: Sequence[EpochState]) -> list[EpochState]:
-    """Return the epochs that a receipt names: the four heard last, each before the one that it follows.
-
-    `epochs` stand in the order in which they were first heard; that is the order of their opening unless a backlog
-    comes late, which the predecessor tells.
-    """
+    """Return the epochs that a receipt names: the four heard last, each before the one that it follows."""
     latest = sorted(epochs, key=lambda state: state.heard_at)[-MAX_EPOCHS:]
-    waiting = [state for state in reversed(epochs) if state in latest]
-    ordered: list[EpochState] = []
-    while waiting:
-        followed = {state.predecessor for state in waiting}
-        first = next((state for state in waiting if state.epoch not in followed), waiting[0])
-        ordered.append(first)
-        waiting.remove(first)
-    return ordered
+    return in_order([state for state in epochs if state in latest])[::-1]

@@ -65,7 +65,14 @@ def faults_text(face: PollFace) -> str:
 
 
 def parse_face(
-    state: str, reason: str | None, items: str, amounts: str, faults: str, *, is_dated: bool = True
+    state: str,
+    reason: str | None,
+    items: str,
+    amounts: str,
+    faults: str,
+    *,
+    is_dated: bool = True,
+    is_flagged: bool = False,
 ) -> PollFace:
     """Return what the texts of a row say."""
     pairs: list[tuple[str, str]] = json.loads(items)
@@ -77,6 +84,7 @@ def parse_face(
         faults=json.loads(faults),
         reason=reason,
         is_dated=is_dated,
+        is_flagged=is_flagged,
     )
 
 

@@ -1,9 +1,9 @@
 """The file of the SQLite ledger: how it is opened, locked, brought to this layout, written, copied. It knows apsw.
 
-WAL, `synchronous=FULL`, every write inside `BEGIN IMMEDIATE`. Others may read at the same time, and a copy may be
-made. A file of a newer layout, or of another program, is refused, never changed. An older one is brought forward in
-one transaction, when a copy of it lies beside it, and never while a centre runs on it: an older one would go on in a
-layout that it does not know.
+WAL, `synchronous=FULL`, every write inside `BEGIN IMMEDIATE`. Others may read at the same time, without writing
+anything, and a copy may be made. A file of a newer layout, or of another program, is refused, never changed. An older
+one is brought forward in one transaction, when a copy of it lies beside it, and never while a centre runs on it: an
+older one would go on in a layout that it does not know.
 """
 
 import fcntl
@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Self
+from urllib.parse import quote
 
 import apsw
 
@@ -25,15 +26,17 @@ _BUSY_MS = 5000
 class SqliteFile:
     """A ledger's file; close it, or use it as a context manager."""
 
-    def __init__(self, path: Path, *, must_exist: bool = False) -> None:
+    def __init__(self, path: Path, *, must_exist: bool = False, to_read: bool = False) -> None:
         self._path = path
         self._lock: int | None = None
         if must_exist and not path.exists():
             raise StoreError("E-CEN-303", path=path)
         with self._translated():
-            self._db = apsw.Connection(str(path))
+            reader = _reader_of(path) if to_read else None
+            self._db = reader or apsw.Connection(str(path))
             try:
-                self._prepare()
+                if reader is None:
+                    self._prepare()
             except BaseException:
                 self._db.close()
                 raise
@@ -184,6 +187,28 @@ class SqliteFile:
             raise StoreError("E-CEN-302", path=self._path, detail=str(exc)) from exc
         except apsw.Error as exc:
             raise StoreError("E-CEN-301", path=self._path, detail=str(exc)) from exc
+
+
+def _reader_of(path: Path) -> apsw.Connection | None:
+    """Return a connection that writes nothing, also on a full disk; None for a layout that is not this one.
+
+    Without a log beside the file and without room for the log's index, the file alone is all there is: no centre runs.
+    """
+    log = path.with_name(path.name + "-wal")
+    for more in ("", "&immutable=1"):
+        if more and log.exists() and log.stat().st_size:
+            break
+        flags = apsw.SQLITE_OPEN_READONLY | apsw.SQLITE_OPEN_URI
+        db = apsw.Connection(f"file:{quote(str(path.absolute()))}?mode=ro{more}", flags=flags)
+        db.set_busy_timeout(_BUSY_MS)
+        try:
+            if db.execute("PRAGMA user_version").fetchall() == [(VERSION,)]:
+                db.execute("SELECT 1 FROM sqlite_schema LIMIT 1").fetchall()
+                return db
+        except apsw.Error:
+            pass  # the next way; at the end the usual one tells what is wrong
+        db.close()
+    return None
 
 
 def lock_beside(path: Path) -> int | None:

@@ -9,10 +9,10 @@ taken the ledger over is not thrown out of its session there.
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Protocol
 
-from edge.centre.accept import Taken, Uplink, accept, accept_birth
+from edge.centre.accept import Fate, Taken, Uplink, accept, accept_birth
 from edge.centre.keyring import Keyring
 from edge.centre.ledger import Ledger
 from edge.centre.receipts import ReceiptDesk
@@ -99,6 +99,7 @@ class CentreWorker:
     clock: Clock
     tenant: str
     tell: Callable[[Notice], None]
+    _refused: dict[str, int] = field(default_factory=dict, init=False)
     _is_online: bool = field(default=False, init=False)
     _retry_at: float = field(default=float("-inf"), init=False)
     _pause_s: float = field(default=FIRST_PAUSE_S, init=False)
@@ -186,8 +187,21 @@ class CentreWorker:
         for one in taken:
             if one.fate.is_acknowledged:
                 self.desk.want(one.gateway)
-            self.tell(one)
+            self._tell_taken(one)
         return len(taken)
+
+    def _tell_taken(self, taken: Taken) -> None:
+        """Tell what became of a message; of refused ones the 1st, 10th, 100th ...: anybody may send them.
+
+        They are counted by gateway; those of gateways that are not enrolled together.
+        """
+        if taken.fate is Fate.REFUSED:
+            name = taken.gateway if self.keys.knows(taken.gateway) else ""
+            times = self._refused[name] = self._refused.get(name, 0) + 1
+            if str(times).strip("0") != "1":
+                return
+            taken = replace(taken, times=times)
+        self.tell(taken)
 
     def _hear(self, gateway: str, payload: bytes) -> None:
         """Note a birth. One that is not signed by its gateway is a hint (the broker sends the will there) or a lie."""

@@ -23,6 +23,7 @@ from edge.cli.centre_ledger import (
 from edge.cli.centre_receive import receive
 from edge.cli.centre_restore import restore
 from edge.cli.centre_run import run
+from edge.cli.centre_upkeep import close, reread
 from edge.cli.common import say, tell
 from edge.errors import UsageError
 
@@ -103,15 +104,22 @@ def export(
     database: str | None,
 ) -> None:
     """Print readings, each once, in the order of their slots."""
+    from edge.centre.keyring import FolderKeyring
     from edge.centre.ledger import Span
     from edge.config.centre import load_centre
 
     span = Span(since=parse_moment(since), until=parse_moment(until), gateway=gateway, meter=meter)
-    with open_ledger(load_centre(folder), database, must_exist=True) as ledger:
+    if span.since and span.until and span.since >= span.until:
+        raise UsageError("E-CEN-112", since=since, until=until)
+    settings = load_centre(folder)
+    with open_ledger(settings, database, must_exist=True, to_read=True) as ledger:
+        known = {*ledger.gateways(), *FolderKeyring(Path(settings.centre.gateways)).names()}
+        if gateway is not None and gateway not in known:
+            raise UsageError("E-CEN-111", gateway=gateway)
         _print_readings(ledger.readings(span), form)
 
 
-for verb in (run, receive, backup, restore, completeness):
+for verb in (run, receive, backup, restore, completeness, reread, close):
     centre.add_command(verb)
 
 

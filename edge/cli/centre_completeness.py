@@ -60,15 +60,15 @@ def completeness(  # one argument an option
     grace_s = parse_duration(settings.completeness.grace)
     enrolled = FolderKeyring(Path(settings.centre.gateways)).names()
     question = Question(since=first, until=last, now=now, grace_s=grace_s, gateway=gateway, enrolled=enrolled)
-    with open_ledger(settings, database, must_exist=True) as ledger:
+    with open_ledger(settings, database, must_exist=True, to_read=True) as ledger:
         if gateway is not None and gateway not in {*enrolled, *ledger.gateways()}:
             raise UsageError("E-CEN-111", gateway=gateway)
         if as_jsonl:
             statement = Statement(first, last)
-            holes = [_print_slot(fate) for fate in slot_fates(ledger, question, statement)]
+            holes = sum(map(_print_slot, slot_fates(ledger, question, statement)))
             for one in statement.unnamed:
                 _print_unnamed(one)
-            return _FINE if statement.is_complete and not any(holes) else _PARTLY
+            return _FINE if statement.is_complete and not holes else _PARTLY
         statement = state(ledger, question)
         unassigned = ledger.unassigned()
     if as_json:
@@ -104,6 +104,9 @@ def _statement_document(statement: "Statement", unassigned: Iterable[str]) -> di
         ],
         "holes": [_hole_document(hole) for hole in statement.holes],
         "unheard": statement.unheard,
+        "ahead": dict(statement.ahead),
+        "begun_anew": [{"gateway": gateway, "epoch": epoch.hex()} for gateway, epoch in statement.begun_anew],
+        "closed": {gateway: _text(at) for gateway, at in statement.closed.items()},
         "unplanned": statement.unplanned,
         "never_heard": [
             {"meter": one.meter, "gateway": one.gateway, "closed_by": str(one.closer)} for one in statement.unnamed
@@ -186,8 +189,7 @@ def _print_statement(statement: "Statement", unassigned: Iterable[str]) -> None:
         batches = ", ".join(f"{low}-{high}" if low < high else str(low) for low, high in hole.closing.batches)
         who = words[hole.closer] + (f" ({say('batches', '批次')} {batches})" if batches else "")
         click.echo(f"{hole.gateway} {hole.meter} {hole.task} {span} x{hole.count}: {why}; {who}")
-    for gateway in statement.unheard:
-        click.echo(say(f"{gateway}: enrolled, and never heard of", f"{gateway}：已登记，从未收到任何消息"))
+    _print_gateways(statement)
     for gateway in statement.unplanned:
         click.echo(say(f"{gateway}: sent no plan yet, nothing is expected of it", f"{gateway}：尚未上送抄读计划"))
     for one in statement.unnamed:
@@ -196,6 +198,30 @@ def _print_statement(statement: "Statement", unassigned: Iterable[str]) -> None:
         click.echo(say(f"plan cannot be read: {problem}", f"计划无法读取：{problem}"))
     for meter in unassigned:
         click.echo(say(f"meter {meter} is not on the list", f"电表 {meter} 不在清单中"))
+
+
+def _print_gateways(statement: "Statement") -> None:
+    for gateway in statement.unheard:
+        click.echo(say(f"{gateway}: enrolled, and never heard of", f"{gateway}：已登记，从未收到任何消息"))
+    for gateway, count in statement.ahead.items():
+        click.echo(
+            say(
+                f"{gateway}: {count} slots lie more than a day in the future; compare its clock and this one's",
+                f"{gateway}：有 {count} 个时隙在一天以后的未来，请核对网关与本机时钟",
+            )
+        )
+    for gateway, epoch in statement.begun_anew:
+        click.echo(
+            say(
+                f"{gateway}: began anew with epoch {epoch.hex()}, which follows none: its store was lost or the box"
+                " exchanged; what it had not sent by then is gone",
+                f"{gateway}：以新纪元 {epoch.hex()} 重新开始，没有前一纪元：存储丢失或设备已更换；此前未上送的已丢失",
+            )
+        )
+    for gateway, at in statement.closed.items():
+        click.echo(
+            say(f"{gateway}: closed, nothing is expected after {_text(at)}", f"{gateway}：已于 {_text(at)} 关闭")
+        )
 
 
 def _closer_words() -> dict[Any, str]:

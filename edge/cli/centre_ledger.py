@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from edge.cli.common import json_option, say, tell
-from edge.errors import UsageError
+from edge.errors import UsageError, translating
 
 if TYPE_CHECKING:
     from edge.centre.ledger import Ledger
@@ -29,11 +29,13 @@ def database_option(verb: _Verb) -> _Verb:
     )(verb)
 
 
-def open_ledger(settings: "CentreSettings", database: str | None, *, must_exist: bool = False) -> "Ledger":
-    """Return the ledger of a centre's folder, opened."""
+def open_ledger(
+    settings: "CentreSettings", database: str | None, *, must_exist: bool = False, to_read: bool = False
+) -> "Ledger":
+    """Return the ledger of a centre's folder, opened; `to_read`: nothing is written, so a full disk is no matter."""
     from edge.centre.opening import open_ledger as opened
 
-    return opened(settings, database, must_exist=must_exist)
+    return opened(settings, database, must_exist=must_exist, to_read=to_read)
 
 
 since_option = click.option(
@@ -43,13 +45,15 @@ until_option = click.option("--to", "until", metavar="TIME", help="slots before 
 
 
 def parse_moment(text: str | None) -> datetime | None:
-    """Return an instant that somebody typed. Raises UsageError E-CEN-105."""
+    """Return an instant that somebody typed. Raises UsageError E-CEN-105 or E-CEN-115."""
     if text is None:
         return None
     try:
-        return datetime.fromisoformat(text).astimezone(UTC)
-    except (ValueError, OverflowError):
+        moment = datetime.fromisoformat(text)
+    except ValueError:
         raise UsageError("E-CEN-105", text=text) from None
+    with translating({OverflowError: UsageError, ValueError: UsageError}, "E-CEN-115", text=text):
+        return moment.astimezone(UTC)
 
 
 @click.command()

@@ -105,6 +105,8 @@ def _print_line(notice: "Notice") -> None:
             tell(f"{birth.gateway} {say('is there', '在线')}: {birth.version}, {waiting}")
         case Taken(fate=Fate.FORK | Fate.REFUSED | Fate.REJECTED):
             show_error(_alarm(notice))
+            if notice.times > 1:
+                tell(say(f"  {notice.times} such messages so far", f"  至今已有 {notice.times} 条此类消息"))
         case Taken():
             words = {
                 Fate.STORED: say("stored", "已入库"),
@@ -139,5 +141,5 @@ def _notice_document(notice: "Notice") -> dict[str, object]:
         case Taken():
             document: dict[str, object] = {"event": str(notice.fate), "gateway": notice.gateway, "seq": notice.seq}
             epoch = notice.epoch.hex() if notice.epoch else None
-            return {**document, "epoch": epoch, "reason": notice.reason, **asdict(notice.counts)}
+            return {**document, "epoch": epoch, "reason": notice.reason, "times": notice.times, **asdict(notice.counts)}
     return {"event": "online"}

@@ -39,7 +39,7 @@ class CentreFacts:
     standby: str | None = Field(
         None,
         min_length=1,
-        description="for replica: application_name of the standby that counts; without it, the one that is furthest",
+        description="for replica, which needs it: application_name of the standby that counts",
     )
 
 

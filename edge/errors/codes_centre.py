@@ -55,12 +55,12 @@ CODES: Codes = {
         (
             '"{text}" is no date or time',
             "it is written as 2026-11-23 or 2026-11-23T08:00, with +08:00 or Z if it is not this machine's time",
-            "write it so, with --from before --to",
+            "write it so",
         ),
         (
             "“{text}”不是有效的日期或时间",
             "写法为 2026-11-23 或 2026-11-23T08:00；非本机时区时加 +08:00 或 Z",
-            "请按此格式填写，且 --from 早于 --to",
+            "请按此格式填写",
         ),
     ),
     "E-CEN-106": (
@@ -151,12 +151,60 @@ CODES: Codes = {
         (
             "there is no centre in {folder}: it has no {name}",
             "the folder is another one, or no centre was made in it yet",
-            "name the folder that edge centre init made",
+            "make one: edge centre init {folder}; or name the folder in which one was made",
         ),
         (
             "{folder} 中没有主站：缺少 {name}",
             "目录不对，或尚未在其中建立主站",
-            "请指定由 edge centre init 创建的目录",
+            "建立主站：edge centre init {folder}；或指定已建立主站的目录",
+        ),
+    ),
+    "E-CEN-114": (
+        (
+            'durable = "replica" needs the name of the standby that counts',
+            "whoever follows the database's log would count else, also one that keeps no copy",
+            'set standby = "NAME" in centre.toml, [centre]: the application_name in that standby\'s primary_conninfo',
+        ),
+        (
+            'durable = "replica" 需要指明作数的备用服务器名称',
+            "否则任何读取数据库日志的程序都会算数，包括并不保存副本的程序",
+            '在 centre.toml 的 [centre] 表中设置 standby = "名称"，即备用服务器 primary_conninfo 中的 application_name',
+        ),
+    ),
+    "E-CEN-115": (
+        (
+            "{text} lies outside the years that can be reckoned with",
+            "instants are kept in UTC, from the year 1 to the year 9999",
+            "give a date of a year in which there were readings, or leave the option away",
+        ),
+        (
+            "{text} 超出可计算的年份范围",
+            "时间以 UTC 保存，范围为公元 1 年至 9999 年",
+            "请使用有读数的年份的日期，或不加该选项",
+        ),
+    ),
+    "E-CEN-116": (
+        (
+            "{path} is the public key of this centre, not a gateway's",
+            "centre.pub goes to the gateways; what is enrolled here is the key that edge keys new made at the gateway",
+            "fetch the gateway's public key (edge keys show there) and enrol that",
+        ),
+        (
+            "{path} 是本主站的公钥，不是网关的公钥",
+            "centre.pub 要复制到网关；此处登记的是网关上 edge keys new 生成的公钥",
+            "取得网关的公钥（在网关上执行 edge keys show）后登记",
+        ),
+    ),
+    "E-CEN-117": (
+        (
+            "the key {path} is enrolled already, for gateway {other}",
+            "the wrong file was named, or the gateway got another name; two gateways never share a key",
+            "name the key of gateway {gateway}; if it is {other} under a new name, make it a new key: edge keys new",
+        ),
+        (
+            "密钥 {path} 已登记给网关 {other}",
+            "文件选错，或网关改了名称；两台网关不能共用一把密钥",
+            "请指定网关 {gateway} 的公钥；若它就是改名后的 {other}，请用 edge keys new 生成新密钥",
         ),
     ),
     "E-CEN-201": (
@@ -187,12 +235,12 @@ CODES: Codes = {
         (
             "rejected: batch {seq} of gateway {gateway} is signed but cannot be taken in ({reason})",
             "its chain is broken, or the gateway runs a version that writes what this centre cannot read",
-            "keep the ledger as evidence, compare the versions of gateway and centre; the gateway keeps the batch too",
+            "compare the versions of gateway and centre; after an upgrade here: edge centre reread; the evidence stays",
         ),
         (
             "退回：网关 {gateway} 的批次 {seq} 签名有效但无法入库（{reason}）",
             "链条断裂，或网关版本写出了本主站无法读取的内容",
-            "保留台账作为证据，核对网关与主站版本；网关也保留了该批次",
+            "核对网关与主站版本；主站升级后执行 edge centre reread；原始批次作为证据保留",
         ),
     ),
     "E-CEN-301": (

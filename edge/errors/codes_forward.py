@@ -66,13 +66,13 @@ CODES: Codes = {
     "E-FWD-106": (
         (
             "the connection to {host}:{port} is gone: {detail}",
-            "the network broke, the broker stopped, or another program logged in with this gateway's id",
-            "nothing: it is tried again; if it repeats, look for a second gateway with the same id",
+            "the network broke, the broker stopped, or another program logged in with the same id",
+            "nothing: it is tried again; if it repeats, look for a second gateway or a second centre with this id",
         ),
         (
             "与 {host}:{port} 的连接已断开：{detail}",
-            "网络中断、broker 停止，或另一程序用同一网关标识登录",
-            "无需操作，会自动重试；若反复出现，检查是否有相同标识的第二台网关",
+            "网络中断、broker 停止，或另一程序用同一标识登录",
+            "无需操作，会自动重试；若反复出现，检查是否有相同标识的第二台网关或第二个主站",
         ),
     ),
     "E-FWD-107": (

@@ -1,5 +1,6 @@
 """What becomes of an envelope: stored once, chained, or kept out, whatever is sent in whatever order."""
 
+from contextlib import contextmanager
 from dataclasses import replace
 
 import pytest
@@ -8,13 +9,15 @@ from hypothesis import strategies as st
 
 from edge.centre.accept import Fate, Uplink, accept, accept_birth, judge
 from edge.centre.ledger import BatchKey, Ledger, Link, QuarantineKind, Span
-from edge.errors import StoreError
+from edge.centre.reread import is_read, reread
+from edge.errors import MessageError, StoreError
 from edge.messages.birth import Standing, open_birth
 from edge.messages.envelope import envelope_hash
 from edge.messages.signing import Ed25519Signer
 from edge.reading.chain import GENESIS
 from edge.reading.loss import Loss
 from tests.centre.centre_kit import EPOCH, NEXT_EPOCH, QUARTER, SLOT, Gateway, Keys, payload, record, take
+from tests.centre.test_centre_completeness import PLAN
 
 
 def fates(taken) -> list[Fate]:
@@ -123,6 +126,48 @@ def test_a_signed_payload_that_is_no_batch_is_rejected_and_passed(ledger, raw):
     assert (1, True) == (rejected[0], rejected[1].startswith("E-MSG-"))
     assert 2 == ledger.epoch("gw-1", EPOCH).stored
     assert first == ledger.envelope(BatchKey("gw-1", EPOCH, 1))
+
+
+@contextmanager
+def an_older_centre():
+    """Let the centre be of a version that cannot read what this gateway writes."""
+
+    def fail(raw: bytes) -> None:
+        raise MessageError("E-MSG-105", detail="newer")
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("edge.centre.accept.parse_batch", fail)
+        yield
+
+
+def test_what_an_older_centre_could_not_read_is_stored_when_it_comes_again(ledger):
+    """Its number, its chain and its evidence are the same; now its readings and its plan are there too."""
+    gateway = Gateway()
+    first, second = gateway.seal(record(), plan=PLAN), gateway.seal(record(SLOT + QUARTER))
+    with an_older_centre():
+        assert [Fate.REJECTED, Fate.REJECTED, Fate.DUPLICATE] == fates(take(ledger, gateway, first, second, first))
+    (taken,) = take(ledger, gateway, first)
+    assert (Fate.STORED, 1) == (taken.fate, taken.counts.readings)
+    assert [2] == [seq for seq, _ in ledger.rejected("gw-1", EPOCH, 10)]
+    assert (["12.30"], [PLAN]) == (values(ledger), ledger.plans("gw-1"))
+    assert [Fate.DUPLICATE] == fates(take(ledger, gateway, first))
+    assert 2 == ledger.epoch("gw-1", EPOCH).stored
+
+
+def test_rejected_batches_are_read_again_from_the_evidence(ledger):
+    """Not those that still cannot be read, and not one that does not follow its chain."""
+    gateway = Gateway()
+    batches = [gateway.seal(record(SLOT + n * QUARTER)) for n in range(3)]
+    keys = Keys({gateway.name: gateway.signer})
+    with an_older_centre():
+        take(ledger, gateway, *batches, gateway.seal_raw(b"\xff"))
+        take(ledger, gateway, gateway.at(5, payload(), prev=b"x" * 32))
+        assert {Fate.DUPLICATE} == {one.fate for one in reread(ledger, keys, SLOT)}
+    assert [] == list(reread(ledger, Keys({}), SLOT))
+    again = [(one.seq, is_read(one)) for one in reread(ledger, keys, SLOT)]
+    assert [(1, True), (2, True), (3, True), (4, False)] == [one for one in again if one[0] < 5]
+    assert 5 not in [seq for seq, _ in again]
+    assert ["12.30"] * 3 == values(ledger)
 
 
 def test_a_signed_payload_that_does_not_inflate_is_rejected(ledger, monkeypatch):

@@ -3,7 +3,11 @@
 import csv
 import io
 import json
+import resource
+import signal
 import stat
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -22,6 +26,7 @@ from edge.config.table import build_table
 from edge.errors import ConfigError, ForwardError, IdentityError, StoreError, UsageError
 from edge.identity.keys import load_signer, load_verifier, make_key, save_public
 from tests.centre.centre_kit import METER, QUARTER, SLOT, Gateway, MemoryBroker, record, take
+from tests.centre.test_centre_accept import an_older_centre
 from tests.centre.test_centre_completeness import PLAN
 
 DAY = ["--from", "2026-11-23T00:00Z", "--to", "2026-11-23T09:00Z"]
@@ -54,6 +59,93 @@ def edge(*arguments: str) -> int:
     with pytest.raises(SystemExit) as exit_of:
         main(list(arguments))
     return int(exit_of.value.code or 0)
+
+
+def test_rejected_batches_are_read_again_after_an_upgrade(folder, tmp_path, capsys):
+    """One that the older version could not read, and one that nobody can."""
+    gateway = Gateway()
+    save_public(tmp_path / "gw.pub", gateway.signer)
+    assert 0 == edge("centre", "enrol", str(folder), gateway.name, str(tmp_path / "gw.pub"))
+    with SqliteLedger(folder / "ledger.db") as ledger, an_older_centre():
+        take(ledger, gateway, gateway.seal(record()))
+    capsys.readouterr()
+    assert 0 == edge("centre", "reread", str(folder), "--json")
+    assert {"stored": 1, "readings": 1, "rejected": 0} == json.loads(capsys.readouterr().out)
+    with SqliteLedger(folder / "ledger.db") as ledger:
+        take(ledger, gateway, gateway.seal_raw(b"\xff"))
+    assert 6 == edge("centre", "reread", str(folder))
+    assert "0 rejected batches could be read now, 0 readings; 1 cannot be read yet" in capsys.readouterr().err
+
+
+def test_a_gateway_is_closed_and_opened_again(heard, capsys):
+    """Its holes are final from then on; a name that nobody knows is refused."""
+    assert 0 == edge("centre", "close", str(heard), "gw-1", "--at", "2026-11-23T08:15Z")
+    assert 6 == edge("centre", "completeness", str(heard), *DAY, "--json")
+    document = json.loads(capsys.readouterr().out)
+    assert {"gw-1": "2026-11-23T08:15:00Z"} == document["closed"]
+    assert {"nobody"} == {hole["closed_by"] for hole in document["holes"]}
+    assert 0 == edge("centre", "close", str(heard), "gw-1", "--undo")
+    assert "gw-1 is not closed" in capsys.readouterr().err
+    edge("centre", "completeness", str(heard), *DAY, "--json")
+    assert {} == json.loads(capsys.readouterr().out)["closed"]
+    assert 2 == edge("centre", "close", str(heard), "nobody")
+    assert "E-CEN-111" in capsys.readouterr().err
+
+
+def test_a_full_disk_does_not_keep_anybody_from_reading(heard):
+    """No byte can be written to any file: both verbs give what they give else."""
+    (heard / "ledger.db-wal").unlink(missing_ok=True)
+    (heard / "ledger.db-shm").unlink(missing_ok=True)
+
+    def fill_the_disk() -> None:
+        signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))
+
+    for verb, code, found in (("export", 0, '"12.30"'), ("completeness", 6, METER)):
+        words = [sys.executable, "-m", "edge.cli.main", "centre", verb, str(heard), *DAY]
+        done = subprocess.run(words, capture_output=True, text=True, preexec_fn=fill_the_disk, timeout=60, check=False)
+        assert (code, True) == (done.returncode, found in done.stdout), done.stderr
+
+
+@pytest.mark.parametrize(
+    ("words", "code"),
+    [
+        (["export", "--gateway", "nobody"], "E-CEN-111"),
+        (["export", "--from", "2026-11-24", "--to", "2026-11-23"], "E-CEN-112"),
+        (["completeness", "--from", "0001-01-01T00:00+08:00"], "E-CEN-115"),
+        (["completeness", "--from", "yesterday"], "E-CEN-105"),
+    ],
+)
+def test_a_question_that_makes_no_sense_is_told_as_what_it_is(heard, words, code, capsys):
+    """Never by silence."""
+    verb, *more = words
+    assert 2 == edge("centre", verb, str(heard), *more)
+    assert code in capsys.readouterr().err
+
+
+def test_where_no_centre_is_the_next_act_makes_one(tmp_path, capsys):
+    """With the folder that was named."""
+    assert 2 == edge("centre", "completeness", str(tmp_path / "nowhere"))
+    assert f"edge centre init {tmp_path / 'nowhere'}" in capsys.readouterr().err
+
+
+def test_a_list_that_names_no_meter_is_no_list(folder, tmp_path, capsys):
+    """Headings alone."""
+    (tmp_path / "meters.csv").write_text("address,name\n", encoding="utf-8")
+    assert 3 == edge("centre", "enrol", str(folder), "--meters", str(tmp_path / "meters.csv"))
+    assert "names no meter" in capsys.readouterr().err
+
+
+def test_a_key_is_one_gateways_and_never_the_centres(folder, tmp_path, capsys):
+    """What looks enrolled and can never be heard is refused."""
+    assert 0 != edge("centre", "enrol", str(folder), "gw-1", str(folder / "centre.pub"))
+    assert "E-CEN-116" in capsys.readouterr().err
+    key = str(public_key(tmp_path))
+    assert 0 == edge("centre", "enrol", str(folder), "gw-1", key)
+    assert 0 == edge("centre", "enrol", str(folder), "gw-1", key)
+    assert 0 != edge("centre", "enrol", str(folder), "gw-2", key)
+    assert "E-CEN-117" in capsys.readouterr().err
+    assert ["gw-1"] == FolderKeyring(folder / "gateways").names()
 
 
 def public_key(path: Path) -> Path:

@@ -18,7 +18,19 @@ from edge.reading.loss import Loss
 from edge.reading.plan import Plan, PlanTask, Schedule
 from edge.reading.record import SlotState
 from edge.reading.verdict import SlotReason
-from tests.centre.centre_kit import ENERGY, METER, QUARTER, SLOT, Gateway, payload, record, refilled, take
+from tests.centre.centre_kit import (
+    ENERGY,
+    EPOCH,
+    METER,
+    NEXT_EPOCH,
+    QUARTER,
+    SLOT,
+    Gateway,
+    payload,
+    record,
+    refilled,
+    take,
+)
 
 OTHER = "000000000007"
 LOAD = PlanTask("load", Schedule(every_s=900), (ENERGY,), (METER, OTHER))
@@ -178,6 +190,34 @@ def test_holes_of_two_stretches_of_a_plan_are_told_apart_by_meter_and_task(ledge
     assert [(SLOT, SLOT + 3 * QUARTER, 4)] == [(one.first_at, one.last_at, one.count) for one in ask(ledger).holes]
 
 
+def test_what_is_held_at_once_does_not_grow_with_the_span(ledger, monkeypatch):
+    """A day is asked for after the other; a hole over many days is one hole, and one before it another."""
+    gateway, asked, slots = Gateway(), [], type(ledger).slots
+
+    def note(self, name, since, until):
+        if since < SLOT + 480 * HOUR:
+            asked.append(until - since)
+        return slots(self, name, since, until)
+
+    monkeypatch.setattr(type(ledger), "slots", note)
+    take(ledger, gateway, gateway.seal(record(SLOT + QUARTER), plan=replace(PLAN, tasks=(LOAD,))), at=SLOT)
+    statement = ask(ledger, until=SLOT + 240 * HOUR, now=SLOT + 480 * HOUR)
+    assert [(METER, 1), (METER, 958), (OTHER, 960)] == [(hole.meter, hole.count) for hole in statement.holes]
+    assert 10 == len(asked)
+    assert timedelta(days=1, seconds=1) == max(asked)
+
+
+def test_a_hole_is_not_continued_over_a_stretch_of_which_the_plan_did_not_name_the_meter(ledger):
+    """It was not expected meanwhile."""
+    gateway = Gateway()
+    begins = [SLOT + number * QUARTER - TICK for number in (0, 1, 2)]
+    plans = [replace(ONE if n != 1 else PLAN, valid_from=at, tasks=(replace(LOAD, meters=(METER, OTHER)[n % 2 :][:1]),))
+             for n, at in enumerate(begins)]  # fmt: skip
+    take(ledger, gateway, *(gateway.seal(plan=plan) for plan in plans), at=SLOT)
+    holes = [(hole.meter, hole.count) for hole in ask(ledger).holes]
+    assert [(METER, 1), (METER, 2), (OTHER, 1)] == holes
+
+
 def test_who_is_enrolled_and_never_came_is_unheard(ledger):
     """Beside those that were heard; a gateway that was heard is not among them."""
     gateway = Gateway()
@@ -285,6 +325,26 @@ def test_the_span_begins_with_its_first_slot_and_ends_before_its_last(ledger):
     assert [1, 0, 2] == counts
 
 
+@pytest.mark.parametrize("is_late", [False, True])
+@pytest.mark.parametrize("begins_at", [SLOT - timedelta(days=3), PLAN.valid_from])
+def test_a_plan_made_under_a_clock_that_was_behind_comes_into_force(ledger, begins_at, is_late):
+    """The number of its batch says that it is the later one, whatever it says of itself and whenever it comes."""
+    gateway = Gateway()
+    envelopes = [gateway.seal(plan=PLAN), gateway.seal(plan=replace(ONE, valid_from=begins_at))]
+    for envelope in reversed(envelopes) if is_late else envelopes:
+        take(ledger, gateway, envelope)
+    assert {("gw-1", METER)} == ask(ledger).totals.keys()
+    assert [PLAN, replace(ONE, valid_from=begins_at)] == ledger.plans("gw-1")
+
+
+def test_plans_of_a_later_epoch_are_later_whenever_they_come(ledger):
+    """A backlog of the old epoch that comes behind the new one does not bring the old plan back."""
+    old, new = Gateway(), Gateway(epoch=NEXT_EPOCH, predecessor=EPOCH)
+    take(ledger, new, new.seal(plan=replace(ONE, valid_from=SLOT - timedelta(days=3))))
+    take(ledger, old, old.seal(plan=PLAN))
+    assert {("gw-1", METER)} == ask(ledger).totals.keys()
+
+
 def test_a_plan_is_kept_to_the_microsecond(ledger):
     """What the gateway signed is what the centre reckons with."""
     gateway = Gateway()
@@ -330,6 +390,60 @@ def test_a_gateway_without_a_plan_is_named(ledger):
     gateway = Gateway()
     take(ledger, gateway, gateway.seal(record()))
     assert (["gw-1"], False) == (ask(ledger).unplanned, ask(ledger).is_complete)
+
+
+def test_nothing_is_expected_of_a_closed_gateway_and_its_holes_are_nobodys(ledger):
+    """Its plan ends; what is missing before stays a hole; a plan that it makes later is in force again."""
+    gateway = Gateway()
+    take(ledger, gateway, gateway.seal(record(value=None), plan=ONE), at=SLOT)
+    assert {Closer.METER, Closer.NETWORK} == {hole.closer for hole in ask(ledger).holes}
+    ledger.close_gateway("gw-1", SLOT + QUARTER)
+    statement = ask(ledger)
+    assert {Fill.MISSING_OPEN: 1, Fill.NOT_HEARD: 1} == statement.total
+    assert {Closer.NOBODY} == {hole.closer for hole in statement.holes}
+    assert {"gw-1": SLOT + QUARTER} == statement.closed
+    take(ledger, gateway, gateway.seal(plan=replace(ONE, valid_from=SLOT + QUARTER + TICK)), at=SLOT)
+    assert {Fill.MISSING_OPEN: 1, Fill.NOT_HEARD: 3} == ask(ledger).total
+    ledger.close_gateway("gw-1", None)
+    assert {} == ledger.closed()
+    assert {Closer.METER, Closer.NETWORK} == {hole.closer for hole in ask(ledger).holes}
+
+
+def test_what_the_centre_rejected_of_a_closed_gateway_is_still_the_centres(ledger):
+    """It has the evidence, whoever is gone."""
+    gateway = Gateway()
+    take(ledger, gateway, gateway.seal(plan=ONE), gateway.seal_raw(b"?"))
+    ledger.close_gateway("gw-1", SLOT + 24 * HOUR)
+    assert {Closer.CENTRE} == {hole.closer for hole in ask(ledger).holes}
+
+
+def test_a_closed_gateway_that_never_came_is_not_waited_for(ledger):
+    """Nor is one that sent no plan."""
+    gateway = Gateway()
+    take(ledger, gateway, gateway.seal())
+    for name in ("gw-1", "gw-2"):
+        ledger.close_gateway(name, SLOT)
+    question = Question(since=SLOT, until=SLOT + HOUR, now=SLOT + HOUR, grace_s=0, enrolled=["gw-1", "gw-2"])
+    statement = completeness(ledger, question)
+    assert ([], [], True) == (statement.unheard, statement.unplanned, statement.is_complete)
+
+
+def test_slots_of_the_far_future_are_kept_and_named(ledger):
+    """More than a day ahead of the centre's clock; whichever clock is wrong, nothing is lost."""
+    gateway = Gateway()
+    far = [record(SLOT + 48 * HOUR + number * QUARTER) for number in (0, 1, 2)]
+    take(ledger, gateway, gateway.seal(record(), *far, plan=ONE))
+    assert {"gw-1": 2} == ask(ledger, now=SLOT + 24 * HOUR + QUARTER).ahead
+    assert {} == ask(ledger, now=SLOT + 72 * HOUR).ahead
+    assert 4 == len(list(ledger.readings(Span())))
+
+
+def test_an_epoch_that_follows_none_is_named(ledger):
+    """The first one of a gateway may, and one that names the epoch before does follow."""
+    boxes = [Gateway(), Gateway(epoch=NEXT_EPOCH, predecessor=EPOCH), Gateway(epoch=b"epoch--3")]
+    for number, box in enumerate(boxes):
+        take(ledger, box, box.seal(record(SLOT + number * QUARTER), plan=ONE))
+        assert ([("gw-1", b"epoch--3")] if number > 1 else []) == ask(ledger).begun_anew
 
 
 def test_a_meter_of_the_list_that_no_plan_names_is_named(ledger):

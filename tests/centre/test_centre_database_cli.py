@@ -8,6 +8,7 @@ import sys
 import pytest
 
 from edge.centre.folder import make_folder
+from edge.centre.ledger_schema import VERSION
 from edge.centre.ledger_sqlite import SqliteLedger
 from edge.centre.opening import open_ledger, watch_of
 from edge.cli.main import main
@@ -170,10 +171,11 @@ def test_a_ledger_of_the_first_layout_is_brought_forward(tmp_path):
     with SqliteLedger(tmp_path / "ledger.db") as ledger:
         take(ledger, gateway, gateway.seal(record()))
         before = ledger.epochs("gw-1")
-        ledger._run("ALTER TABLE epoch DROP COLUMN durable")
+        ledger._run("ALTER TABLE epoch DROP COLUMN durable; DROP TABLE closed; DROP TABLE plan")
+        ledger._run("CREATE TABLE plan (gateway TEXT, valid_from TEXT, document TEXT, batch INTEGER)")
         ledger._run("PRAGMA user_version = 1")
     with SqliteLedger(tmp_path / "ledger.db") as ledger:
-        assert (before, [(2,)]) == (ledger.epochs("gw-1"), ledger._all("PRAGMA user_version"))
+        assert (before, [(VERSION,)]) == (ledger.epochs("gw-1"), ledger._all("PRAGMA user_version"))
         ledger.mark_durable(before)
         assert [1] == [*ledger.durables().values()]
 

@@ -1,6 +1,7 @@
 """A ledger of an older layout: brought forward with all that is in it, alone, with a copy where it is a file."""
 
 import threading
+from dataclasses import replace
 from pathlib import Path
 
 import apsw
@@ -16,9 +17,12 @@ from edge.centre.ledger_sqlite import SqliteLedger
 from edge.centre.sqlite_file import lock_beside
 from edge.errors import StoreError
 from tests.centre.centre_kit import QUARTER, SLOT, Gateway, record, take
+from tests.centre.test_centre_completeness import PLAN
 
 FIRST_LAYOUT = Path(__file__).with_name("ledger_layout_1.sql")
 TABLES = ("batch", "epoch", "itemset", "poll", "plan", "loss", "quarantine", "meter", "gateway")
+PLANS = (PLAN, replace(PLAN, valid_from=PLAN.valid_from - QUARTER))  # made under a clock that had gone back
+DERIVED = {("plan", "valid_from"): "json_extract(document, '$.valid_from')"}
 
 
 @pytest.fixture
@@ -26,14 +30,15 @@ def older(tmp_path):
     """Make a ledger of the first layout, by its own tables, with the rows of two batches, and return its path."""
     path, gateway = tmp_path / "ledger.db", Gateway()
     with SqliteLedger(tmp_path / "source.db") as ledger:
-        take(ledger, gateway, *(gateway.seal(record(SLOT + n * QUARTER)) for n in range(2)))
+        take(ledger, gateway, *(gateway.seal(record(SLOT + n * QUARTER), plan=PLANS[n]) for n in range(2)))
         ledger.import_meters(["202107072529"])
     db = apsw.Connection(str(path))
     db.execute(FIRST_LAYOUT.read_text(encoding="utf-8"))
     db.execute("ATTACH ? AS source", (str(tmp_path / "source.db"),))
     for table in TABLES:
-        columns = ", ".join(row[1] for row in db.execute(f"PRAGMA table_info({table})"))
-        db.execute(f"INSERT INTO {table} ({columns}) SELECT {columns} FROM source.{table}")
+        columns = [row[1] for row in db.execute(f"PRAGMA table_info({table})")]
+        values = ", ".join(DERIVED.get((table, column), column) for column in columns)
+        db.execute(f"INSERT INTO {table} ({', '.join(columns)}) SELECT {values} FROM source.{table}")
     db.close()
     return path
 
@@ -52,6 +57,7 @@ def test_a_file_of_the_first_layout_goes_forward_and_a_copy_stays(older, tmp_pat
         assert list(source.readings(Span())) == list(ledger.readings(Span()))
         assert source.epochs("gw-1") == ledger.epochs("gw-1")
         assert ["202107072529"] == ledger.meters()
+        assert [*PLANS] == ledger.plans("gw-1")
         ledger.mark_durable(ledger.epochs("gw-1"))
         assert [2] == [*ledger.durables().values()]
     kept = older.with_name("ledger.db.v1")
@@ -126,6 +132,16 @@ def test_a_database_of_another_program_is_left_alone(tmp_path):
     db.close()
 
 
+OLDER_PLANS = """
+ALTER TABLE plan RENAME TO newer;
+CREATE TABLE plan (
+  gateway text COLLATE "C" NOT NULL, valid_from timestamptz NOT NULL, document text NOT NULL, batch bigint NOT NULL,
+  PRIMARY KEY (gateway, valid_from)
+);
+INSERT INTO plan SELECT gateway, (document::json ->> 'valid_from')::timestamptz, document, batch FROM newer;
+DROP TABLE newer;
+UPDATE layout SET version = 1;
+"""
 STEP = "ALTER TABLE gateway ADD COLUMN note text NOT NULL DEFAULT 'none'"
 
 
@@ -162,6 +178,22 @@ def test_a_database_goes_forward_with_all_that_is_in_it(url, newer):
         with pytest.raises(StoreError) as caught:
             opened(url)
         assert ("E-CEN-304", 9) == (caught.value.code, caught.value.exit_code)
+
+
+@pytest.mark.parametrize("more", ["DROP TABLE closed", ""], ids=["older", "restored"])
+def test_plans_of_the_first_layout_of_a_database_go_forward_in_the_order_of_their_batches(postgres, more):
+    """It kept them by the instant that they name; which one was made later their batches tell."""
+    place, gateway = postgres.new_schema(), Gateway()
+    with opened(place) as ledger:
+        take(ledger, gateway, *(gateway.seal(plan=plan) for plan in PLANS))
+        ledger._db.execute(OLDER_PLANS + more)
+        assert [(1,)] == ledger._all("SELECT version FROM layout")
+    with opened(place) as ledger:
+        assert [*PLANS] == ledger.plans("gw-1")
+        assert [(postgres_link.VERSION,)] == ledger._all("SELECT version FROM layout")
+        take(ledger, gateway, gateway.seal(plan=PLAN))
+        assert [*PLANS, PLAN] == ledger.plans("gw-1")
+    postgres.drop_schema(place)
 
 
 def test_a_database_is_not_changed_under_a_centre_of_the_older_layout(url, monkeypatch):

@@ -142,3 +142,26 @@ def test_a_reading_of_a_known_time_takes_the_place_of_one_that_was_not(ledger):
     take(ledger, gateway, gateway.seal(replace(undated, values={ENERGY: Decimal("12.40")})))
     (row,) = ledger.readings(Span())
     assert ("12.50", "synchronised", False) == (row.value, row.trust, row.conflict)
+
+
+@pytest.mark.parametrize("is_one_batch", [True, False])
+def test_a_flag_stays_when_values_are_added(ledger, is_one_batch):
+    """12.30, then 13.00, then 12.30 with a voltage: which is right is still not known."""
+    gateway = Gateway()
+    more = record(values={ENERGY: Decimal("12.30"), "voltage_a": Decimal("230.1")})
+    polls = [record(), record(value="13.00"), more]
+    for batch in [polls] if is_one_batch else [[poll] for poll in polls]:
+        take(ledger, gateway, gateway.seal(*batch))
+    rows = [(row.quantity, row.value, row.conflict) for row in ledger.readings(Span())]
+    assert [(ENERGY, "12.30", True), ("voltage_a", "230.1", True)] == rows
+    (slot,) = ledger.slots("gw-1", SLOT, SLOT + QUARTER)
+    assert slot.conflict
+
+
+def test_a_reading_of_a_known_time_ends_a_conflict_of_two_that_were_not(ledger):
+    """Both may be of another slot; they are history."""
+    gateway = Gateway()
+    undated = replace(record().stamp, trust="none")
+    polls = (record(stamp=undated), record(value="13.00", stamp=undated), record(value="14.00"))
+    take(ledger, gateway, gateway.seal(*polls))
+    assert [("14.00", False)] == [(row.value, row.conflict) for row in ledger.readings(Span())]

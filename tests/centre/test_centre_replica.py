@@ -1,6 +1,9 @@
 """`durable = "replica"` against a real standby: it is made by pg_basebackup, stopped, started, and taken over."""
 
+import os
+import subprocess
 import time
+from dataclasses import replace
 
 import pytest
 
@@ -8,7 +11,9 @@ from edge.centre.database_url import parse_database_url
 from edge.centre.durable import ReplicaWatch
 from edge.centre.ledger import Span
 from edge.centre.ledger_postgres import PostgresLedger
-from edge.errors import StoreError
+from edge.centre.opening import watch_of
+from edge.config.centre import CentreFacts, CentreSettings
+from edge.errors import StoreError, UsageError
 from tests.centre.centre_kit import EPOCH, QUARTER, SLOT, Gateway, record, take
 from tests.postgres_server import PostgresServer, postgres_folder, program, run_as_owner, running_server
 
@@ -109,14 +114,57 @@ def test_only_the_standby_that_is_named_counts(ledger, standby):
     send(ledger, gateway, 0)
     assert None is ledger.standby_position("third")
     assert [] == [name for _ in range(5) for name in other.look()]
-    assert ["gw-1"] == Looking(ReplicaWatch(ledger)).until_risen()
+    assert ["gw-1"] == Looking(ReplicaWatch(ledger, NAME)).until_risen()
+
+
+@pytest.fixture(scope="module")
+def follower(tmp_path_factory):
+    """Run a server where changes are followed under the standby's name, by somebody who keeps no copy of it."""
+    with running_server("max_wal_senders = 4\nwal_level = logical\n") as server:
+        url = server.new_database()
+        follow = [program("pg_recvlogical"), "-d", url, "-S", "follower", "-P", "test_decoding"]
+        env = {**os.environ, "PGAPPNAME": NAME}
+        subprocess.run([*follow, "--create-slot"], check=True, timeout=60)
+        process = subprocess.Popen(
+            [*follow, "--start", "--status-interval=1", "-f", str(tmp_path_factory.mktemp("followed") / "changes")],
+            env=env,
+        )
+        try:
+            yield url
+        finally:
+            process.terminate()
+            process.wait(30)
+
+
+def test_who_follows_changes_through_a_logical_slot_is_no_standby(follower):
+    """It has the name, it streams, it says how far it has synced: and has no copy of the ledger."""
+    with PostgresLedger(parse_database_url(follower)) as ledger:
+        send(ledger, Gateway(), 0)
+        flushed = "SELECT count(*) FROM pg_stat_replication WHERE state = 'streaming' AND flush_lsn IS NOT NULL"
+        for _ in range(600):
+            if ledger._all(f"{flushed} AND application_name = '{NAME}'") == [(1,)]:
+                break
+            time.sleep(0.05)
+        else:
+            raise AssertionError("nobody follows")
+        assert None is ledger.standby_position(NAME)
+
+
+def test_a_policy_without_the_standbys_name_is_refused(ledger, tmp_path):
+    """Whoever happens to follow the log is not what somebody meant."""
+    settings = CentreSettings(centre=CentreFacts(tenant="demo", durable="replica"))
+    with pytest.raises(UsageError) as caught:
+        watch_of(settings, ledger)
+    assert "E-CEN-114" == caught.value.code
+    named = replace(settings, centre=replace(settings.centre, standby=NAME))
+    assert NAME == watch_of(named, ledger).name
 
 
 def test_without_a_standby_nothing_is_durable(postgres):
     """And nothing fails."""
     url = postgres.new_schema()
     with PostgresLedger(parse_database_url(url)) as ledger:
-        gateway, looking = Gateway(), Looking(ReplicaWatch(ledger))
+        gateway, looking = Gateway(), Looking(ReplicaWatch(ledger, NAME))
         send(ledger, gateway, 0)
         assert [] == [name for _ in range(3) for name in looking.look()]
         assert {} == ledger.durables()
@@ -133,7 +181,7 @@ class Positions:
         """Return the server's position."""
         return self.here
 
-    def standby_position(self, name=None) -> int:
+    def standby_position(self, name) -> int:
         """Return the standby's."""
         return self.there
 
@@ -144,7 +192,7 @@ class Positions:
 def test_a_mark_is_passed_at_its_very_position_and_not_before(ledger):
     """One byte less is not there; what came after the mark waits for the next one."""
     given, gateway = Positions(ledger), Gateway()
-    looking = Looking(ReplicaWatch(given))
+    looking = Looking(ReplicaWatch(given, NAME))
     send(ledger, gateway, 0)
     given.there = 99
     assert [[], []] == [looking.look(), looking.look()]
@@ -157,7 +205,7 @@ def test_a_mark_is_passed_at_its_very_position_and_not_before(ledger):
 def test_a_mark_of_an_older_connection_is_worth_nothing(ledger):
     """It may be another server by now, whose positions tell nothing about the mark."""
     given, gateway = Positions(ledger), Gateway()
-    looking = Looking(ReplicaWatch(given))
+    looking = Looking(ReplicaWatch(given, NAME))
     send(ledger, gateway, 0)
     looking.look()
     given.session, given.there, given.here = 2, 150, 200
@@ -173,10 +221,10 @@ def test_a_login_that_may_not_see_standbys_is_told_at_the_start(postgres):
     try:
         with PostgresLedger(parse_database_url(url.replace("edge@", "plain@"))) as ledger:
             with pytest.raises(StoreError) as caught:
-                ReplicaWatch(ledger).check()
+                ReplicaWatch(ledger, NAME).check()
             assert "E-CEN-309" == caught.value.code
             postgres.run("GRANT pg_monitor TO plain")
-            ReplicaWatch(ledger).check()
+            ReplicaWatch(ledger, NAME).check()
     finally:
         postgres.drop_schema(url)
         postgres.run("DROP ROLE plain")

@@ -297,3 +297,16 @@ def test_a_new_epoch_stands_first(site):
     site.broker.bring(UP, site.gateway.seal(record()))
     site.step()
     assert [NEXT_EPOCH, EPOCH] == [epoch.epoch for epoch in site.receipts()[-1].epochs]
+
+
+def test_a_flood_of_messages_that_nobody_signed_does_not_fill_the_log(site):
+    """The 1st, 10th and 100th is told, of all names that are not enrolled together; every one is acknowledged."""
+    site.step()
+    for number in range(120):
+        site.broker.bring(f"e1/hz/made-up-{number}/up/b/0", b"noise")
+    site.step()
+    assert [1, 10, 100] == [one.times for one in site.notices if isinstance(one, Taken)]
+    site.broker.bring("e1/hz/gw-1/up/b/0", b"noise")
+    site.step()
+    assert 1 == site.notices[-1].times
+    assert {} == site.broker.unacknowledged
