@@ -1,9 +1,9 @@
 """The ledger on one SQLite file: what is kept, and what is found again. The file itself is `sqlite_file.py`'s."""
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import astuple, fields
+from dataclasses import fields
 from datetime import datetime
-from itertools import islice
+from itertools import chain, islice
 from pathlib import Path
 from typing import Any
 
@@ -55,13 +55,20 @@ class SqliteLedger(SqliteFile):
 
     def links(self, keys: Collection[BatchKey]) -> dict[BatchKey, Link]:
         """Return how the envelopes that are held under these numbers hang in their chains."""
-        query = "SELECT sha256, prev, replaces FROM batch WHERE gateway = ? AND epoch = ? AND seq = ?"
-        found = ((key, self._one(query, *astuple(key))) for key in keys)
-        return {key: Link(sha256=row[0], prev=row[1], replaces=row[2]) for key, row in found if row}
+        query = (
+            "SELECT gateway, epoch, seq, sha256, prev, replaces FROM batch"
+            " WHERE gateway = ? AND epoch = ? AND seq BETWEEN ? AND ?"
+        )
+        chains: dict[tuple[str, bytes], list[int]] = {}
+        for key in keys:  # they come in blocks of neighbours: one question a block
+            chains.setdefault((key.gateway, key.epoch), []).append(key.seq)
+        rows = chain.from_iterable(self._all(query, *one, min(seqs), max(seqs)) for one, seqs in chains.items())
+        found = {BatchKey(*row[:3]): Link(sha256=row[3], prev=row[4], replaces=row[5]) for row in rows}
+        return {key: found[key] for key in keys if key in found}
 
     def envelope(self, key: BatchKey) -> bytes | None:
         """Return the exact bytes that are held under a number."""
-        row = self._one("SELECT envelope FROM batch WHERE gateway = ? AND epoch = ? AND seq = ?", *astuple(key))
+        row = self._one("SELECT envelope FROM batch WHERE gateway = ? AND epoch = ? AND seq = ?", *_cells(key))
         return row[0] if row else None
 
     def keep_entries(self, entries: Sequence[Entry]) -> None:
@@ -76,7 +83,7 @@ class SqliteLedger(SqliteFile):
             " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (gateway, epoch, seq) DO UPDATE SET"
             " sha256 = excluded.sha256, prev = excluded.prev, replaces = excluded.replaces, state = excluded.state,"
             " reason = excluded.reason, received_at = excluded.received_at, envelope = excluded.envelope",
-            *astuple(entry.key),
+            *_cells(entry.key),
             *(link.sha256, link.prev, link.replaces, str(entry.state), entry.reason),
             *(instant_text(entry.received_at), entry.envelope),
         )
@@ -343,7 +350,7 @@ class SqliteLedger(SqliteFile):
         return self._itemsets[items]
 
     def _batch_id(self, key: BatchKey) -> int:
-        rows = self._all("SELECT id FROM batch WHERE gateway = ? AND epoch = ? AND seq = ?", *astuple(key))
+        rows = self._all("SELECT id FROM batch WHERE gateway = ? AND epoch = ? AND seq = ?", *_cells(key))
         return int(rows[0][0])
 
 
@@ -355,3 +362,7 @@ def _states(rows: Iterable[tuple[Any, ...]]) -> list[EpochState]:
         )
         for gateway, epoch, predecessor, stored, head, oldest, durable, heard_at in rows
     ]  # fmt: skip
+
+
+def _cells(key: BatchKey) -> tuple[str, bytes, int]:
+    return key.gateway, key.epoch, key.seq
