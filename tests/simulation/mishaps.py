@@ -123,9 +123,10 @@ class Mishaps:
             self.faults["clock stepped a little"] += 1
             box.clock.step_to(self.random.uniform(-20, 20), ClockTrust.SYNCHRONISED)
             return
-        self.faults["clock stepped far"] += 1
         boots = box.clock.boots
-        box.clock.step_to(self.random.choice((-7000, -1000, 400, 1300, 8000)), ClockTrust.FLOOR)
+        step_s = self.random.choice((-7000, -1000, 400, 1300, 8000))
+        self.faults["clock stepped ahead" if step_s > 0 else "clock stepped back"] += 1
+        box.clock.step_to(step_s, ClockTrust.FLOOR)
         self.system.later(self.random.uniform(60, 1500), lambda: self._synchronise(box, boots))
 
     def full(self) -> None:
