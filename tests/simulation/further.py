@@ -17,20 +17,37 @@ from tests.simulation.books import slot_of
 
 _SHORT_S = (2.0, 30.0, 200.0)
 _LONG_S = (600.0, 1500.0, 3000.0)
+CROWD = {
+    "name": "fast",
+    "every": "1m",
+    "priority": 2,
+    "items": ["energy_active_import_total", "voltage_l1", "current_l1", "power_active_total"],
+}
+CROWDED = {"batch": {"max_readings": 4096, "max_age": "15m"}, "store": {"shed_percent": 50}}
 _STEPS = ("archived", "reduced", "dropped")
 
 
 class Further:
     """The further mishaps of one world."""
 
-    def __init__(self, system, mishaps, kinds=None) -> None:
-        self.system, self.mishaps = system, mishaps
+    def __init__(self, system, kinds=None) -> None:
+        self.system = system
         self.random = Random(f"further/{system.seed}")
         self.now, self.faults = system.now, system.faults
         chosen = FURTHER if kinds is None else tuple(kind for kind in (*FURTHER, *WAITING) if kind in kinds)
         most = min(len(chosen), 3)
         least = len(chosen) if kinds is not None else 0
         self.kinds = self.random.sample(chosen, self.random.randint(least, max(least, most)))
+
+    @property
+    def mishaps(self):
+        """The other mishaps of this world."""
+        return self.system.mishaps
+
+    @property
+    def is_crowded(self) -> bool:
+        """True where batches must be large: small ones are not worth replacing."""
+        return "shed" in self.kinds
 
     def plan(self) -> None:
         """Put the mishaps into the calendar."""
@@ -40,14 +57,18 @@ class Further:
 
     def shed(self) -> None:
         """Let batches pile up behind a broker that is away, and then the room go out, for a while each."""
-        box, broker = self.system.box, self.system.broker
-        away_s, left = self.random.choice(_LONG_S), self.random.choice((0, 8192, 30_000))
+        box, left = self.system.box, self.random.choice((0, 8192, 30_000))
+        begins_s = self._keep_broker_away()
+        self.system.later(begins_s, lambda: setattr(box.disk, "room_bytes", box.disk.used_bytes() + left))
+        self.system.later(begins_s + self.random.choice((120, 600)), lambda: setattr(box.disk, "room_bytes", None))
+
+    def _keep_broker_away(self) -> float:
+        """Let the broker be away for a while; return how many seconds from now batches have piled up."""
+        broker, away_s = self.system.broker, self.random.choice(_LONG_S)
         if broker.is_up:
             broker.die()
             self.system.later(away_s, lambda: setattr(broker, "is_up", True))
-        begins_s = self.random.uniform(0.3, 0.9) * away_s
-        self.system.later(begins_s, lambda: setattr(box.disk, "room_bytes", box.disk.used_bytes() + left))
-        self.system.later(begins_s + self.random.choice((120, 600)), lambda: setattr(box.disk, "room_bytes", None))
+        return self.random.uniform(0.4, 0.95) * away_s
 
     def cut_in_start(self) -> None:
         """Take the power away, and again in some act of the start that follows."""
@@ -64,6 +85,9 @@ class Further:
         Mostly the power goes in that start too. What was sealed stays in the file that is set aside; what was not is
         carried over, to the last record.
         """
+        self.system.later(self._keep_broker_away(), self._break_chain)
+
+    def _break_chain(self) -> None:
         box, system = self.system.box, self.system
         if not box.is_up:
             return
@@ -146,7 +170,11 @@ class Further:
                 self.system.look_at_archive()
 
     def hostile_further(self) -> None:
-        """Let the hostile hand bring what is old, or somebody else's."""
+        """Let the centre start anew, and the hostile hand bring what is old, or somebody else's."""
+        centre = self.system.centre
+        if centre.is_up:
+            centre.die()
+            centre.start_at = self.now.at + self.random.choice(_SHORT_S)
         for _ in range(self.random.randint(1, 4)):
             self.system.later(self.random.uniform(0, 600), lambda: self.mishaps.hand.act_further(self.random))
 

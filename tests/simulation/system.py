@@ -28,7 +28,7 @@ from tests.simulation.calendars import CALENDARS, Calendar
 from tests.simulation.centre_site import TENANT, Centre
 from tests.simulation.clocks import Now, TrueClock
 from tests.simulation.disk import simulated_disks
-from tests.simulation.further import Further, count_shedding
+from tests.simulation.further import CROWD, CROWDED, Further, count_shedding
 from tests.simulation.hand import Hand
 from tests.simulation.invariants import check, check_archive
 from tests.simulation.mishaps import Mishaps
@@ -118,10 +118,12 @@ class System:
                     meter.refused = ("05", "06")
         self.broker.doors = {"mqtt://a": "open", "mqtt://b": "open", "mqtt://c": "open"}
         self.centre.keys.keys["gw-other"] = Hand(self).key.public
+        self.further = Further(self, kinds) if self.plain is not None else None
         self.tasks = self._tasks()
+        if self.further is not None and self.further.is_crowded:
+            self.tasks = [self.tasks[0], CROWD]
         self.add_box("gw-1")
         self.mishaps = Mishaps(self, kinds)
-        self.further = Further(self, self.mishaps, kinds) if self.plain is not None else None
 
     def _spread_addresses(self) -> None:
         """Let no address be on two wires: the second one's place is taken by a neighbour."""
@@ -157,18 +159,18 @@ class System:
             }
             for port, cable in self.cables.items()
         ]
-        settings = build_table(
-            Settings,
-            {
-                "schema": 1,
-                "gateway": {"id": name, "tenant": TENANT, "state_dir": str(folder), "timezone": self._zone},
-                "bus": buses,
-                "task": self.tasks,
-                "mqtt": {"endpoints": ["mqtt://a:1", "mqtt://b:1"][: random.choice((1, 2))]},
-                "batch": {"max_readings": random.choice((2, 8, 64, 4096)), "max_age": random.choice(("5m", "15m"))},
-                "store": {"commit_polls": random.choice((1, 4, 16)), "commit_s": random.choice((1.0, 5.0))},
-            },
-        )
+        table = {
+            "schema": 1,
+            "gateway": {"id": name, "tenant": TENANT, "state_dir": str(folder), "timezone": self._zone},
+            "bus": buses,
+            "task": self.tasks,
+            "mqtt": {"endpoints": ["mqtt://a:1", "mqtt://b:1"][: random.choice((1, 2))]},
+            "batch": {"max_readings": random.choice((2, 8, 64, 4096)), "max_age": random.choice(("5m", "15m"))},
+            "store": {"commit_polls": random.choice((1, 4, 16)), "commit_s": random.choice((1.0, 5.0))},
+        }
+        if self.further is not None and self.further.is_crowded:
+            table |= CROWDED
+        settings = build_table(Settings, table)
         box = Box(
             name,
             random.randbytes(32),

@@ -1,5 +1,7 @@
 """Whole systems, each from a seed, judged: `make sim SEEDS=10000`; `SEED=n` replays one; on all cores of the machine.
 
+`FROM=n` begins at another seed; with `MINUTES=n` it ends after that time with as many seeds as it had time for.
+
 Progress goes to stderr. Above the last line stand the faults by kind; the last line has seeds, faults and readings
 compared. Anything wrong, or zero of any of these, and the exit code is 1; from `_ENOUGH` seeds on also a fault of
 `EXPECTED` that never happened. A failing seed is printed at once, with what to type to see it again.
@@ -51,6 +53,8 @@ def main():
                 failed.append(seed)
                 _tell(seed, kinds, wrong)
             progress.tell(done, len(failed))
+            if progress.is_over:
+                break
     for name, count in sorted((+faults).items()):
         print(f"  {count:8d}  {name}")
     never = [name for name in EXPECTED if not faults[name]] if done >= _ENOUGH else []
@@ -66,6 +70,12 @@ class _Progress:
     def __init__(self, seeds: int) -> None:
         self._seeds = seeds
         self._begin_s = self._told_s = time.monotonic()
+        self._end_s = self._begin_s + 60 * float(os.environ.get("MINUTES", "inf"))
+
+    @property
+    def is_over(self) -> bool:
+        """True when the time that it was given is over."""
+        return time.monotonic() >= self._end_s
 
     def tell(self, done: int, failed: int) -> None:
         now_s = time.monotonic()
