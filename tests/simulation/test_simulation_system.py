@@ -115,11 +115,12 @@ def test_the_last_line_says_what_was_done(seeds, code):
 def test_a_fault_that_never_happens_fails_a_long_run(monkeypatch, capsys):
     """A run that counts as long, and is not, names what never happened, and fails though nothing was wrong."""
     monkeypatch.setattr(whole, "_ENOUGH", 1)
+    monkeypatch.setattr(whole, "EXPECTED", ("meter's clock off", "moon in the way"))
     monkeypatch.setenv("SEEDS", "1")
     monkeypatch.setenv("PYTHONHASHSEED", "0")
     assert 1 == whole.main()
     said = capsys.readouterr().out
-    assert "NEVER HAPPENED: bits of the store flipped" in said
+    assert "NEVER HAPPENED: moon in the way" in said
     assert "0 failed: []" in said
 
 
