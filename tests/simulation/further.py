@@ -103,7 +103,8 @@ class Further:
             return
         self.faults["sealed batch damaged"] += 1
         system.books.destroy(box.name, but=waiting)
-        system.books.gaps[box.name].append(self.now.utc(self.now.at + box.clock.offsets[-1]))
+        furthest_s = max(0.0, *box.clock.offsets)  # what was sealed goes up to where any clock of this boot has been
+        system.books.gaps[box.name].append(self.now.utc(self.now.at + furthest_s))
         if self.random.random() < 0.7:
             self._start_again(box)
 
