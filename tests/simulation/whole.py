@@ -20,7 +20,7 @@ from tests.simulation.system import run_system
 
 _SHOWN = 8
 _HANGS_S = 300  # of real time: no world takes a hundredth of that
-_ENOUGH = 500
+_ENOUGH = 300
 _TELL_EVERY_S = 20.0
 
 
