@@ -110,6 +110,8 @@ class Further:
 
     def _break(self, db) -> bool:
         """Flip a bit of the bytes of an unsent batch; return False if there is none."""
+        if not db.execute("SELECT 1 FROM sqlite_schema WHERE name = 'envelope'").fetchall():
+            return False  # the power went before there were tables
         found = db.execute(
             "SELECT n, bytes FROM envelope JOIN outbox USING (n) WHERE state = 0 ORDER BY n LIMIT 256"
         ).fetchall()

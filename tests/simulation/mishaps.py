@@ -151,7 +151,8 @@ class Mishaps:
         disks, folder = self.system.disks, str(box.folder)
         disk = disks.pop(folder)
         with contextlib.closing(apsw.Connection(str(box.path))) as db:
-            ids = [number for (number,) in db.execute("SELECT id FROM journal")]
+            is_made = db.execute("SELECT 1 FROM sqlite_schema WHERE name = 'journal'").fetchall()
+            ids = [number for (number,) in db.execute("SELECT id FROM journal")] if is_made else []
             if ids:
                 self.faults["row of the journal damaged"] += 1
                 self._change_row(db, self.random.choice(ids))

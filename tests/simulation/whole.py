@@ -12,6 +12,7 @@ import os
 import signal
 import sys
 import time
+import traceback
 from collections import Counter
 from multiprocessing import get_context
 
@@ -37,8 +38,12 @@ def run_seed(seed):
         return None
     logging.disable(logging.CRITICAL)  # the daemon tells of each fault that was put in
     signal.alarm(_HANGS_S)
-    system = run_system(seed)
-    signal.alarm(0)
+    try:
+        system = run_system(seed)
+    except Exception:  # noqa: BLE001 - a defect of the simulation itself must name its seed too
+        return seed, [], Counter(), 0, ["[works] " + traceback.format_exc()]
+    finally:
+        signal.alarm(0)
     return seed, system.kinds, system.faults, system.readings, system.wrong
 
 
