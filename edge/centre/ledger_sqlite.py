@@ -1,7 +1,7 @@
 """The ledger on one SQLite file: what is kept, and what is found again. The file itself is `sqlite_file.py`'s."""
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import astuple, fields
+from dataclasses import fields
 from datetime import datetime
 from itertools import islice
 from pathlib import Path
@@ -60,17 +60,22 @@ class SqliteLedger(SqliteFile):
     def links(self, keys: Collection[BatchKey]) -> dict[BatchKey, Link]:
         """Return how the envelopes that are held under these numbers hang in their chains."""
         query = (
-            "SELECT sha256, prev, replaces, state = 'rejected' AND reason <> ? FROM batch"
-            " WHERE gateway = ? AND epoch = ? AND seq = ?"
+            "SELECT gateway, epoch, seq, sha256, prev, replaces, state = 'rejected' AND reason <> ? FROM batch"
+            " WHERE gateway = ? AND epoch = ? AND seq BETWEEN ? AND ?"
         )
-        found = ((key, self._one(query, BROKEN_CHAIN, *astuple(key))) for key in keys)
-        return {
-            key: Link(sha256=row[0], prev=row[1], replaces=row[2], is_unread=bool(row[3])) for key, row in found if row
+        chains: dict[tuple[str, bytes], list[int]] = {}
+        for key in keys:  # they come in blocks of neighbours: one question a block
+            chains.setdefault((key.gateway, key.epoch), []).append(key.seq)
+        found = {
+            BatchKey(*row[:3]): Link(sha256=row[3], prev=row[4], replaces=row[5], is_unread=bool(row[6]))
+            for one, seqs in chains.items()
+            for row in self._all(query, BROKEN_CHAIN, *one, min(seqs), max(seqs))
         }
+        return {key: found[key] for key in keys if key in found}
 
     def envelope(self, key: BatchKey) -> bytes | None:
         """Return the exact bytes that are held under a number."""
-        row = self._one("SELECT envelope FROM batch WHERE gateway = ? AND epoch = ? AND seq = ?", *astuple(key))
+        row = self._one("SELECT envelope FROM batch WHERE gateway = ? AND epoch = ? AND seq = ?", *_cells(key))
         return row[0] if row else None
 
     def keep_entries(self, entries: Sequence[Entry]) -> None:
@@ -85,7 +90,7 @@ class SqliteLedger(SqliteFile):
             " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (gateway, epoch, seq) DO UPDATE SET"
             " sha256 = excluded.sha256, prev = excluded.prev, replaces = excluded.replaces, state = excluded.state,"
             " reason = excluded.reason, received_at = excluded.received_at, envelope = excluded.envelope",
-            *astuple(entry.key),
+            *_cells(entry.key),
             *(link.sha256, link.prev, link.replaces, str(entry.state), entry.reason),
             *(instant_text(entry.received_at), entry.envelope),
         )
@@ -375,7 +380,7 @@ class SqliteLedger(SqliteFile):
         return self._itemsets[items]
 
     def _batch_id(self, key: BatchKey) -> int:
-        rows = self._all("SELECT id FROM batch WHERE gateway = ? AND epoch = ? AND seq = ?", *astuple(key))
+        rows = self._all("SELECT id FROM batch WHERE gateway = ? AND epoch = ? AND seq = ?", *_cells(key))
         return int(rows[0][0])
 
 
@@ -387,3 +392,7 @@ def _states(rows: Iterable[tuple[Any, ...]]) -> list[EpochState]:
         )
         for gateway, epoch, predecessor, stored, head, oldest, durable, heard_at in rows
     ]  # fmt: skip
+
+
+def _cells(key: BatchKey) -> tuple[str, bytes, int]:
+    return key.gateway, key.epoch, key.seq

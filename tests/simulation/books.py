@@ -7,12 +7,14 @@ a destroyed store held, and what a store that went back in time forgot, is marke
 from collections import defaultdict
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from types import MappingProxyType
 
 from edge.messages.signing import Ed25519Signer
 from edge.reading.plan import Plan
 from edge.reading.record import PollRecord
 from edge.store.journal import Journal
 from tests.simulation.held import is_right
+from tests.simulation.registers import RegisterBook
 
 Slot = tuple[str, str, str, datetime]  # gateway, task, meter, slot
 
@@ -37,6 +39,11 @@ class Books:
     signatures: set[bytes] = field(default_factory=set)
     wrong: list[str] = field(default_factory=list)
     values: int = 0
+    registers: dict[str, RegisterBook] = field(default_factory=lambda: defaultdict(RegisterBook))
+
+    def register_of(self, gateway: str) -> RegisterBook:
+        """Return what the register of a gateway was told."""
+        return self.registers[gateway]
 
     def judge(self, box, record):
         """Check the values of a record that is handed to a store."""
@@ -48,19 +55,21 @@ class Books:
                 for meter in box.meters_behind(record)
                 for offset in box.clock.offsets
             ):
-                self.wrong.append(f"no meter said or held {key} = {value}: {record}")
+                self.wrong.append(f"[true] no meter said or held {key} = {value}: {record}")
 
     def note(self, box, record):
         """Judge a record that was put into another slot than the one it was handed over with."""
         if record not in self.tried[slot_of(box.name, record)]:
             self.judge(box, record)
 
-    def destroy(self, gateway, since=-1.0):
-        """Note that the store of a gateway lost what it took after an instant."""
+    def destroy(self, gateway, since=-1.0, but=MappingProxyType({})):
+        """Note that the store of a gateway lost what it took after an instant, `but` these records, by slot."""
         for slot, kept in self.kept.items():
             if slot[0] == gateway:
+                saved = [record.stamp for record in but.get(slot, ())]
                 for one in kept:
-                    one.is_destroyed = one.is_destroyed or one.at > since
+                    is_lost = one.at > since and one.record.stamp not in saved
+                    one.is_destroyed = one.is_destroyed or is_lost
 
 
 class WitnessJournal(Journal):

@@ -31,7 +31,7 @@ from edge.store.ballast import BALLAST_BYTES, ballast_of
 from edge.store.database import open_database
 from edge.store.meter import Meter
 from edge.store.outbox import Outbox
-from edge.store.register import REGISTER_FILE, MeterRegister
+from edge.store.register import REGISTER_FILE
 from edge.store.register_change import RegisterChange
 from tests.simulation.actors import Actor, Stopped
 from tests.simulation.books import Books, WitnessJournal, WitnessSigner
@@ -39,6 +39,7 @@ from tests.simulation.broker import SimBroker
 from tests.simulation.clocks import BoxClock, Now, TrueClock
 from tests.simulation.disk import Disk, Life
 from tests.simulation.held import SNAPSHOT
+from tests.simulation.registers import WitnessRegister
 
 _TEND_S = 30.0
 _IDLE_S = 1.0  # what a bus without work waits
@@ -100,6 +101,8 @@ class Box:
         self.start_at: float | None = None
         self.is_retired = False
         self.dies_after_append = False
+        self.dies_in_start: int | None = None  # the power goes in this act of the next start
+        self.on_death = lambda box: box.cut_power()
         self.links = []
         self._disks = disks
         self._open: list = []
@@ -124,7 +127,7 @@ class Box:
 
     def register(self, meters: list[Meter]) -> None:
         """Write the register, as the installer does."""
-        with MeterRegister(self.folder / REGISTER_FILE) as register:
+        with WitnessRegister(self.folder / REGISTER_FILE, self.books.register_of(self.name)) as register:
             register.apply(RegisterChange(add=tuple(meters)))
 
     def meters_behind(self, record):
@@ -158,17 +161,32 @@ class Box:
             change = {"add": [{"address": gone[0], "bus": port[-1], "protocol": f"dlt645-{meter.version}"}]}
         else:
             change = {"remove": [random.choice(sorted(known))]}
-        self.half.start_job(RegisterJob(change), _Reply(), lambda _: None)
+        with self.disk.in_program():
+            self.half.start_job(RegisterJob(change), _Reply(), lambda _: None)
+
+    def rest(self) -> None:
+        """Let the buses rest: what was read is stored, and nothing more is asked; all else goes on."""
+        with self.disk.in_program():
+            for actor in self.actors:
+                if actor.name.startswith("bus"):
+                    actor.stop()
+        self.actors = [actor for actor in self.actors if not actor.name.startswith("bus")]
 
     # Lives.
 
     def start(self) -> None:
         """Start the daemon; if the disk does not let it, the service starts it again a little later."""
         self.start_at = None
-        self.life = self.disk.life = Life(self.random)
+        self.life = self.disk.life = Life(self.random, countdown=self.dies_in_start)
+        self.dies_in_start = None
         try:
-            self._begin()
-        except (StoreError, apsw.Error, Stopped):
+            with self.disk.in_program():
+                self._begin()
+        except (StoreError, apsw.Error, Stopped, OSError):
+            if self.life.is_dead:
+                self.faults["gateway lost its power while it started"] += 1
+                self.on_death(self)
+                return
             self.faults["start failed"] += 1
             self.die()
             self.start_at = self.now.at + _RESTART_S
@@ -187,11 +205,12 @@ class Box:
     def stop(self) -> None:
         """Stop the daemon as the service does."""
         workers, self.actors = [actor for actor in self.actors if actor.stop is not None], []
-        for worker in workers:
-            self.now.at = max(self.now.at, worker.free_at)  # it is stopped when its step has ended
-            with contextlib.suppress(EdgeError):
-                worker.stop()
-        self.half.close()
+        with self.disk.in_program():
+            for worker in workers:
+                self.now.at = max(self.now.at, worker.free_at)  # it is stopped when its step has ended
+                with contextlib.suppress(EdgeError):
+                    worker.stop()
+            self.half.close()
         while self._open:
             with contextlib.suppress(EdgeError, apsw.Error):
                 self._open.pop().close()
@@ -210,8 +229,9 @@ class Box:
         database = self._database(check=True)
         if database.set_aside is not None:
             self.faults["store set aside"] += 1
-        register = MeterRegister(self.folder / REGISTER_FILE)
+        register = WitnessRegister(self.folder / REGISTER_FILE, self.books.register_of(self.name))
         self._open.append(register)
+        register.check()
         keeper = PlanKeeper(self.settings, self.clock, health, register, self._journal(database))
         room = RoomWatch(self.path, database.room, self.clock, health)
         self.half = PollHalf(keeper, (room,), self._open_port)

@@ -194,6 +194,7 @@ class SimLink:
         self._is_open = False
         self._mid = 0
         self._order = count()
+        self._latest = -1
         self._coming: list[tuple[float, int, Event]] = []
 
     @property
@@ -232,7 +233,11 @@ class SimLink:
             self._notice_stall(now)
         events = []
         while self._coming and self._coming[0][0] <= now:
-            events.append(heapq.heappop(self._coming)[2])
+            _, number, event = heapq.heappop(self._coming)
+            if isinstance(event, Received):
+                self.broker.faults["message overtaken by a later one"] += number < self._latest
+                self._latest = max(self._latest, number)
+            events.append(event)
         if any(isinstance(event, Disconnected) for event in events):
             self._is_open = False
         return events

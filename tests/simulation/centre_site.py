@@ -1,19 +1,25 @@
 """The centre: the real worker, rules and receipts on a real ledger, which can be killed, cut off and restored.
 
-`marks` is what its newest backup is known to hold; with the policy `backup` a receipt calls only that durable.
+Its backups are those of `edge centre backup`: a second connection to the ledger, a copy in a folder, and the mark that
+moves `durable` where the policy is `backup`. Any copy may be restored that is not older than the newest marked one.
 """
 
 import contextlib
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import count
 from pathlib import Path
 
 import apsw
 
-from edge.centre.ledger_sqlite import SqliteLedger
+from edge.centre.backup import back_up
+from edge.centre.durable import BackupWatch
+from edge.centre.ledger import EpochState
+from edge.centre.ledger_sqlite import COPY, SqliteLedger
 from edge.centre.receipts import ReceiptDesk
 from edge.centre.worker import CentreWorker
 from edge.clock import ClockTrust
-from edge.errors import StoreError
+from edge.errors import EdgeError, StoreError
 from edge.messages.receipt import RUN_BYTES
 from edge.messages.signing import Ed25519Signer, Ed25519Verifier
 from tests.simulation.actors import Actor
@@ -26,21 +32,28 @@ _RESTART_S = 7.0
 
 @dataclass(frozen=True, slots=True)
 class Backup:
-    """A copy of the ledger, and how far it goes: (gateway, epoch) -> stored."""
+    """A copy of the ledger in its folder, and what it calls stored."""
 
-    content: bytes
-    stored: dict
+    folder: Path
+    states: Sequence[EpochState]
+
+    @property
+    def content(self) -> bytes:
+        """The bytes of the ledger."""
+        return (self.folder / COPY).read_bytes()
 
 
-class MarkedDesk(ReceiptDesk):
-    """A desk that calls durable what a backup holds."""
+class _Unmarked:
+    """A ledger whose backups leave their mark later, as where the program dies, or waits, between copy and mark."""
 
-    marks: dict
+    def __init__(self, ledger: SqliteLedger) -> None:
+        self._ledger = ledger
 
-    def _epoch(self, state):
-        told = super()._epoch(state)
-        durable = min(told.stored, self.marks.get((state.gateway, state.epoch), 0))
-        return replace(told, durable=durable) if self.policy == "backup" else told
+    def __getattr__(self, name):
+        return getattr(self._ledger, name)
+
+    def mark_durable(self, states) -> None:
+        pass
 
 
 class Keys:
@@ -71,11 +84,11 @@ class Centre:
         self.keys = Keys()
         self.clock = BoxClock(now)
         self.life = Life(random, is_dead=True)
-        self.disk = Disk(folder, random, faults, self.life)
+        self.disk = Disk(folder, random, faults, self.life, whose="centre ")
         self.actors: list[Actor] = []
         self.start_at: float | None = None
-        self.marks: dict = {}
         self.backups: list[Backup] = []
+        self._numbers = count(1)
         self.url = "mqtt://c"
         self._link = None
         self._ledger: SqliteLedger | None = None
@@ -103,10 +116,9 @@ class Centre:
             self.die()
             self.start_at = self.now.at + _RESTART_S
             return
-        desk = MarkedDesk(
-            ledger=self._ledger, signer=self.signer, run=self.random.randbytes(RUN_BYTES), policy=self.policy
-        )
-        desk.marks = self.marks
+        run = self.random.randbytes(RUN_BYTES)
+        watch = BackupWatch(self._ledger) if self.policy == "backup" else None
+        desk = ReceiptDesk(ledger=self._ledger, signer=self.signer, run=run, policy=self.policy, watch=watch)
         self._link = self.broker.link("centre", self.url, life=self.life, will=None, is_clean=False)
         self.worker = CentreWorker(
             link=self._link,
@@ -135,28 +147,32 @@ class Centre:
         self.die()
         self.disk.cut_power()
 
-    def back_up(self) -> None:
-        """Copy the ledger; with the policy `backup` the copy is soon known to be there, or a little later."""
+    def back_up(self, *, marks: bool | None = None) -> None:
+        """Make a backup beside the running centre; its mark comes at once, or only with `mark_backup`."""
         if not self.is_up or self._ledger is None:
             return
-        stored = {
-            (state.gateway, state.epoch): state.stored
-            for gateway in self._ledger.gateways()
-            for state in self._ledger.epochs(gateway)
-        }
-        with contextlib.closing(apsw.Connection(str(self.path))) as copy:
-            self.backups.append(Backup(copy.serialize("main"), stored))
-        if self.random.random() < 0.7:
-            self.mark_backup()
+        is_marked = self.random.random() < 0.7 if marks is None else marks
+        target = self.folder.parent / "backups" / str(next(self._numbers))
+        try:
+            with SqliteLedger(self.path) as beside:
+                made = back_up(beside if is_marked else _Unmarked(beside), target, self.now.utc())
+        except (EdgeError, apsw.Error):
+            self.faults["backup failed"] += 1
+            return
+        self.faults["backup made"] += 1
+        with SqliteLedger(made / COPY) as copy:
+            states = [state for gateway in copy.gateways() for state in copy.epochs(gateway)]
+        self.backups.append(Backup(made, states))
+        if is_marked:
+            self.backups = self.backups[-1:]
 
     def mark_backup(self) -> None:
-        """Let it be known that the newest backup is safe: no older one may be restored from then on."""
-        if self.backups:
+        """Let the newest backup leave its mark: no older one may be restored from then on."""
+        if not self.backups or not self.is_up:
+            return
+        with contextlib.suppress(EdgeError, apsw.Error), SqliteLedger(self.path) as beside:
+            beside.mark_durable(self.backups[-1].states)
             self.backups = self.backups[-1:]
-            self.marks.update(self.backups[0].stored)
-            if self.is_up:
-                for gateway, _ in self.marks:
-                    self.worker.desk.want(gateway)
 
     def restore(self) -> bool:
         """Put a backup in the place of the ledger, any that is not older than what was called durable."""

@@ -16,11 +16,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from random import Random
+from typing import Protocol
 
 import apsw
 
 SECTOR = 512
 _NAME = "simulated"
+_LOG = "-wal"
 _BALLAST = "ballast.bin"
 
 
@@ -79,6 +81,16 @@ class Image:
         self.pending.clear()
 
 
+class Names(Protocol):
+    """What a power cut leaves of names, and of files that are not SQLite's."""
+
+    def cut_power(self) -> None:
+        """Leave what a power cut leaves."""
+
+    def remember(self) -> None:
+        """Take everything as durable."""
+
+
 @dataclass(slots=True)
 class Disk:
     """The files of one folder. `room_bytes`: None without a bound; `bad_syncs`: so many of the next syncs fail."""
@@ -90,6 +102,10 @@ class Disk:
     room_bytes: int | None = None
     bad_syncs: int = 0
     skips_syncs: bool = False  # a broken disk, or a broken program: a sync does nothing
+    whose: str = ""  # whose death inside a transaction is counted
+    dies_in_commit: int | None = None  # so many writes to a log from now the machine dies in one of them
+    is_in_program: bool = False  # a program of this machine is at work, and not the test
+    names: "Names | None" = None
     files: dict[str, Image] = field(default_factory=dict)
     deleted: dict[str, bytes] = field(default_factory=dict)
 
@@ -111,12 +127,25 @@ class Disk:
     def write(self, image: Image, offset: int, data: bytes) -> None:
         """Note a write, or raise because there is no room."""
         self.act()
+        if self.dies_in_commit is not None and image.path.name.endswith(_LOG):
+            self._die_in_commit(image, offset, data)
         grown = max(0, offset + len(data) - image.size)
         if grown and self.room_bytes is not None and self.used_bytes() + grown > self.room_bytes:
             self.faults["disk full"] += 1
             raise apsw.FullError("no room")
         image.size += grown
         image.pending.append((offset, bytes(data)))
+
+    def _die_in_commit(self, image: Image, offset: int, data: bytes) -> None:
+        """Let the machine die in the middle of a transaction, if it is time."""
+        self.dies_in_commit -= 1
+        if self.dies_in_commit > 0:
+            return
+        self.dies_in_commit = None
+        self.faults[f"{self.whose}died inside a transaction"] += 1
+        self.life.is_dead = True
+        image.pending.append((offset, bytes(data)))
+        raise apsw.IOError("the machine is dead")
 
     def truncate(self, image: Image, size: int) -> None:
         """Note that a file was made shorter."""
@@ -144,6 +173,22 @@ class Disk:
         if image is not None and image.durable is not None and not is_synced:
             self.deleted[path] = bytes(image.durable)
 
+    def rename(self, old: str, new: str) -> None:
+        """Note that a file has another name; what of it is not durable stays so."""
+        image = self.files.pop(old, None)
+        if image is not None:
+            image.path = Path(new)
+            self.files[new] = image
+
+    @contextlib.contextmanager
+    def in_program(self) -> Iterator[None]:
+        """Note that what happens in the block is done by a program of this machine."""
+        self.is_in_program = True
+        try:
+            yield
+        finally:
+            self.is_in_program = False
+
     def used_bytes(self) -> int:
         """Return what the files take."""
         ballast = self.folder / _BALLAST
@@ -169,11 +214,15 @@ class Disk:
         self.deleted.clear()
         for shared in self.folder.glob("*-shm"):
             shared.unlink()
+        if self.names is not None:
+            self.names.cut_power()
         self.forget()
 
     def forget(self) -> None:
         """Take what lies on the real disk as durable: the machine is off, nothing is under way."""
         self.files.clear()
+        if self.names is not None:
+            self.names.remember()
 
 
 class _File(apsw.VFSFile):

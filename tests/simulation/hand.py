@@ -1,13 +1,16 @@
 """A hostile hand on the broker: it sees all that is carried, can publish anything, and holds no key but its own.
 
-It has one genuine thing that it should not have: receipts that the centre signed for another gateway.
+It has two genuine things that it should not have: receipts that the centre signed for another gateway, and the key of
+an enrolled gateway.
 """
 
+import contextlib
 from dataclasses import replace
 
+from edge.errors import MessageError
 from edge.messages.birth import Birth, sign_birth
 from edge.messages.envelope import open_envelope, seal_envelope
-from edge.messages.receipt import EpochReceipt, Receipt, sign_receipt
+from edge.messages.receipt import EpochReceipt, Receipt, open_receipt, sign_receipt
 from edge.messages.signing import Ed25519Signer
 from edge.messages.topics import batch_topic, birth_topic, parse_batch_topic, receipt_topic
 from tests.simulation.centre_site import TENANT
@@ -20,6 +23,15 @@ class Hand:
         self.system = system
         self.random = system.random
         self.key = Ed25519Signer(self.random.randbytes(32))
+
+    def act_further(self, random) -> None:
+        """Do something hostile with what is old, or of somebody else."""
+        acts = (self.bring_receipt_of_another_run, self.bring_receipt_of_another_epoch, self.bring_foreign_batch)
+        self.random, usual = random, self.random
+        try:
+            self._do(random.choice(acts))
+        finally:
+            self.random = usual
 
     def act(self) -> None:
         """Do something hostile, if there is anything to do it with."""
@@ -35,7 +47,9 @@ class Hand:
             self.forge_birth,
             self.send_junk,
         )
-        act = self.random.choice(acts)
+        self._do(self.random.choice(acts))
+
+    def _do(self, act) -> None:
         if act():
             self.system.faults[f"hostile: {act.__name__.replace('_', ' ')}"] += 1
 
@@ -113,6 +127,39 @@ class Hand:
             older=(),
         )
         return self._say(birth_topic(TENANT, box.name), sign_birth(birth, _Masked(self.key, box.signer.kid)))
+
+    def bring_receipt_of_another_run(self):
+        """Bring a gateway a genuine receipt that an earlier run of the centre signed for it."""
+        return self._bring_old(lambda old, new: old.run != new.run)
+
+    def bring_receipt_of_another_epoch(self):
+        """Bring a gateway a genuine receipt from before its newest epoch."""
+        return self._bring_old(
+            lambda old, new: bool({one.epoch for one in new.epochs} - {one.epoch for one in old.epochs})
+        )
+
+    def bring_foreign_batch(self):
+        """Publish a batch that another enrolled gateway signed as this one's, under this one's next number."""
+        topic, data = self._seen(_is_batch)
+        opened = self._opened(data) if data else None
+        if opened is None:
+            return False
+        name = self.random.choice(("gw-other", opened.header.gateway))
+        header = replace(opened.header, gateway=name, seq=opened.header.seq + 1, prev=opened.sha256, predecessor=None)
+        return self._say(topic, seal_envelope(header, opened.raw, self.key))
+
+    def _bring_old(self, is_wanted):
+        """Publish a carried receipt that stands so to the newest one of the same gateway."""
+        verifier = self.system.centre.signer.verifier()
+        box = self.random.choice(self.system.boxes)
+        topic = receipt_topic(TENANT, box.name)
+        seen = []
+        for carried, data in self.system.broker.carried:
+            if carried == topic:
+                with contextlib.suppress(MessageError):
+                    seen.append((open_receipt(data, verifier), data))
+        old = [data for receipt, data in seen if is_wanted(receipt, seen[-1][0])]
+        return bool(old) and self._say(topic, self.random.choice(old), retain=self.random.random() < 0.5)
 
     def send_junk(self):
         """Publish what is no message at all."""

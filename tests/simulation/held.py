@@ -1,6 +1,6 @@
 """Whether a value of a record is what its meter said, or held in its memory, for the instant that the record names."""
 
-from datetime import timedelta
+from datetime import datetime, timedelta, timezone
 from decimal import Decimal
 
 from edge.protocols.dlt645.catalogue import catalogue
@@ -9,7 +9,10 @@ from tests.simulation.questions import places
 
 DAILY = "daily_freeze_energy_active_import"
 SNAPSHOT = "snapshot"
+_RARE = ("day", "month")
+_METERS = timezone(timedelta(hours=8))
 _NEAR = timedelta(minutes=2)
+_NEAR_MIDNIGHT = timedelta(minutes=15)
 
 
 def is_right(meter, record, key, value, asked):
@@ -33,7 +36,18 @@ def _held(meter, record, key, asked):
     if base == DAILY:
         at = _midnight(meter, slot_at)
         return [meter.truth("05060101", at + timedelta(seconds=1))[place]]
+    if record.task in _RARE and (at := _own_midnight(record)) is not None:
+        slot_at = at - meter.state.clock_error  # the daily freeze nearby stands for a time that no record has
     return [_truth(meter, di, slot_at)]
+
+
+def _own_midnight(record):
+    """Return the midnight of the meter's own clock that a record says it is of; None without, or for one not near."""
+    said = [flag.partition("=")[2] for flag in record.flags if flag.startswith("meter_time=")]
+    if not said or not said[0].endswith("0000"):
+        return None
+    at = datetime.strptime(said[0], "%y%m%d%H%M").replace(tzinfo=_METERS)
+    return at if abs(at - record.slot_at) <= _NEAR_MIDNIGHT else None
 
 
 def _said(meter, record, di, place, asked):

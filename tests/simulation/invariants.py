@@ -1,15 +1,21 @@
 """What must hold once everything has worked again for a while; each function returns what does not.
 
 It reads what the centre holds from the exact bytes of the envelopes that it keeps as evidence, opened with the keys
-that were enrolled, and compares that with the books and with the ledger's own answers:
+that were enrolled, and compares that with the books and with the ledger's own answers. Each complaint begins with the
+name of its invariant:
 
-1. every envelope was sealed by a gateway, is under its own number, and follows the one before it;
-2. every poll in it was handed to that gateway's store, with these values;
-3. every record that `append` acknowledged is there, or a signed loss names its slot (a destroyed store excepted);
-4. every slot of every plan is there once, as a reading or with a reason; a live reading whose time is known was really
-   made in its slot;
-5. what counts for a slot is what was sent for it, a reading before a reason;
-6. nothing that a gateway has forgotten is lacking at the centre, nor in any backup that may yet be restored.
+ [true] every value that a store was handed is what its meter said or held (judged at once: `books.py`);
+ [register] a start finds the register as it was written last, or as a write under way would have it (`registers.py`);
+ [chain] every envelope was sealed by a gateway, is under its own number, and follows the one before it; none is kept
+     of a gateway that never spoke;
+ [recorded] every poll in it was handed to that gateway's store, with these values; what was given up of it is named;
+ [kept] every record that `append` acknowledged is there, or a signed loss names its slot (a destroyed store excepted);
+ [planned] every slot of every plan is there, as a reading or with a reason;
+ [timed] a live reading whose time is known was really made in its slot;
+ [once] what counts for a slot is what was sent for it, once, a reading before a reason;
+ [archive] nothing that a gateway has forgotten is lacking at the centre, nor in any backup that may yet be restored;
+ [settled] when the meters rest, everything is sealed, sent, durable and forgotten (`rest.py`);
+ [works] no part dies of a defect, and none works for ever (`system.py`).
 """
 
 import contextlib
@@ -27,11 +33,12 @@ from edge.config.settings import parse_duration
 from edge.errors import MessageError
 from edge.messages.batch import parse_batch
 from edge.messages.envelope import envelope_hash, open_envelope
-from edge.quality.slots import slots_between
 from edge.reading.chain import GENESIS
 from edge.reading.record import PollRecord, Source
+from edge.reading.verdict import SlotReason
 from edge.store.meta import load_fact
 from tests.simulation.books import Books, slot_of
+from tests.simulation.calendars import slots_of
 
 _SIGNATURE = 64  # bytes at the end of an envelope
 _ALL = 1 << 30
@@ -48,6 +55,7 @@ class AtCentre:
     sent: dict = field(default_factory=lambda: defaultdict(list))
     losses: list = field(default_factory=list)
     plans: int = 0
+    replacements: int = 0
 
     def name_of(self, number) -> str:
         """Return how an envelope is named here."""
@@ -56,7 +64,7 @@ class AtCentre:
     def check_signature(self, data, number, books) -> None:
         """Note an envelope whose signature no gateway has made."""
         if data[-_SIGNATURE:] not in books.signatures:
-            self.wrong.append(f"{self.name_of(number)}: no gateway signed this")
+            self.wrong.append(f"[chain] {self.name_of(number)}: no gateway signed this")
 
 
 def check(system) -> list[str]:
@@ -74,6 +82,14 @@ def check(system) -> list[str]:
             counted, values = _counted(ledger, held, system)
             wrong += counted
             system.readings += values
+            system.replacements[box.name] = held.replacements
+            wrong += books.registers[box.name].wrong
+        wrong += [
+            f"[chain] {name}: it never spoke, and the centre has {state.stored} envelopes of it"
+            for name in set(ledger.gateways()) - {box.name for box in system.boxes}
+            for state in ledger.epochs(name)
+            if state.stored
+        ]
     return wrong + check_archive(system)
 
 
@@ -112,17 +128,18 @@ def _read(held, data, number, mark, keys):
         opened = open_envelope(data, lambda gateway, kid: keys.get(kid) if gateway == held.gateway else None)
         batch = parse_batch(opened.raw)
     except MessageError as exc:
-        held.wrong.append(f"{name}: cannot be opened: {exc}")
+        held.wrong.append(f"[chain] {name}: cannot be opened: {exc}")
         return None
     header = opened.header
     if (header.epoch, header.seq) != number:
-        held.wrong.append(f"{name}: its own number is {header.epoch.hex()}/{header.seq}")
+        held.wrong.append(f"[chain] {name}: its own number is {header.epoch.hex()}/{header.seq}")
     if mark is not None and header.prev != mark:
-        held.wrong.append(f"{name}: does not follow the one before it")
+        held.wrong.append(f"[chain] {name}: does not follow the one before it")
     for record in batch.records:
         held.sent[slot_of(held.gateway, record)].append(record)
     held.losses += batch.losses
     held.plans += batch.plan is not None
+    held.replacements += header.replaces is not None
     return header.replaces or envelope_hash(data)
 
 
@@ -134,13 +151,22 @@ def _face(record: PollRecord):
     )
 
 
+def _is_rest(record, face, whole):
+    """Return whether a record says what another one did, or what is left of that where the rest is named as shed."""
+    if face == whole:
+        return True
+    shed = {key for key, reason in record.faults.items() if reason is SlotReason.SHED}
+    left = tuple((key, value) for key, value in whole[1] if key not in shed)
+    return bool(shed) and face[1] == left and shed == {key for key, _ in whole[1]} - {key for key, _ in left}
+
+
 def _unsealed(held, books):
     """Yield polls that no gateway's store was ever given."""
     for slot, records in held.sent.items():
-        tried = {_face(record) for record in books.tried.get(slot, ())}
+        tried = [_face(record) for record in books.tried.get(slot, ())]
         for record in records:
-            if _face(record) not in tried:
-                yield f"{_name(slot)}: nobody recorded {record.state} {record.reason} {dict(record.values)}"
+            if not any(_is_rest(record, _face(record), whole) for whole in tried):
+                yield f"[recorded] {_name(slot)}: nobody recorded {record.state} {record.reason} {dict(record.values)}"
 
 
 def _lacking(held, books, until):
@@ -149,38 +175,40 @@ def _lacking(held, books, until):
     for slot, kept in books.kept.items():
         if slot[0] != held.gateway:
             continue
-        sent = {_face(record) for record in held.sent.get(slot, ())}
+        sent = [(record, _face(record)) for record in held.sent.get(slot, ())]
         for one in kept:
-            if one.is_destroyed or one.at > until or _face(one.record) in sent or _is_lost(held, slot):
+            if one.is_destroyed or one.at > until or _is_lost(held, slot):
+                continue
+            whole = _face(one.record)
+            if any(_is_rest(record, face, whole) for record, face in sent):
                 continue
             if unnamed > 0:
                 unnamed -= 1
                 continue
             what = f"{one.record.state} {one.record.reason}"
-            yield f"{_name(slot)}: acknowledged at {one.at:.0f}, not at the centre: {what}"
+            yield f"[kept] {_name(slot)}: acknowledged at {one.at:.0f}, not at the centre: {what}"
 
 
 def _is_lost(held, slot):
     _, task, meter, slot_at = slot
-    return any(
-        (loss.task, loss.meter) == (task, meter) and loss.first_at <= slot_at <= loss.last_at for loss in held.losses
-    )
+    return any((loss.task, loss.meter) == (task, meter) and loss.covers(slot_at) for loss in held.losses)
 
 
 def _misplaced(held, system, box):
     """Yield live readings of a time that was known, or became known, that were made in another slot than theirs."""
-    tasks = {task["name"]: timedelta(seconds=parse_duration(task["every"])) for task in system.tasks}
+    tasks = {task["name"]: timedelta(seconds=parse_duration(task.get("every", "1d"))) for task in system.tasks}
     for slot, records in held.sent.items():
         for record in records:
             if not record.values or record.source is not Source.LIVE:
                 continue
             if not record.stamp.is_dated:
                 if record.stamp.boot_id in system.dated_boots(box):
-                    yield f"{_name(slot)}: the time of its boot became known, but not to it"
+                    yield f"[timed] {_name(slot)}: the time of its boot became known, but not to it"
                 continue
             at = box.clock.true_of(record.stamp.boot_id, record.stamp.boot_s)
             if not -_OFF <= at - slot[3] <= tasks[slot[1]] + _OFF:
-                yield f"{_name(slot)}: really read at {at:%d %H:%M:%S}, and its time counts as {record.stamp.trust}"
+                trust = record.stamp.trust
+                yield f"[timed] {_name(slot)}: really read at {at:%d %H:%M:%S}, and its time counts as {trust}"
 
 
 def _holes(held, books, system, box):
@@ -195,7 +223,7 @@ def _holes(held, books, system, box):
         if unnamed > 0:
             unnamed -= 1
             continue
-        yield f"{_name(slot)}: expected by its plan, never heard of"
+        yield f"[planned] {_name(slot)}: expected by its plan, never heard of"
 
 
 def _gaps(books, gateway):
@@ -217,7 +245,7 @@ def expected(plans, gateway, until: datetime):
     begins = list(accumulate((plan.valid_from for plan in plans), max))
     for plan, begin, end in zip(plans, begins, [*begins[1:], until], strict=True):
         for task in plan.tasks:
-            for slot_at in slots_between(task.schedule, plan.timezone, begin, min(end, until)):
+            for slot_at in slots_of(task.schedule, plan.timezone, begin, min(end, until)):
                 for meter in task.meters:
                     yield gateway, task.name, meter, slot_at
 
@@ -230,24 +258,26 @@ def _counted(ledger, held, system):
         slot = (held.gateway, row.task, row.meter, row.slot_at)
         slots[slot] += 1
         if row.conflict and not system.may_conflict(slot):
-            wrong.append(f"{_name(slot)}: two readings that differ")
+            wrong.append(f"[once] {_name(slot)}: two readings that differ")
     found = defaultdict(dict)
     for row in ledger.readings(Span(gateway=held.gateway)):
         if row.reason is None:
             slot = (held.gateway, row.task, row.meter, datetime.fromisoformat(row.slot_at))
             found[slot][row.quantity] = row.value
-    wrong += [f"{_name(slot)}: counted {count} times" for slot, count in slots.items() if count != 1]
-    wrong += [f"{_name(slot)}: in an envelope, and counts for nothing" for slot in held.sent.keys() - slots.keys()]
-    wrong += [f"{_name(slot)}: counts, and is in no envelope" for slot in slots.keys() - held.sent.keys()]
+    wrong += [f"[once] {_name(slot)}: counted {count} times" for slot, count in slots.items() if count != 1]
+    wrong += [
+        f"[once] {_name(slot)}: in an envelope, and counts for nothing" for slot in held.sent.keys() - slots.keys()
+    ]
+    wrong += [f"[once] {_name(slot)}: counts, and is in no envelope" for slot in slots.keys() - held.sent.keys()]
     for slot, records in held.sent.items():
         sent = [dict(_face(record)[1]) for record in records if record.values]
         if bool(sent) != bool(found.get(slot)):
-            wrong.append(f"{_name(slot)}: a reading was sent: {bool(sent)}; one counts: {bool(found.get(slot))}")
+            wrong.append(f"[once] {_name(slot)}: a reading was sent: {bool(sent)}; one counts: {bool(found.get(slot))}")
         dated = [dict(_face(record)[1]) for record in records if record.values and record.stamp.is_dated]
         for key, value in found.get(slot, {}).items():
             values += 1
             if not any(one.get(key, "-") == value for one in ([one for one in dated if key in one] or sent)):
-                wrong.append(f"{_name(slot)}: {key} = {value} was never sent, or not by whom the time was known")
+                wrong.append(f"[once] {_name(slot)}: {key} = {value} was never sent, or not by whom the time was known")
     return wrong, values
 
 
@@ -264,7 +294,7 @@ def check_archive(system) -> list[str]:
         for what, path in copies if forgotten else ():
             with contextlib.closing(SqliteLedger(path)) as ledger:
                 wrong += [
-                    f"{box.name} {epoch.hex()}/{seq}: forgotten, and {what} lacks it"
+                    f"[archive] {box.name} {epoch.hex()}/{seq}: forgotten, and {what} lacks it"
                     for epoch, seq in forgotten
                     if ledger.envelope(BatchKey(box.name, epoch, seq)) is None
                 ]

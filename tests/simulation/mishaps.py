@@ -124,9 +124,10 @@ class Mishaps:
             self.faults["clock stepped a little"] += 1
             box.clock.step_to(self.random.uniform(-20, 20), ClockTrust.SYNCHRONISED)
             return
-        self.faults["clock stepped far"] += 1
         boots = box.clock.boots
-        box.clock.step_to(self.random.choice((-7000, -1000, 400, 1300, 8000)), ClockTrust.FLOOR)
+        step_s = self.random.choice((-7000, -1000, 400, 1300, 8000))
+        self.faults["clock stepped ahead" if step_s > 0 else "clock stepped back"] += 1
+        box.clock.step_to(step_s, ClockTrust.FLOOR)
         self.system.later(self.random.uniform(60, 1500), lambda: self._synchronise(box, boots))
 
     def full(self) -> None:
@@ -151,7 +152,8 @@ class Mishaps:
         disks, folder = self.system.disks, str(box.folder)
         disk = disks.pop(folder)
         with contextlib.closing(apsw.Connection(str(box.path))) as db:
-            ids = [number for (number,) in db.execute("SELECT id FROM journal")]
+            is_made = db.execute("SELECT 1 FROM sqlite_schema WHERE name = 'journal'").fetchall()
+            ids = [number for (number,) in db.execute("SELECT id FROM journal")] if is_made else []
             if ids:
                 self.faults["row of the journal damaged"] += 1
                 self._change_row(db, self.random.choice(ids))

@@ -24,14 +24,19 @@ from edge.store.meter import Meter
 from tests.simulation.books import Books
 from tests.simulation.box import Box, Cable
 from tests.simulation.broker import Manners, SimBroker
+from tests.simulation.calendars import CALENDARS, Calendar
 from tests.simulation.centre_site import TENANT, Centre
 from tests.simulation.clocks import Now, TrueClock
 from tests.simulation.disk import simulated_disks
+from tests.simulation.further import CROWD, CROWDED, Further, count_shedding
 from tests.simulation.hand import Hand
 from tests.simulation.invariants import check, check_archive
 from tests.simulation.mishaps import Mishaps
+from tests.simulation.plain_files import PlainFiles
+from tests.simulation.rest import come_to_rest
 from tests.simulation.worlds import BEGIN, Climate, World
 
+_USUAL_DAYS = 0.6  # of worlds live on a day on which the calendar is easy
 _SETTLE_S = 600.0  # what was recorded so long after everything was put right must be at the centre
 _FIRST_LOOK_S = 1500.0
 _LOOK_EVERY_S = 900.0
@@ -46,8 +51,9 @@ _KEYS = (
 class System:
     """One world. `faults` counts what was done to it, `wrong` is what did not hold, `readings` what was compared."""
 
-    def __init__(self, seed, folder: Path, disks, *, kinds=None) -> None:
+    def __init__(self, seed, folder: Path, disks, *, kinds=None, plain: PlainFiles | None = None) -> None:
         self.seed = seed
+        self.plain = plain
         self.random = Random(f"system/{seed}")
         self.folder = folder
         self.disks = disks
@@ -55,6 +61,8 @@ class System:
         self.wrong: list[str] = []
         self.readings = 0
         self.now = Now(BEGIN + timedelta(seconds=self.random.randrange(86400)))
+        self.calendar = self._calendar() if plain is not None else None
+        self.replacements: dict[str, int] = {}
         self.books = Books()
         self.broker = SimBroker(self.now, self.random, self.faults)
         self.public_keys: dict[str, dict[bytes, Ed25519Verifier]] = {}
@@ -70,6 +78,11 @@ class System:
         """The gateway that is in the cabinet now."""
         return self.boxes[-1]
 
+    @property
+    def kinds(self) -> list[str]:
+        """The kinds of mishaps that may befall it."""
+        return [*self.mishaps.kinds, *(self.further.kinds if self.further is not None else ())]
+
     def may_conflict(self, slot) -> bool:
         """Return whether a slot may have been asked for twice: its answer was destroyed, or no time of it was known."""
         undated = [record for record in self.books.tried[slot] if not record.stamp.is_dated]
@@ -77,8 +90,18 @@ class System:
 
     def dated_boots(self, box):
         """Return the boots whose records must all have their true time: this one, if it is known."""
-        has_hurry = {"full", "syncs"} & set(self.mishaps.kinds)  # nothing waits where there is no room
+        has_hurry = {"full", "syncs", "shed"} & set(self.kinds)  # nothing waits where there is no room
         return set() if has_hurry else {box.clock.boot_id} & box.clock.known
+
+    def _calendar(self) -> Calendar | None:
+        """Return the difficult day on which this world lives, if it does."""
+        random = Random(f"calendar/{self.seed}")
+        if random.random() < _USUAL_DAYS:
+            return None
+        calendar = random.choice(CALENDARS)
+        self.now.begin = calendar.begin + timedelta(seconds=random.randint(1200, 3000))
+        self.faults[calendar.name] += 1
+        return calendar
 
     def _make(self, kinds) -> None:
         random = self.random
@@ -96,9 +119,14 @@ class System:
                 if random.random() < 0.2:
                     self.faults["meter's clock off"] += 1
                     meter.state.clock_error = timedelta(seconds=random.choice((-400, -90, -20, 15, 60, 500)))
+                if self.calendar is not None and not self.calendar.has_memory:
+                    meter.refused = ("05", "06")
         self.broker.doors = {"mqtt://a": "open", "mqtt://b": "open", "mqtt://c": "open"}
         self.centre.keys.keys["gw-other"] = Hand(self).key.public
+        self.further = Further(self, kinds) if self.plain is not None else None
         self.tasks = self._tasks()
+        if self.further is not None and self.further.is_crowded:
+            self.tasks = [self.tasks[0], CROWD]
         self.add_box("gw-1")
         self.mishaps = Mishaps(self, kinds)
 
@@ -117,7 +145,10 @@ class System:
             tasks.append({"name": "fast", "every": "5m", "items": random.sample(_KEYS, 1), "priority": 2})
         if random.random() < 0.15:
             tasks.append({"name": "snapshot", "every": "30m", "items": [_KEYS[0]], "snapshot": True})
-        return tasks
+        return tasks if self.calendar is None else [*self._without_snapshot(tasks), *self.calendar.tasks]
+
+    def _without_snapshot(self, tasks):
+        return tasks if self.calendar.has_memory else [task for task in tasks if "snapshot" not in task]
 
     def add_box(self, name: str) -> None:
         """Put a new gateway into the cabinet and enrol its key."""
@@ -133,18 +164,18 @@ class System:
             }
             for port, cable in self.cables.items()
         ]
-        settings = build_table(
-            Settings,
-            {
-                "schema": 1,
-                "gateway": {"id": name, "tenant": TENANT, "state_dir": str(folder)},
-                "bus": buses,
-                "task": self.tasks,
-                "mqtt": {"endpoints": ["mqtt://a:1", "mqtt://b:1"][: random.choice((1, 2))]},
-                "batch": {"max_readings": random.choice((2, 8, 64, 4096)), "max_age": random.choice(("5m", "15m"))},
-                "store": {"commit_polls": random.choice((1, 4, 16)), "commit_s": random.choice((1.0, 5.0))},
-            },
-        )
+        table = {
+            "schema": 1,
+            "gateway": {"id": name, "tenant": TENANT, "state_dir": str(folder), "timezone": self._zone},
+            "bus": buses,
+            "task": self.tasks,
+            "mqtt": {"endpoints": ["mqtt://a:1", "mqtt://b:1"][: random.choice((1, 2))]},
+            "batch": {"max_readings": random.choice((2, 8, 64, 4096)), "max_age": random.choice(("5m", "15m"))},
+            "store": {"commit_polls": random.choice((1, 4, 16)), "commit_s": random.choice((1.0, 5.0))},
+        }
+        if self.further is not None and self.further.is_crowded:
+            table |= CROWDED
+        settings = build_table(Settings, table)
         box = Box(
             name,
             random.randbytes(32),
@@ -159,6 +190,9 @@ class System:
             faults=self.faults,
             settings=settings,
         )
+        box.on_death = lambda dead: self.mishaps.died(dead)  # noqa: PLW0108 - there are none yet
+        if self.plain is not None:
+            self.plain.adopt(box.disk)
         box.register(
             [
                 Meter(address=meter.address, bus=port[-1], protocol=f"dlt645-{meter.version}")
@@ -166,8 +200,13 @@ class System:
                 for meter in cable.world.meters
             ]
         )
+        box.disk.forget()
         self.boxes.append(box)
         self.enrol(box)
+
+    @property
+    def _zone(self) -> str:
+        return "Asia/Shanghai" if self.calendar is None else self.calendar.zone
 
     def enrol(self, box: Box) -> None:
         """Let the centre trust the key of a gateway, and no longer an earlier one of that name."""
@@ -194,7 +233,7 @@ class System:
             self.now.at = at
             moment, steps = (moment, steps + 1) if at < moment + 1.0 else (at, 0)
             if steps > _MOST_STEPS:
-                self.wrong.append(f"at {at:.1f}: somebody works for ever, and no time passes: {what}")
+                self.wrong.append(f"[works] at {at:.1f}: somebody works for ever, and no time passes: {what}")
             what()
         self.now.at = end
 
@@ -214,10 +253,11 @@ class System:
 
     def _step(self, machine, actor) -> None:
         try:
-            actor.at = actor.step()
+            with machine.disk.in_program():
+                actor.at = actor.step()
         except Exception:  # noqa: BLE001 - whatever it is, the daemon would have died of it
             if not machine.life.is_dead:
-                self.wrong.append(f"at {self.now.at:.1f}: a defect of {actor.name}: {traceback.format_exc()}")
+                self.wrong.append(f"[works] at {self.now.at:.1f}: a defect of {actor.name}: {traceback.format_exc()}")
                 return
         actor.free_at = self.now.at
         if machine.life.is_dead and machine.actors:
@@ -230,6 +270,8 @@ class System:
         self.centre.start()
         self.box.start()
         self.mishaps.plan()
+        if self.further is not None:
+            self.further.plan()
         self.run_until(self.mishaps.end)
         self._heal()
         healed = self.now.at
@@ -244,6 +286,8 @@ class System:
                 self.wrong = problems
                 break
             look += _LOOK_EVERY_S
+        count_shedding(self)
+        self.wrong = self.wrong or come_to_rest(self)
         for cable in self.cables.values():
             self.faults.update({f"bus: {name}": times for name, times in cable.world.faults.items()})
         self._end()
@@ -258,10 +302,13 @@ class System:
         for machine in (*self.boxes, self.centre):
             machine.disk.room_bytes = None
             machine.disk.bad_syncs = 0
+            machine.disk.dies_in_commit = None
             machine.life.countdown = None
             machine.clock.step_to(0.0, ClockTrust.SYNCHRONISED)
         for cable in self.cables.values():
             cable.gone_until = -1.0
+        for box in self.boxes:
+            box.dies_in_start = None
         self.mishaps.heal()
         for machine in (*self.boxes, self.centre):
             if not machine.actors and not getattr(machine, "is_retired", False):
@@ -276,16 +323,21 @@ class System:
             machine.die()
 
 
-def run_system(seed, *, kinds=None) -> System:
-    """Return the world of a seed after its end; `kinds`: mishaps that may befall it, None for any."""
+def run_system(seed, *, kinds=None, further: bool = True) -> System:
+    """Return the world of a seed after its end; `kinds`: mishaps that may befall it, None for any.
+
+    `further`: with difficult days, the mishaps of `further.py` and cuts in files that are not SQLite's.
+    """
     random = Random(f"chance/{seed}")
     memory = Path("/dev/shm")
-    with (
-        TemporaryDirectory(dir=memory if memory.is_dir() else None, prefix="sim-") as folder,
-        simulated_disks(random) as disks,
-        _seeded_chance(random),
-    ):
-        return System(seed, Path(folder), disks, kinds=kinds).run()
+    with contextlib.ExitStack() as stack:
+        folder = Path(stack.enter_context(TemporaryDirectory(dir=memory if memory.is_dir() else None, prefix="sim-")))
+        disks = stack.enter_context(simulated_disks(random))
+        stack.enter_context(_seeded_chance(random))
+        plain = PlainFiles(disks, Random(f"plain/{seed}")) if further else None
+        if plain is not None:
+            stack.enter_context(plain.in_place())
+        return System(seed, folder, disks, kinds=kinds, plain=plain).run()
 
 
 @contextlib.contextmanager
