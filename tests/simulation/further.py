@@ -197,7 +197,7 @@ def count_shedding(system) -> None:
         if not box.is_up:
             continue
         with contextlib.closing(apsw.Connection(str(box.path))) as db:
-            fact = load_fact(_Rows(db), "shed") or ()
+            fact = load_fact(Rows(db), "shed") or ()
         system.faults.update({f"batch given up: {step}": times for step, times in zip(_STEPS, fact, strict=False)})
 
 
@@ -212,11 +212,14 @@ def _waiting(db, gateway):
     return found
 
 
-class _Rows:
+class Rows:
+    """The questions of the store, to a file that nobody opened as a store."""
+
     def __init__(self, db):
         self._db = db
 
     def rows(self, sql, *values):
+        """Return all rows of a question."""
         return self._db.execute(sql, values).fetchall()
 
 
