@@ -1,9 +1,9 @@
 """Holes: spans of time in which meters were polled, and something of that is gone. Each slot in them gets its loss.
 
 What is gone cannot say which slots it held, and a damaged row is not believed. So every slot that the plans expected in
-the span is named, but for those that are accounted for here: they wait in the journal, or are still open and may be
-filled, or were not settled yet. Naming a slot whose reading came in another batch does no harm: a loss counts where
-nothing came, or only a miss. A hole waits until a plan is here; the marks of (task, meter) bound it.
+the span is named, but for those that wait in the journal or were not settled yet. Naming a slot whose reading came in
+another batch, or is still to come, does no harm: a loss counts where nothing came, or only a miss. A hole waits until a
+plan is here; the marks of (task, meter) bound it.
 """
 
 from collections.abc import Callable, Iterable, Iterator
@@ -16,7 +16,7 @@ from edge.store.instants import from_us, to_us
 from edge.store.losses import append_loss
 from edge.store.marks import load_marks
 from edge.store.meta import load_fact, mark_fact
-from edge.store.packing import JOURNAL_ROWS, DamagedRow, Row, crc_of, unpack_record
+from edge.store.packing import JOURNAL_ROWS, DamagedRow, Row, unpack_record
 from edge.store.plans import kept_plans
 from edge.store.rows import Rows
 
@@ -87,7 +87,7 @@ def _expected(
 
 
 def _accounted(rows: Rows, since: datetime) -> set[tuple[str, str, int]]:
-    """Return the slots that wait in the journal, and those that are open."""
+    """Return the slots that wait in the journal. Open ones are not among them: their miss may be what is gone."""
     least = to_us(since - timedelta(days=32))
     known: set[tuple[str, str, int]] = set()
     last = -(1 << 62)
@@ -97,16 +97,7 @@ def _accounted(rows: Rows, since: datetime) -> set[tuple[str, str, int]]:
             row = Row(*cells)
             if row.slot_us >= least and _is_sound(row):
                 known.add((row.task.decode(), row.meter.decode(), row.slot_us))
-    found = rows.rows(
-        "SELECT CAST(task AS BLOB), CAST(meter AS BLOB), slot_us, CAST(reason AS BLOB), crc FROM slot "
-        "WHERE slot_us > ?",
-        least,
-    )
-    return known | {
-        (task.decode(), meter.decode(), slot_us)
-        for task, meter, slot_us, reason, crc in found
-        if crc == crc_of(task, meter, slot_us, reason)
-    }
+    return known
 
 
 def _is_sound(row: Row) -> bool:

@@ -72,8 +72,7 @@ def move_damaged(rows: Rows, damaged: Sequence[Damaged], now: datetime) -> None:
         rows.change(
             "INSERT INTO damaged (origin, why, bytes) VALUES ('journal', ?, ?)", one.why, repr(one.row).encode()
         )
-        if (loss := _own_loss(rows, one.row)) is not None:
-            append_loss(rows, loss)
+        append_loss(rows, _own_loss(rows, one.row))
 
 
 def _hole(rows: Rows, number: int, now: datetime) -> Hole:
@@ -97,14 +96,12 @@ def _polled_beside(rows: Rows, where: str, number: int) -> datetime | None:
     return None
 
 
-def _own_loss(rows: Rows, row: Row) -> Loss | None:
+def _own_loss(rows: Rows, row: Row) -> Loss:
     """Return a loss of the slot that a damaged row names, if it may be that one, or of nobody knows what.
 
-    None if the slot is open: it may still be filled, whatever this row was.
+    An open slot too: it may still be filled, but until then the row may have been all that was said of it.
     """
     task, meter, slot_us = _identity(rows, row)
-    if rows.rows("SELECT 1 FROM slot WHERE task = ? AND meter = ? AND slot_us = ?", task, meter, slot_us):
-        return None
     return Loss(task, meter, from_us(slot_us), from_us(slot_us), 1, LossReason.DAMAGED.value)
 
 

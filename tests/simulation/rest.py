@@ -31,7 +31,7 @@ def come_to_rest(system) -> list[str]:
 
 def _told(box, db):
     """Return the epochs of which the operator is told that they stay: disputed, and signed with a key of before."""
-    trouble = box.forwarder._resealer.trouble
+    trouble = box.forwarder._work._resealer.trouble
     return disputed_epochs(Rows(db)) if trouble is not None and trouble.code == "E-FWD-211" else ()
 
 
