@@ -5,7 +5,8 @@ exchange of it, turn about with the polls); slots that nobody asked for in time;
 and deserve a second chance; what can wait (`spare_time.py`); a commit.
 A meter that kept silent rests (`backoff.py`): its slots end as silence at once, until a probe finds it alive.
 While the port is lost, slots that run out end as `port_gone`.
-Records reach the store in groups: every `commit_polls` polls, or `commit_s` after the first, or when a round ends.
+Records reach the store in groups, with those of the other buses (`buffer.py`): every `commit_polls` polls of all, or
+`commit_s` after the first of them, or when no bus has anything else to do.
 """
 
 import logging
@@ -19,7 +20,7 @@ from edge.clock import Clock
 from edge.config.settings import Bus
 from edge.errors import EdgeError, StoreError
 from edge.health.model import Health
-from edge.poll.buffer import CommitRule, RecordBuffer, Sink
+from edge.poll.buffer import RecordBuffer, RecordGroup, Sink
 from edge.poll.chances import Chance, SecondChances
 from edge.poll.clock_jump import ClockJump, lies_ahead
 from edge.poll.job_queue import JobQueue
@@ -54,8 +55,8 @@ _SPARE_S = 60.0  # time for what can wait, where no task is ever due
 class BusWorker:
     """Polls the meters of one bus. `learn` is told what was learned about a meter (address, facts).
 
-    `items`: those that the settings define. `slots`: where missed slots are kept; without it none is filled.
-    `snapshots`: the names of the tasks that freeze first.
+    `group`: the records of all buses. `items`: those that the settings define. `slots`: where missed slots are kept;
+    without it none is filled. `snapshots`: the names of the tasks that freeze first.
     """
 
     bus: Bus
@@ -65,7 +66,7 @@ class BusWorker:
     port: BusPort
     rounds: Rounds
     meters: InitVar[dict[str, PolledMeter]]
-    commit: CommitRule = field(default_factory=CommitRule)
+    group: RecordGroup
     learn: InitVar[Callable[[str, Learned], None]]
     items: InitVar[tuple[VendorItem, ...]] = ()
     slots: OpenSlots | None = None
@@ -100,9 +101,7 @@ class BusWorker:
         )
         zone = self.rounds.plan.timezone
         self._spare = SpareTime(meters=self._here, clock=self.clock, health=self.health, zone=zone)
-        self._buffer = RecordBuffer(
-            bus=self.bus.name, sink=self.sink, clock=self.clock, health=self.health, rule=self.commit
-        )
+        self._buffer = RecordBuffer(bus=self.bus.name, sink=self.sink, group=self.group)
 
     def start(self) -> None:
         """Make the first rounds; call once, when the store's marks are in `rounds`."""
@@ -132,10 +131,11 @@ class BusWorker:
             return self._busy_until_s
         if self._poll is None and self.jobs.takes_turn(is_poll_waiting=self.rounds.has_waiting):
             self.jobs.step(self)
+            self._buffer.commit_if_due(is_idle=False)
             return self.clock.monotonic()
         if self._buffer.is_full:
             self._buffer.commit_if_due(is_idle=True)
-            return self._buffer.retry_at
+            return self.group.retry_at
         if self._poll is None:
             self._note_unasked()
             if not self.rounds.has_unasked:
@@ -361,7 +361,7 @@ class BusWorker:
         chance_s = self._chances.next_at()
         if chance_s is not None and chance_s > now:
             wait = min(wait, chance_s - now)
-        return now + (wait if not self.jobs else 0.0)
+        return now if self.jobs else max(now, min(now + wait, self._buffer.due_s))
 
     def _make_due(self) -> None:
         """Make the rounds that are due. Slots that the wall clock jumped over passed while the box was off."""

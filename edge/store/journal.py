@@ -38,7 +38,12 @@ class Appended:
     """What became of the records of one call: stored, or refused because their slot was settled before."""
 
     stored: int
-    duplicates: int
+    refused: tuple[PollRecord, ...] = ()
+
+    @property
+    def duplicates(self) -> int:
+        """How many were refused."""
+        return len(self.refused)
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,12 +69,10 @@ class Journal:
         Durable: on the disk on return. Time: waits up to 5 s for another writer. Raises StoreError: the store is
         full or fails, and nothing of this call was stored; ValueError for a record that no poll can bring.
         """
-        stored = 0
         with self._database.writing():
-            for record in records:
-                stored += self._settle(record)
+            refused = tuple(record for record in records if not self._settle(record))
             note_undated(self._database, list(records))
-        return Appended(stored, len(records) - stored)
+        return Appended(len(records) - len(refused), refused)
 
     def append_plan(self, plan: Plan) -> bool:
         """Put a plan in force; return False if it is the plan in force already, whatever its `valid_from`."""
