@@ -167,6 +167,21 @@ def test_a_store_that_refuses_one_bus_is_not_asked_by_the_other():
     assert (0, 0) == (pair.group.held("A"), pair.group.held("B"))
 
 
+def test_what_was_refused_goes_before_what_came_meanwhile():
+    """The slots of a meter are stored in their order."""
+    pair = Pair(polls=1, after_s=5.0)
+    pair.sinks[0].is_full, pair.sinks[0].may_go = True, Event()
+    pair.a.add(record(1))
+    thread = in_thread(pair.a.commit)
+    assert pair.sinks[0].began.wait(PATIENCE_S)
+    pair.b.add(record(2))
+    pair.sinks[0].may_go.set()
+    thread.join()
+    pair.clock.advance(5.0)
+    pair.b.commit_if_due(is_idle=False)
+    assert ([], [[record(1), record(2)]]) == pair.commits()
+
+
 def test_a_defect_in_a_commit_leaves_the_records_where_they_were():
     """The daemon ends then, and tries once more while it does."""
 
