@@ -16,8 +16,10 @@ _HEAD = """# What the store costs
 
 Written by `make bench-store`; do not edit. edge {version}, Python {python}, {machine}, {cpu}.
 
-A day is {meters} meters (or as many as are named) x 12 quantities x {rounds} rounds. Each engine runs in a
-process of its own on the same disk. The disk's bytes are counted as {how}.
+A day is {meters} meters (or as many as are named) x 12 quantities x {rounds} rounds. Each engine runs in a process
+of its own on the same disk. The disk's bytes are counted as
+{how}.
+
 edge on two buses: the product's own polling half, register included, polls simulated meters on virtual time, at the
 pace that the speed of the buses allows; beside it batches are sealed by its own rules, under receipts that call them
 durable. In its first rounds, what is learned of the meters goes into the register. edge, 16 polls a commit: the same
