@@ -20,7 +20,7 @@ from edge.control.jobs import DetectJob, DiagnoseJob, Job, ReadJob, RegisterJob,
 from edge.control.server import Reply
 from edge.errors import ControlError, StoreError
 from edge.health.model import Health
-from edge.poll.buffer import CommitRule
+from edge.poll.buffer import CommitRule, RecordGroup
 from edge.poll.job_queue import BusJob
 from edge.poll.jobs import ReadOrder, ReadRun
 from edge.poll.learned import Learned
@@ -102,23 +102,25 @@ class PollHalf:
         """Put the plan in force and make the workers; each has a connection of its own to the store."""
         plan = self.keeper.put_in_force(at_start=True)
         marks = self.keeper.journal.settled_marks()
-        store = self.settings.store
+        store, health = self.settings.store, self.keeper.health
+        rule = CommitRule(polls=store.commit_polls, after_s=store.commit_s)
+        group = RecordGroup(clock=self.clock, health=health, rule=rule)
         for bus, journal in zip(self.settings.bus, journals, strict=True):
             worker = BusWorker(
                 bus=bus,
                 clock=self.clock,
                 sink=journal,
-                health=self.keeper.health,
+                health=health,
                 port=BusPort(
                     bus=bus,
                     clock=self.clock,
-                    health=self.keeper.health,
+                    health=health,
                     open_link=partial(self._open_port, bus.port, self.clock),
                 ),
                 rounds=Rounds(plan_of_bus(plan, self.keeper.meters, bus.name), dict(marks)),
                 meters=dict(self.keeper.meters),
                 items=self._items,
-                commit=CommitRule(polls=store.commit_polls, after_s=store.commit_s),
+                group=group,
                 learn=lambda address, learned: self._learned.put((address, learned)),
                 slots=journal,
                 snapshots=frozenset(task.name for task in self.settings.task if task.snapshot),

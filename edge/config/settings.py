@@ -236,7 +236,9 @@ class Store:
         le=99,
         description="above this part of the bound the oldest batches are reduced, then dropped, signed",
     )
-    commit_polls: int = Field(16, ge=1, le=1000, description="polls per commit: fewer lose less, wear more")
+    commit_polls: int = Field(
+        16, ge=1, le=1000, description="polls per commit, of all buses together: fewer lose less, wear more"
+    )
     commit_s: float = Field(5.0, ge=0, le=300, description="longest wait for a commit")
     open_slots: Duration = Field("7d", description="how long a missing slot may still be refilled")
 

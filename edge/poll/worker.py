@@ -5,7 +5,8 @@ between any two exchanges; a job of the control socket (one exchange of it, turn
 nobody asked for in time; what is due; second chances; what can wait (`spare_time.py`); a commit.
 A meter that kept silent rests (`backoff.py`): its slots end as silence at once, until a probe finds it alive.
 While the port is lost, slots that run out end as `port_gone`.
-Records reach the store in groups: every `commit_polls` polls, or `commit_s` after the first, or when a round ends.
+Records reach the store in groups, with those of the other buses (`buffer.py`): every `commit_polls` polls of all, or
+`commit_s` after the first of them, or when no bus has anything else to do.
 """
 
 import logging
@@ -17,7 +18,7 @@ from datetime import datetime
 from edge.clock import Clock
 from edge.errors import EdgeError, StoreError
 from edge.health.model import Health
-from edge.poll.buffer import CommitRule, RecordBuffer, Sink
+from edge.poll.buffer import RecordBuffer, RecordGroup, Sink
 from edge.poll.bus_asker import BusAsker
 from edge.poll.chances import Chance, SecondChances
 from edge.poll.clock_jump import ClockJump, lies_ahead
@@ -53,8 +54,8 @@ _SPARE_S = 60.0  # time for what can wait, where no task is ever due
 class BusWorker(BusAsker):
     """Polls the meters of one bus. `learn` is told what was learned about a meter (address, facts).
 
-    `items`: those that the settings define. `slots`: where missed slots are kept; without it none is filled.
-    `snapshots`: the names of the tasks that freeze first.
+    `group`: the records of all buses. `items`: those that the settings define. `slots`: where missed slots are kept;
+    without it none is filled. `snapshots`: the names of the tasks that freeze first.
     """
 
     clock: Clock
@@ -62,7 +63,7 @@ class BusWorker(BusAsker):
     health: Health
     rounds: Rounds
     meters: InitVar[dict[str, PolledMeter]]
-    commit: CommitRule = field(default_factory=CommitRule)
+    group: RecordGroup
     learn: InitVar[Callable[[str, Learned], None]]
     items: InitVar[tuple[VendorItem, ...]] = ()
     slots: OpenSlots | None = None
@@ -97,9 +98,7 @@ class BusWorker(BusAsker):
         )
         zone = self.rounds.plan.timezone
         self._spare = SpareTime(meters=self._here, clock=self.clock, health=self.health, zone=zone)
-        self._buffer = RecordBuffer(
-            bus=self.bus.name, sink=self.sink, clock=self.clock, health=self.health, rule=self.commit
-        )
+        self._buffer = RecordBuffer(bus=self.bus.name, sink=self.sink, group=self.group)
 
     def start(self) -> None:
         """Make the first rounds; call once, when the store's marks are in `rounds`."""
@@ -134,10 +133,11 @@ class BusWorker(BusAsker):
             return self._busy_until_s
         if self._poll is None and self.jobs.takes_turn(is_poll_waiting=self.rounds.has_waiting):
             self.jobs.step(self)
+            self._buffer.commit_if_due(is_idle=False)
             return self.clock.monotonic()
         if self._buffer.is_full:
             self._buffer.commit_if_due(is_idle=True)
-            return self._buffer.retry_at
+            return self.group.retry_at
         if self._poll is None:
             self._note_unasked()
             if not self.rounds.has_unasked:
@@ -335,7 +335,7 @@ class BusWorker(BusAsker):
         try:
             records = self._spare.step(self, self._spare_s)
         except StoreError as exc:
-            self._buffer.say(exc)
+            self.group.say(exc)
             return False
         for record in records or ():
             self._keep(record, is_new=False)
@@ -361,7 +361,7 @@ class BusWorker(BusAsker):
         chance_s = self._chances.next_at()
         if chance_s is not None and chance_s > now:
             wait = min(wait, chance_s - now)
-        return now + (wait if not self.jobs else 0.0)
+        return now if self.jobs else max(now, min(now + wait, self._buffer.due_s))
 
     def _make_due(self) -> None:
         """Make the rounds that are due. Slots that the wall clock jumped over passed while the box was off."""
@@ -378,7 +378,7 @@ class BusWorker(BusAsker):
         try:
             self.sink.forget_after(now, since)
         except StoreError as exc:
-            self._buffer.say(exc)
+            self.group.say(exc)
             return
         self._anew_since = None
         if self._spare.refill is not None:

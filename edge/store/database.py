@@ -44,7 +44,9 @@ from edge.store.set_aside import (
 LEAST_SQLITE = (3, 51, 3)
 _BUSY_MS = 5000
 _MIB = 1 << 20
+_PAGE_BYTES = 1024  # a commit writes whole pages, and a few polls fill no larger one; an older file keeps its own
 _WAL_BYTES = 4 * _MIB
+_CHECKPOINT_BYTES = 3_900_000  # of pages in the log: with their heads and one more commit it stays within its bound
 _CACHE_KIB = 512  # of each connection; the daemon holds one a bus and more, and reads little twice
 _WALL = SystemClock()
 _DAMAGED = "E-STO-105"
@@ -327,8 +329,9 @@ class _Opening:
             connection.set_busy_timeout(_BUSY_MS)
             refuse_foreign(database, SCHEMA)
             bounds = (f"journal_size_limit = {_WAL_BYTES}", f"cache_size = -{_CACHE_KIB}")
-            for pragma in ("journal_mode = WAL", "synchronous = FULL", *bounds):
+            for pragma in (f"page_size = {_PAGE_BYTES}", "journal_mode = WAL", "synchronous = FULL", *bounds):
                 database.rows(f"PRAGMA {pragma}")
+            database.rows(f"PRAGMA wal_autocheckpoint = {_CHECKPOINT_BYTES // database._page_bytes()}")  # noqa: SLF001 - own module
             # Before the bound: a store that is full to the last page must be able to get a new schema.
             migrate(database, MIGRATIONS, is_alone=self._in_use.is_alone, begin=lambda: begin(database))
             database.bound_bytes = self._max_mib * _MIB

@@ -54,7 +54,12 @@ class Appended:
     """What became of the records of one call: stored, or refused because their slot was settled before."""
 
     stored: int
-    duplicates: int
+    refused: tuple[PollRecord, ...] = ()
+
+    @property
+    def duplicates(self) -> int:
+        """How many were refused."""
+        return len(self.refused)
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,14 +86,12 @@ class Journal:
         Durable: on the disk on return. Time: waits up to 5 s for another writer. Raises StoreError: the store is
         full or fails, and nothing of this call was stored; ValueError for a record that no poll can bring.
         """
-        stored = 0
         with self._database.writing():
-            for record in records:
-                stored += self._settle(record)
+            refused = tuple(record for record in records if not self._settle(record))
             note_undated(self._database, list(records))
             noted_at = note_time(self._database, records, self._noted_at)
         self._noted_at = noted_at
-        return Appended(stored, len(records) - stored)
+        return Appended(len(records) - len(refused), refused)
 
     def append_plan(self, plan: Plan, stamp: Stamp | None = None) -> bool:
         """Put a plan in force; return False if it is the plan in force already, whatever its `valid_from`.

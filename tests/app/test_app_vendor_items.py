@@ -21,7 +21,7 @@ T0 = datetime(2026, 3, 1, 0, 0, 30, tzinfo=UTC)
 
 class Sink:
     def __init__(self):
-        self.records, self.duplicates = [], 0
+        self.records, self.refused = [], ()
 
     def append(self, records):
         self.records += records

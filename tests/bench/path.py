@@ -20,6 +20,7 @@ from edge.identity.keys import make_key, save_public
 from edge.messages.batch import build_batch
 from edge.messages.envelope import Header, seal_envelope
 from edge.messages.signing import Ed25519Signer
+from edge.poll.buffer import RecordGroup
 from edge.poll.plan import PolledMeter
 from edge.poll.port import BusPort
 from edge.poll.rounds import Rounds
@@ -84,6 +85,7 @@ def _poll(clock, plan, journal):
         port=BusPort(bus=bus, clock=clock, health=health, open_link=lambda: MemoryLink(clock, wire)),
         rounds=Rounds(plan, {}),
         meters={meter.address: PolledMeter(meter.address, "A", "dlt645-2007") for meter in meters},
+        group=RecordGroup(clock=clock, health=health),
         learn=lambda address, refused: None,
     )
     worker.start()

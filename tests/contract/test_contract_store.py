@@ -47,22 +47,22 @@ def test_records_come_out_in_the_order_of_arrival(store):
     """What was appended is taken in that order, equal to what went in."""
     journal, outbox = store
     sent = [record(slot, meter) for slot in range(3) for meter in ("000000000002", "000000000001")]
-    assert Appended(6, 0) == journal.append(sent)
+    assert Appended(6) == journal.append(sent)
     assert tuple(sent) == outbox.take(1000).records
 
 
 def test_a_slot_is_settled_once(store):
-    """The same record again, in the same call or a later one, is refused and counted."""
+    """The same record again, in the same call or a later one, is refused and named."""
     journal, outbox = store
-    assert Appended(1, 1) == journal.append([record(5), record(5)])
-    assert Appended(0, 2) == journal.append([record(5), record(4)])
+    assert Appended(1, (record(5),)) == journal.append([record(5), record(5)])
+    assert Appended(0, (record(5), record(4))) == journal.append([record(5), record(4)])
     assert (record(5),) == outbox.take(1000).records
 
 
 def test_a_task_and_a_meter_have_slots_of_their_own(store):
     """The same slot of another task or meter is no repeat."""
     journal, _ = store
-    assert Appended(3, 0) == journal.append([record(1), record(1, task="day"), record(1, meter="000000000002")])
+    assert Appended(3) == journal.append([record(1), record(1, task="day"), record(1, meter="000000000002")])
     assert {
         ("load", "000000000001"): START + QUARTER,
         ("day", "000000000001"): START + QUARTER,
@@ -74,7 +74,7 @@ def test_a_refill_settles_its_own_slot_only(store):
     """After an old slot was filled, the newest is still the newest: its repeat is refused."""
     journal, _ = store
     journal.append([record(1, state=OPEN), record(2)])
-    assert Appended(1, 1) == journal.append([record(1), record(2)])
+    assert Appended(1, (record(2),)) == journal.append([record(1), record(2)])
 
 
 @pytest.mark.parametrize("state", [READ, REFILLED])
@@ -83,7 +83,7 @@ def test_an_open_slot_is_refilled_once(store, state):
     journal, outbox = store
     journal.append([record(1, state=OPEN), record(2)])
     assert [OpenSlot("load", "000000000001", START + QUARTER, "silence")] == journal.open_slots(10)
-    assert Appended(1, 1) == journal.append([record(1, state=state), record(1)])
+    assert Appended(1, (record(1),)) == journal.append([record(1, state=state), record(1)])
     assert [] == journal.open_slots(10)
     assert replace(record(1), state=REFILLED) == outbox.take(1000).records[-1]
 
@@ -92,8 +92,8 @@ def test_an_open_slot_is_given_up_once(store):
     """A final miss closes an open slot and is stored; nothing fills it afterwards."""
     journal, outbox = store
     journal.append([record(1, state=OPEN)])
-    assert Appended(0, 1) == journal.append([record(1, state=OPEN)])
-    assert Appended(1, 1) == journal.append([record(1, state=FINAL), record(1)])
+    assert Appended(0, (record(1, state=OPEN),)) == journal.append([record(1, state=OPEN)])
+    assert Appended(1, (record(1),)) == journal.append([record(1, state=FINAL), record(1)])
     assert ([], 2) == (journal.open_slots(10), len(outbox.take(1000).records))
 
 

@@ -5,7 +5,7 @@ import pytest
 from edge.clock import ManualClock
 from edge.errors import StoreError
 from edge.health.model import Health
-from edge.poll.buffer import CommitRule, RecordBuffer
+from edge.poll.buffer import RecordBuffer, RecordGroup
 from edge.store.database import open_database
 from edge.store.journal import Journal
 from tests.store.store_kit import record
@@ -31,7 +31,7 @@ def test_a_little_room_takes_a_portion(tmp_path, room, stored):
     health = Health(clock)
     with open_database(tmp_path / "edge.db", max_mib=16) as database:
         sink = Portions(Journal(database), room)
-        buffer = RecordBuffer(bus="A", sink=sink, clock=clock, health=health, rule=CommitRule())
+        buffer = RecordBuffer(bus="A", sink=sink, group=RecordGroup(clock=clock, health=health))
         for slot in range(1300):
             buffer.add(record(slot))
         buffer.commit()

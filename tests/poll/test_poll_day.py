@@ -16,6 +16,7 @@ from edge.centre.ledger_sqlite import SqliteLedger
 from edge.clock import ManualClock
 from edge.config.settings import Bus
 from edge.health.model import Health
+from edge.poll.buffer import RecordGroup
 from edge.poll.plan import PolledMeter
 from edge.poll.port import BusPort
 from edge.poll.rounds import Rounds
@@ -89,6 +90,7 @@ class Site:
             meters={
                 address: PolledMeter(address, "A", f"dlt645-{meter.version}") for address, meter in self.sims.items()
             },
+            group=RecordGroup(clock=self.clock, health=health),
             learn=lambda _address, _refused: None,
             slots=self.sink.journal,
         )

@@ -11,6 +11,7 @@ from edge.config.load import load_toml_model
 from edge.config.settings import Bus, Settings
 from edge.errors import ConfigError, LinkError
 from edge.health.model import Answer, Health
+from edge.poll.buffer import RecordGroup
 from edge.poll.learned import Learned
 from edge.poll.meter_state import MeterState
 from edge.poll.plan import PolledMeter
@@ -76,6 +77,7 @@ class Site:
             port=BusPort(bus=self.bus, clock=self.clock, health=self.health, open_link=self.open_link),
             rounds=Rounds(self.plan, self.sink.journal.settled_marks()),
             meters={one: PolledMeter(one, "A", f"dlt645-{meter.version}") for one, meter in self.sims.items()},
+            group=RecordGroup(clock=self.clock, health=self.health),
             learn=lambda _address, _learned: None,
             snapshots=frozenset({"same"}),
         )

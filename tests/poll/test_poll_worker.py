@@ -10,7 +10,7 @@ from edge.clock import ManualClock
 from edge.config.settings import Bus
 from edge.errors import LinkError, StoreError
 from edge.health.model import Answer, Health
-from edge.poll.buffer import CommitRule
+from edge.poll.buffer import CommitRule, RecordGroup
 from edge.poll.jobs import ReadOrder, ReadRun
 from edge.poll.plan import PolledMeter
 from edge.poll.port import BusPort
@@ -109,7 +109,7 @@ class Site:
             port=BusPort(bus=bus, clock=self.clock, health=self.health, open_link=self.open_link),
             rounds=Rounds(plan, dict(marks or {})),
             meters={address: PolledMeter(address, "A", protocol, (tags or {}).get(address, ())) for address in meters},
-            commit=commit or CommitRule(),
+            group=RecordGroup(clock=self.clock, health=self.health, rule=commit or CommitRule()),
             learn=lambda address, learned: self.learned.append((address, learned)),
         )
         self.worker.start()
@@ -444,10 +444,45 @@ def test_a_job_whose_asker_left_ends(make_site):
     assert not site.worker.jobs
 
 
+class Endless:
+    """A job that goes on for ever."""
+
+    def __init__(self, clock):
+        self._clock = clock
+
+    def step(self, worker):
+        self._clock.sleep(0.5)
+        return True
+
+
+def test_a_long_job_keeps_no_reading_from_the_store(make_site):
+    """What was read is committed while the job has the bus."""
+    site = make_site(A, commit=CommitRule(polls=100, after_s=5))
+    while not site.worker.group.held("A"):
+        site.worker.step()
+        site.clock.sleep(0.1)
+    site.worker.jobs.append(Endless(site.clock))
+    site.run_until(7)
+    assert 1 == len(site.sink.records)
+
+
+def test_an_idle_bus_wakes_for_the_commit_that_is_due(make_site):
+    """While another bus polls, the records are not committed at once, and not later than they must be."""
+    site = make_site(A, commit=CommitRule(polls=100, after_s=0.7))
+    site.worker.group.join("B")
+    while not site.worker.group.held("A"):
+        site.worker.step()
+        site.clock.sleep(0.05)
+    while (wake := site.worker.step()) <= site.clock.monotonic():
+        pass
+    assert site.worker.group.due_s() == wake
+    assert [] == site.sink.records
+
+
 def test_stopping_commits_what_is_buffered(make_site):
     """Nothing that was read is left in memory at the end."""
     site = make_site(A, commit=CommitRule(polls=100, after_s=300))
-    while not site.worker._buffer._records:
+    while not site.worker.group.held("A"):
         site.worker.step()
         site.clock.sleep(0.5)
     site.worker.stop()

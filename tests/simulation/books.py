@@ -46,12 +46,17 @@ class Books:
         return self.registers[gateway]
 
     def judge(self, box, record):
-        """Check the values of a record that is handed to a store."""
+        """Check the values of a record that is handed to a store.
+
+        Its bus may be ahead of the bus that stores for it: what was heard is judged by the time at which it was heard.
+        """
         self.tried[slot_of(box.name, record)].append(record)
+        heard_at = box.clock.at_of(record.stamp.boot_s) if record.stamp.boot_id == box.clock.boot_id else 0.0
+        until = box.clock.now.utc(max(box.clock.now.at, heard_at))
         for key, value in record.values.items():
             self.values += 1
             if not any(
-                is_right(meter, record, key, value, (box.true_of(record.slot_at, offset), box.clock.now.utc()))
+                is_right(meter, record, key, value, (box.true_of(record.slot_at, offset), until))
                 for meter in box.meters_behind(record)
                 for offset in box.clock.offsets
             ):

@@ -14,6 +14,7 @@ from tempfile import TemporaryDirectory
 
 from edge.config.settings import Bus
 from edge.health.model import Health
+from edge.poll.buffer import RecordGroup
 from edge.poll.plan import PolledMeter
 from edge.poll.port import BusPort
 from edge.poll.rounds import Rounds
@@ -128,6 +129,7 @@ class _Site:
             port=BusPort(bus=self.bus, clock=clock, health=health, open_link=lambda: self.world.link),
             rounds=Rounds(self.plan, self.journal.settled_marks()),
             meters={one: PolledMeter(one, "A", self.years[one], (), *self._known(one)) for one in self.years},
+            group=RecordGroup(clock=clock, health=health),
             learn=self.learned.__setitem__,
             slots=self.journal,
             snapshots=frozenset({SNAPSHOT}),

@@ -60,6 +60,35 @@ def test_the_file_is_bounded_durable_and_shared_by_the_group(tmp_path):
         assert {0o660} == modes
 
 
+def test_pages_are_small_and_an_older_file_keeps_its_own(tmp_path, monkeypatch):
+    """A commit writes whole pages; the log is played in when it is nearly 4 MiB long, whatever the pages."""
+    for page_bytes in (1024, 4096):
+        path = tmp_path / f"{page_bytes}.db"
+        with monkeypatch.context() as older:
+            if page_bytes != 1024:
+                older.setattr(door, "_PAGE_BYTES", page_bytes)
+            opened(path).close()
+        with opened(path) as database:
+            Journal(database).append([record(1)])
+            found = [database.rows(f"PRAGMA {name}")[0][0] for name in ("page_size", "wal_autocheckpoint")]
+            assert [page_bytes, 3_900_000 // page_bytes] == found
+            assert 16 << 20 == database.limit_bytes()
+        with opened(path) as database:
+            assert [record(1).meter] == [meter for _, meter in Journal(database).settled_marks()]
+
+
+def test_the_log_is_used_again_and_not_cut(tmp_path):
+    """Many commits: the log grows to nearly 4 MiB, and stays: growing and cutting it is work for the card too."""
+    with opened(tmp_path / "edge.db") as database:
+        log, sizes = tmp_path / "edge.db-wal", []
+        for _ in range(90):
+            database.change("INSERT INTO envelope (bytes) VALUES (zeroblob(100000))")
+            database.change("DELETE FROM envelope")
+            sizes.append(log.stat().st_size)
+    assert sorted(sizes) == sizes
+    assert 3_800_000 < sizes[-1] <= 4 << 20
+
+
 @pytest.mark.parametrize(
     ("version", "is_good"), [("3.51.2", False), ("3.40.1", False), ("3.51.3", True), ("4.0.0", True)]
 )

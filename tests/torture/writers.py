@@ -19,7 +19,7 @@ from edge.clock import ManualClock
 from edge.forward.sealing import Sealer
 from edge.forward.settings import SealRules
 from edge.health.model import Health
-from edge.poll.buffer import CommitRule, RecordBuffer
+from edge.poll.buffer import CommitRule, RecordBuffer, RecordGroup
 from edge.store import migration, safe_storage
 from edge.store.database import Database, open_database
 from edge.store.journal import Journal
@@ -104,9 +104,8 @@ def poll(life: int, folder: Path, seed: int, rounds: int, broken: str) -> None:
         first = stack.enter_context(_open(folder, broken, clock))
         mouth.say("opened", aside=str(first.set_aside or ""))
         journal = _SayingJournal(stack.enter_context(_open(folder, broken, clock, check=False)), mouth, broken)
-        buffer = RecordBuffer(
-            bus="A", sink=journal, clock=clock, health=Health(clock), rule=CommitRule(polls=rng.choice((4, 16)))
-        )
+        rule = CommitRule(polls=rng.choice((4, 16)))
+        buffer = RecordBuffer(bus="A", sink=journal, group=RecordGroup(clock=clock, health=Health(clock), rule=rule))
         missed: list[tuple[int, int]] = []
         for slot in range(life * rounds, (life + 1) * rounds):
             if slot % 25 == 0 and Journal(first).append_plan(plan_of(slot // 25)):

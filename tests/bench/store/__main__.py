@@ -11,15 +11,17 @@ from tests.bench.store.device import device
 from tests.bench.store.page import PAGE, Opened, Run, page
 
 METERS, ROUNDS, READINGS = 256, 96, 1_000_000
-# engine, what it is called, polls a commit, meters and rounds of a shorter run where a day would take hours
+# engine, what it is called, speed of the buses or polls a commit, meters, rounds where a day would take hours
 RUNS = (
-    ("edge", "edge, 16 polls a commit", 16, None),
-    ("edge", "edge, 11 polls a commit: one bus of 9600 Bd in 5 s", 11, None),
-    ("edge", "edge, 3 polls a commit: one bus of 2400 Bd in 5 s", 3, None),
-    ("json", "JSON telemetry in SQLite, 16 polls a commit", 16, None),
-    ("json-each", "JSON telemetry in SQLite, a commit a message", 0, (256, 1)),
-    ("tinydb", "TinyDB, synced every 16 polls", 16, (256, 2)),
-    ("tinydb-each", "TinyDB as shipped: no sync at all", 0, (100, 1)),
+    ("site", "edge, 2 buses of 9600 Bd, 256 meters", 9600, METERS, None),
+    ("site", "edge, 2 buses of 2400 Bd, 256 meters", 2400, METERS, None),
+    ("site", "edge, 2 buses of 9600 Bd, 80 meters", 9600, 80, None),
+    ("site", "edge, 2 buses of 2400 Bd, 80 meters", 2400, 80, None),
+    ("edge", "edge, 16 polls a commit", 16, METERS, None),
+    ("json", "JSON telemetry in SQLite, 16 polls a commit", 16, METERS, None),
+    ("json-each", "JSON telemetry in SQLite, a commit a message", 0, METERS, 1),
+    ("tinydb", "TinyDB, synced every 16 polls", 16, METERS, 2),
+    ("tinydb-each", "TinyDB as shipped: no sync at all", 0, 100, 1),
 )
 
 
@@ -36,14 +38,14 @@ def main():
 
 
 def _run(disk, run, rounds):
-    engine, name, polls, shorter = run
+    engine, name, number, meters, shorter = run
     print(f"measuring: {name}", file=sys.stderr)
     folder = disk.fresh(engine)
     disk.settle()
     before = disk.written()
-    meters, rounds = shorter or (METERS, rounds)
-    command = [sys.executable, "-m", "tests.bench.store.engines", engine, folder, meters, rounds, polls]
-    done = subprocess.run([str(one) for one in command], check=True, capture_output=True)
+    rounds = shorter or rounds
+    command = [sys.executable, "-m", "tests.bench.store.engines", engine, folder, meters, rounds, number]
+    done = subprocess.run([str(one) for one in command], check=True, stdout=subprocess.PIPE)
     disk.settle()
     found = json.loads(done.stdout)
     written = found.pop("written") if before is None else disk.written() - before

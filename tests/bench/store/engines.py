@@ -1,16 +1,18 @@
 """One engine for a day of rounds, in a process of its own; prints what it took as one JSON document.
 
-    python -m tests.bench.store.engines ENGINE FOLDER METERS ROUNDS [POLLS A COMMIT]
+    python -m tests.bench.store.engines ENGINE FOLDER METERS ROUNDS POLLS-A-COMMIT
+    python -m tests.bench.store.engines site FOLDER METERS ROUNDS BAUD
 
-`edge`: the product's buffer, journal, sealer and outbox, receipts that call each batch durable after its round.
-`json`: one JSON message a reading in a SQLite table with the same commits, deleted once sent; `json-each`: a commit a
-message. `tinydb`: a document a reading, synced with each commit; `tinydb-each`: as shipped, an insert each, no sync.
+`site`: the polling half on two buses, at the pace of their speed (`site.py`).
+`edge`: the product's buffer, journal, sealer and outbox with commits of one size, receipts that call each batch durable
+after its round. `json`: one JSON message a reading in a SQLite table with the same commits, deleted once sent;
+`json-each`: a commit a message. `tinydb`: a document a reading, synced with each commit; `tinydb-each`: as shipped, an
+insert each, no sync.
 """
 
 import json
 import os
 import sys
-import time
 from pathlib import Path
 
 import apsw
@@ -20,32 +22,16 @@ from edge.clock import ManualClock
 from edge.forward.sealing import Sealer
 from edge.forward.settings import SealRules
 from edge.health.model import Health
-from edge.messages.signing import Ed25519Signer
-from edge.poll.buffer import CommitRule, RecordBuffer
+from edge.poll.buffer import CommitRule, RecordBuffer, RecordGroup
 from edge.store.database import open_database
 from edge.store.journal import Journal
 from edge.store.outbox import Outbox
-from edge.store.receipts import EpochState
+from tests.bench.store import delivery
+from tests.bench.store.site import site
+from tests.bench.store.stopwatch import Stopwatch
 from tests.messages.samples import START, rounds_of
 
-_MQTT_HEADER = 7  # fixed header, lengths and packet id of a QoS 1 publish
 _TOPIC = "v1/gateway/telemetry"
-_GATEWAY, _SIGNER = "gw-bench", Ed25519Signer(b"s" * 32)
-
-
-class Stopwatch:
-    """Seconds of wall and processor, added up over many spans."""
-
-    def __init__(self):
-        self.wall = self.cpu = 0.0
-
-    def __enter__(self):
-        self._wall, self._cpu = time.perf_counter(), time.process_time()
-        return self
-
-    def __exit__(self, *_):
-        self.wall += time.perf_counter() - self._wall
-        self.cpu += time.process_time() - self._cpu
 
 
 def edge(folder, rounds, polls):
@@ -56,9 +42,9 @@ def edge(folder, rounds, polls):
         open_database(folder / "edge.db", max_mib=256, check=False, clock=clock) as forwarder,
     ):
         outbox = Outbox(forwarder, clock)
-        sealer = Sealer(outbox, _SIGNER, clock, _GATEWAY, SealRules())
-        rule, health = CommitRule(polls=polls), Health(clock)
-        buffer = RecordBuffer(bus="A", sink=Journal(poller), clock=clock, health=health, rule=rule)
+        sealer = Sealer(outbox, delivery.SIGNER, clock, delivery.GATEWAY, SealRules())
+        group = RecordGroup(clock=clock, health=Health(clock), rule=CommitRule(polls=polls))
+        buffer = RecordBuffer(bus="A", sink=Journal(poller), group=group)
         for number, records in enumerate(rounds, 1):
             readings += sum(len(one.values) for one in records)
             with storing:
@@ -67,20 +53,9 @@ def edge(folder, rounds, polls):
                     buffer.commit_if_due(is_idle=False)
                 buffer.commit()
             with sealing:
-                wire += _deliver(outbox, sealer, number)
+                wire += delivery.deliver(outbox, sealer, number)
             clock.advance(900)
     return {"readings": readings, "storing": storing, "sealing": sealing, "wire": wire}
-
-
-def _deliver(outbox, sealer, number):
-    """Seal all that waits and take the receipt for it, as the forwarder does; return the bytes on the wire."""
-    sent = 0
-    while (sealed := sealer.seal(0.0)) is not None:
-        sent += len(sealed.envelope) + len(f"e1/hz/{_GATEWAY}/up/b/0") + _MQTT_HEADER
-        last = sealed
-    outbox.mark_receipt(b"run1", number)
-    outbox.apply_receipt(EpochState(last.epoch, last.seq, last.seq, last.sha256))
-    return sent
 
 
 def json_table(folder, rounds, polls):
@@ -98,7 +73,7 @@ def json_table(folder, rounds, polls):
                     connection.executemany("INSERT INTO message (topic, payload) VALUES (?, ?)", rows)
         with sealing:
             sent = connection.execute("SELECT id, topic, payload FROM message").fetchall()
-            wire += sum(len(topic) + len(payload) + _MQTT_HEADER for _, topic, payload in sent)
+            wire += sum(len(topic) + len(payload) + delivery.MQTT_HEADER for _, topic, payload in sent)
             for first in range(0, len(sent), 100):
                 with connection:
                     ids = [(one[0],) for one in sent[first : first + 100]]
@@ -144,19 +119,25 @@ def _messages(record):
         yield json.dumps({record.meter: [{"ts": at_ms, "values": {key: str(value)}}]})
 
 
+def _given(engine):
+    """Return an engine that takes a number of meters, for one that takes their rounds."""
+    return lambda folder, meters, rounds, polls: engine(folder, rounds_of(meters, rounds), polls)
+
+
 ENGINES = {
-    "edge": edge,
-    "json": json_table,
-    "json-each": lambda folder, rounds, polls: json_table(folder, rounds, 0),
-    "tinydb": tinydb,
-    "tinydb-each": lambda folder, rounds, polls: tinydb(folder, rounds, 0),
+    "site": site,
+    "edge": _given(edge),
+    "json": _given(json_table),
+    "json-each": _given(lambda folder, rounds, polls: json_table(folder, rounds, 0)),
+    "tinydb": _given(tinydb),
+    "tinydb-each": _given(lambda folder, rounds, polls: tinydb(folder, rounds, 0)),
 }
 
 
 def main():
-    engine, folder, meters, rounds, polls = sys.argv[1:]
+    engine, folder, meters, rounds, number = sys.argv[1:]
     before = pss_mib()
-    found = ENGINES[engine](Path(folder), rounds_of(int(meters), int(rounds)), int(polls))
+    found = ENGINES[engine](Path(folder), int(meters), int(rounds), int(number))
     storing, sealing = found.pop("storing"), found.pop("sealing")
     document = {
         **found,

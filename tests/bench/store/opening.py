@@ -14,7 +14,7 @@ from edge.forward.settings import SealRules
 from edge.store.database import open_database
 from edge.store.journal import Journal
 from edge.store.outbox import Outbox
-from tests.bench.store.engines import _GATEWAY, _SIGNER
+from tests.bench.store.delivery import GATEWAY, SIGNER
 from tests.messages.samples import START, rounds_of
 
 _TIMES = 5
@@ -42,7 +42,7 @@ def seal_all(folder):
     """Seal all that waits."""
     clock = ManualClock(now=START)
     with open_database(folder / "edge.db", max_mib=_MIB, clock=clock) as database:
-        sealer = Sealer(Outbox(database, clock), _SIGNER, clock, _GATEWAY, SealRules())
+        sealer = Sealer(Outbox(database, clock), SIGNER, clock, GATEWAY, SealRules())
         while sealer.seal(0.0) is not None:
             pass
 
