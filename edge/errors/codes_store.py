@@ -231,6 +231,18 @@ CODES: Codes = {
             "如其中有未送达的批次请另行保存，然后移走该文件：移走后本提示即消失",
         ),
     ),
+    "E-STO-120": (
+        (
+            "batch {seq} was not sealed: the rows that were taken for it have changed meanwhile",
+            "the poller gave readings their true time while the batch was built",
+            "nothing is to be done: what is there now is taken again; nothing was changed in the store",
+        ),
+        (
+            "批次 {seq} 未封存：为其取出的记录已被更改",
+            "封装批次期间，抄读进程校正了读数的时间",
+            "无需处理：将按现有记录重新取出；存储未被改动",
+        ),
+    ),
     "E-STO-201": (
         (
             "{address} is no meter address",

@@ -66,15 +66,16 @@ class Waiting:
 class Taken:
     """What goes into one batch. The ids are the store's own: hand the value back to `seal` as it is.
 
+    An id comes with its row's CRC: the id of a row that went is given again, to a row that says something else.
     `damaged`: rows that were found damaged and moved aside just now.
     """
 
-    rowids: tuple[int, ...]
+    rowids: tuple[tuple[int, int], ...]
     records: tuple[PollRecord, ...]
     plan: Plan | None
     losses: tuple[Loss, ...]
     plan_id: int | None = None
-    loss_ids: tuple[int, ...] = ()
+    loss_ids: tuple[tuple[int, int], ...] = ()
     readings: int = 0
     damaged: int = 0
 
@@ -161,7 +162,7 @@ class Outbox:
             plan=plan[1] if plan else None,
             losses=tuple(loss for _, loss in losses),
             plan_id=plan[0] if plan else None,
-            loss_ids=tuple(number for number, _ in losses),
+            loss_ids=tuple(row for row, _ in losses),
             readings=found.readings,
             damaged=len(found.damaged),
         )
@@ -173,8 +174,8 @@ class Outbox:
     def seal(self, taken: Taken, sealing: Sealing, *, lane: int) -> Sealed:
         """Put the envelope in the place of what was taken, in one transaction; return it as it is kept.
 
-        Durable: on the disk on return. Raises StoreError, with nothing changed, if the envelope is not the next of
-        this epoch or the rows were sealed before.
+        Durable: on the disk on return. Raises StoreError, with nothing changed: E-STO-109 if the envelope is not the
+        next of this epoch, E-STO-120 if the rows are no longer what was taken: take again.
         """
         return self._write(lambda: self._seal(taken, sealing, lane))
 
@@ -318,10 +319,10 @@ class Outbox:
         return epoch
 
     def _forget(self, taken: Taken, sealing: Sealing) -> None:
-        gone = self._database.change_each("DELETE FROM journal WHERE id = ?", ((n,) for n in taken.rowids))
-        gone += self._database.change_each("DELETE FROM loss WHERE id = ?", ((n,) for n in taken.loss_ids))
+        gone = self._database.change_each("DELETE FROM journal WHERE id = ? AND CAST(crc AS INTEGER) = ?", taken.rowids)
+        gone += self._database.change_each("DELETE FROM loss WHERE id = ? AND CAST(crc AS INTEGER) = ?", taken.loss_ids)
         if gone != len(taken.rowids) + len(taken.loss_ids):
-            raise StoreError("E-STO-109", seq=sealing.seq, detail="what was taken is sealed already")
+            raise StoreError("E-STO-120", seq=sealing.seq)
 
     def _insert(self, epoch: Epoch, readings: int, sealing: Sealing, lane: int) -> Sealed:
         """Put an envelope at the end of its epoch, and move the head."""

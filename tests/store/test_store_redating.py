@@ -9,13 +9,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from edge.errors import StoreError
 from edge.reading.record import SlotState, Source, Stamp
 from edge.reading.verdict import SlotReason
 from edge.store.database import open_database
 from edge.store.journal import Journal
 from edge.store.outbox import Outbox
 from edge.store.redating import Look, Redated, TrueTime
-from tests.store.store_kit import QUARTER, START, record
+from tests.store.store_kit import QUARTER, START, record, seal
 
 BOOT = "ab" * 16
 METER = "000000000001"
@@ -193,3 +194,23 @@ def test_whatever_the_clock_was_each_slot_ends_once(outage_s, polls, size, is_no
             assert (number in still_open) == (not values)
             for value in values:
                 assert START + number * QUARTER == slot_of(None, boot_at + timedelta(seconds=int(value)))
+
+
+def test_what_got_its_true_time_while_it_was_sealed_is_taken_again(tmp_path):
+    """The row that comes in the place of the one that was taken has its number; it is neither lost nor sealed wrong."""
+    with open_database(tmp_path / "edge.db", max_mib=16) as own, open_database(tmp_path / "edge.db", max_mib=16) as far:
+        journal, outbox = Journal(own), Outbox(far)
+        boot_at = START + 20 * QUARTER
+        journal.append([polled(boot_at, 60, timedelta(0))])
+        taken = outbox.take(1000)
+        journal.redate(true_time(boot_at, boot_at + QUARTER), Look(), 500)
+        with pytest.raises(StoreError) as caught:
+            seal(outbox, taken)
+        again = outbox.take(1000)
+        assert ("E-STO-120", 1) == (caught.value.code, outbox.head().next_seq)
+        assert [("synchronised", "floor")] == [
+            (new.stamp.trust, old.stamp.trust) for new, old in zip(again.records, taken.records, strict=True)
+        ]
+        assert [row for row, _ in taken.rowids] == [row for row, _ in again.rowids]
+        seal(outbox, again)
+        assert ((), 0) == (outbox.take(1000).records, outbox.waiting().readings)
