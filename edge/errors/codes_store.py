@@ -30,13 +30,13 @@ CODES: Codes = {
     "E-STO-103": (
         (
             "the store {path} is full: {detail}",
-            "the centre has not taken batches for a long time, or the disk is full",
-            "edge status shows what waits and why; free disk space, or raise store.max_mib in edge.toml",
+            "the centre has not taken batches, or not called them durable, for a long time",
+            "edge status shows what waits and why: bring back the centre, or raise store.max_mib in edge.toml",
         ),
         (
             "存储 {path} 已满：{detail}",
-            "主站长时间未接收批次，或磁盘已满",
-            "edge status 可查看积压及原因；请清理磁盘，或增大 edge.toml 中的 store.max_mib",
+            "主站长时间未接收批次，或未确认持久化",
+            "edge status 可查看积压及原因：请恢复主站，或增大 edge.toml 中的 store.max_mib",
         ),
     ),
     "E-STO-104": (
@@ -241,6 +241,30 @@ CODES: Codes = {
             "批次 {seq} 未封存：为其取出的记录已被更改",
             "封装批次期间，抄读进程校正了读数的时间",
             "无需处理：将按现有记录重新取出；存储未被改动",
+        ),
+    ),
+    "E-STO-121": (
+        (
+            "the disk is full, {path} cannot be used: {detail}",
+            "other files fill the disk, or it is too small for store.max_mib",
+            "free disk space: df -h and du -x -d 2 on the disk show what fills it; edge goes on by itself, or start it",
+        ),
+        (
+            "磁盘已满，{path} 无法使用：{detail}",
+            "磁盘被其他文件占满，或磁盘小于 store.max_mib 的需要",
+            "请清理磁盘：用 df -h 和 du -x -d 2 查看占用；edge 会自行恢复，已退出时请重新启动",
+        ),
+    ),
+    "E-STO-122": (
+        (
+            "the disk of the store {path} is nearly full: {left} MiB left, the store holds {used} MiB",
+            "other files fill the disk, or it is too small for store.max_mib",
+            "free disk space before readings have to go: df -h and du -x -d 2 on the disk show what fills it",
+        ),
+        (
+            "存储 {path} 所在磁盘即将写满：剩余 {left} MiB，存储占用 {used} MiB",
+            "磁盘被其他文件占满，或磁盘小于 store.max_mib 的需要",
+            "请在读数被舍弃之前清理磁盘：用 df -h 和 du -x -d 2 查看占用",
         ),
     ),
     "E-STO-201": (

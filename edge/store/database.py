@@ -17,8 +17,9 @@ import apsw
 from edge.clock import Clock, SystemClock
 from edge.errors import StoreError
 from edge.store.asides import AsideNote
-from edge.store.ballast import ballast_of, lay_ballast
+from edge.store.ballast import ballast_of, drop_ballast, lay_ballast
 from edge.store.epochs import begin_epoch
+from edge.store.foreign import DAMAGED, DISK_FULL, translating_sqlite
 from edge.store.inspection import find_fault, heal_slots
 from edge.store.locks import InUse, turn
 from edge.store.meta import load_fact, mark_fact
@@ -47,19 +48,6 @@ _MIB = 1 << 20
 _WAL_BYTES = 4 * _MIB
 _CACHE_KIB = 512  # of each connection; the daemon holds one a bus and more, and reads little twice
 _WALL = SystemClock()
-_DAMAGED = "E-STO-105"
-_CODES: dict[type[BaseException], str] = {
-    apsw.FullError: "E-STO-103",
-    apsw.BusyError: "E-STO-104",
-    apsw.LockedError: "E-STO-104",
-    apsw.CorruptError: _DAMAGED,
-    apsw.NotADBError: _DAMAGED,
-    apsw.CantOpenError: "E-STO-101",
-    apsw.PermissionsError: "E-STO-101",
-    apsw.ReadOnlyError: "E-STO-101",
-    apsw.IOError: "E-STO-106",
-    OSError: "E-STO-101",
-}
 
 
 class Database:
@@ -76,7 +64,7 @@ class Database:
 
     def rows(self, sql: str, *values: Cell) -> list[tuple[Any, ...]]:
         """Return all rows of a question."""
-        with _translating(self.path, is_suspect=self.is_suspect):
+        with translating_sqlite(self.path, is_suspect=self.is_suspect):
             return self._connection.execute(sql, values).fetchall()
 
     def change(self, sql: str, *values: Cell) -> int:
@@ -85,7 +73,7 @@ class Database:
 
     def change_each(self, sql: str, rows: Iterable[tuple[Cell, ...]]) -> int:
         """Change rows once for each tuple; return how many were changed in all."""
-        with _translating(self.path, is_suspect=self.is_suspect):
+        with translating_sqlite(self.path, is_suspect=self.is_suspect):
             before = self._connection.total_changes()
             self._connection.executemany(sql, rows)
             return self._connection.total_changes() - before
@@ -124,7 +112,7 @@ class Database:
 
     def copy_to(self, path: Path) -> None:
         """Write a copy of the store, page by page, into a new file. Raises StoreError."""
-        with _translating(path):
+        with translating_sqlite(path):
             copy = apsw.Connection(str(path))
             try:
                 with copy.backup("main", self._connection, "main") as backup:
@@ -132,12 +120,16 @@ class Database:
             finally:
                 copy.close()
 
-    def room(self) -> Room:
-        """Return how much of the bound is used; pages that are free count as free. Raises StoreError."""
+    def room(self, spare_bytes: int = 0) -> Room:
+        """Return how much of the bound is used; pages that are free count as free. Raises StoreError.
+
+        `spare_bytes`: what of the disk's room is left to others.
+        """
         free = int(self.rows("PRAGMA freelist_count")[0][0]) * self._page_bytes()
-        with _translating(self.path):
+        with translating_sqlite(self.path):
             disk = os.statvfs(self.path.parent)
-        return room_of(self.size_bytes() - free, self.bound_bytes, free + disk.f_bavail * disk.f_frsize)
+        on_disk = max(0, disk.f_bavail * disk.f_frsize - spare_bytes)
+        return room_of(self.size_bytes() - free, self.bound_bytes, free + on_disk)
 
     def limit(self, size_bytes: int) -> None:
         """Bound the file for this connection: a write beyond it raises StoreError and leaves everything as it was."""
@@ -161,7 +153,7 @@ class Database:
     def close(self) -> None:
         """Close the file; harmless when it is closed. Raises StoreError."""
         try:
-            with _translating(self.path):
+            with translating_sqlite(self.path):
                 self._connection.close()
         finally:
             if self._in_use is not None:
@@ -182,22 +174,33 @@ def open_database(path: Path, *, max_mib: int, check: bool = True, clock: Clock 
 
     `check` is for the first opening of a process: it inspects the file and sets a damaged one aside, or ends what an
     earlier opening began; without it a damaged file raises StoreError. Raises StoreError for a file that cannot be
-    opened, is of a newer schema, or is damaged while somebody else still writes to it. Time: waits for another opening
-    of the same store.
+    opened, is of a newer schema, or is damaged while somebody else still writes to it. On a full disk the ballast is
+    given up: opening needs some room too. Time: waits for another opening of the same store.
     """
     _demand_sqlite(apsw.sqlitelibversion())
-    with _translating(path):
+    with translating_sqlite(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         with turn(path.parent):
-            in_use = InUse(path.with_name(path.name + ".lock"))
-            opening = _Opening(path, max_mib, in_use, clock)
             try:
-                database = opening.open_sound() if check else opening.open_plain()
-            except BaseException:
-                in_use.close()
-                raise
-            database.trust(in_use)
+                database = _open_in_turn(path, max_mib, check=check, clock=clock)
+            except StoreError as exc:
+                if exc.code != DISK_FULL or not drop_ballast(ballast_of(path)):
+                    raise
+                database = _open_in_turn(path, max_mib, check=check, clock=clock)
             lay_ballast(ballast_of(path))
+    return database
+
+
+def _open_in_turn(path: Path, max_mib: int, *, check: bool, clock: Clock) -> Database:
+    with translating_sqlite(path):
+        in_use = InUse(path.with_name(path.name + ".lock"))
+        opening = _Opening(path, max_mib, in_use, clock)
+        try:
+            database = opening.open_sound() if check else opening.open_plain()
+        except BaseException:
+            in_use.close()
+            raise
+    database.trust(in_use)
     return database
 
 
@@ -207,7 +210,7 @@ def look_at_database(path: Path, *, max_mib: int) -> Database:
     Raises StoreError: E-STO-101 if there is none; E-STO-113 for one of an older schema: a command does not change it.
     """
     _demand_sqlite(apsw.sqlitelibversion())
-    with _translating(path):
+    with translating_sqlite(path):
         in_use = InUse(path.with_name(path.name + ".lock"))
         try:
             database = Database(path, apsw.Connection(str(path), flags=apsw.SQLITE_OPEN_READONLY))
@@ -252,7 +255,7 @@ class _Opening:
     def open_plain(self) -> Database:
         """Open a store that somebody has checked before."""
         if load_aside(self._path) is not None:
-            raise StoreError(_DAMAGED, path=self._path, detail="it is being set aside")
+            raise StoreError(DAMAGED, path=self._path, detail="it is being set aside")
         return self._open(lambda database: self._begin(database, "first", None))
 
     def open_sound(self) -> Database:
@@ -261,7 +264,7 @@ class _Opening:
         try:
             database = self.open_plain() if begun is None else self._begin_again(begun)
         except StoreError as exc:
-            if exc.code != _DAMAGED or begun is not None:
+            if exc.code != DAMAGED or begun is not None:
                 raise
             return self._set_aside(str(exc.values.get("detail", "")))
         try:
@@ -307,7 +310,7 @@ class _Opening:
         try:
             database = self._open(begin)
         except StoreError as exc:
-            if exc.code != _DAMAGED:
+            if exc.code != DAMAGED:
                 raise
             self._path.rename(self._path.with_name(f"{aside.name}{UNFINISHED}"))  # the power failed while it was made
             move_orphan(self._path, self._clock.utc_now())
@@ -320,7 +323,7 @@ class _Opening:
 
     def _open(self, begin: Callable[[Database], None]) -> Database:
         _make_file(self._path, self._clock)
-        with _translating(self._path):
+        with translating_sqlite(self._path):
             connection = apsw.Connection(str(self._path), flags=apsw.SQLITE_OPEN_READWRITE)
         database = Database(self._path, connection)
         try:
@@ -351,7 +354,7 @@ def _inspect(database: Database) -> str | None:
             # read here is written anew, or a power cut would take it away, with all that was committed after it.
             database.rows("PRAGMA wal_checkpoint(TRUNCATE)")
     except StoreError as exc:
-        if exc.code != _DAMAGED:
+        if exc.code != DAMAGED:
             raise
         return str(exc.values.get("detail", "damaged"))
     return fault
@@ -377,17 +380,3 @@ def _make_file(path: Path, clock: Clock) -> None:
 def _demand_sqlite(version: str) -> None:
     if tuple(int(part) for part in version.split(".")[:3]) < LEAST_SQLITE:
         raise StoreError("E-STO-107", version=version, least=".".join(map(str, LEAST_SQLITE)))
-
-
-@contextmanager
-def _translating(path: Path, *, is_suspect: bool = False) -> Iterator[None]:
-    """Turn the library's exceptions into ours; one that means a defect of our own passes as it is."""
-    try:
-        yield
-    except apsw.SQLError as exc:
-        if not is_suspect:
-            raise
-        raise StoreError(_DAMAGED, path=path, detail=str(exc)) from exc
-    except tuple(_CODES) as exc:
-        code = next(_CODES[kind] for kind in type(exc).__mro__ if kind in _CODES)
-        raise StoreError(code, path=path, detail=str(exc)) from exc

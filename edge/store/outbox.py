@@ -22,6 +22,7 @@ from edge.store.ballast import ballast_of, drop_ballast
 from edge.store.database import Database
 from edge.store.disputes import next_disputed, retire
 from edge.store.epochs import Epoch, Standing, begin_epoch, current_epoch, save_epoch, sendable_epochs
+from edge.store.foreign import DISK_FULL
 from edge.store.instants import from_us, to_us
 from edge.store.losses import read_losses
 from edge.store.meta import load_fact, mark_fact
@@ -35,7 +36,6 @@ from edge.store.sealed import SEALED_COLUMNS, Sealed, Sealing, sealed_of
 from edge.store.shedding import Shedding
 from edge.store.taking import move_damaged, read_journal
 
-_FULL = "E-STO-103"
 _RESERVE_BYTES = 1 << 20  # the sealing connection may exceed the bound by this, so that a full store still delivers
 _WAITED = "waited_for_clock"
 _WALL = SystemClock()
@@ -368,7 +368,7 @@ class Outbox:
             with self._database.writing():
                 return work()
         except StoreError as exc:
-            if exc.code != _FULL or not drop_ballast(ballast_of(self._database.path)):
+            if exc.code != DISK_FULL or not drop_ballast(ballast_of(self._database.path)):
                 raise
         with self._database.writing():
             return work()

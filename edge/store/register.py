@@ -20,7 +20,7 @@ from edge.errors import StoreError, UsageError
 from edge.store.locks import open_lock_file
 from edge.store.meter import Meter, check_address, meter_document, meter_of
 from edge.store.register_change import RegisterChange
-from edge.store.safe_storage import SafeStorage
+from edge.store.safe_storage import SafeStorage, code_of
 
 REGISTER_FILE = "register.json"
 LOCK_FILE = "register.lock"
@@ -158,11 +158,12 @@ class RegisterLock:
         try:
             descriptor = open_lock_file(self._path)
         except OSError as exc:
-            raise StoreError("E-STO-210", path=self._path, detail=str(exc)) from exc
+            raise StoreError(code_of(exc), path=self._path, detail=str(exc)) from exc
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            os.ftruncate(descriptor, 0)
-            os.pwrite(descriptor, f"{self._holder}, process {os.getpid()}".encode(), 0)
+            with contextlib.suppress(OSError):  # the lock is what counts: on a full disk it has no name
+                os.ftruncate(descriptor, 0)
+                os.pwrite(descriptor, f"{self._holder}, process {os.getpid()}".encode(), 0)
         except BlockingIOError as exc:
             holder = os.pread(descriptor, 200, 0).decode("utf-8", "replace") or "another process"
             os.close(descriptor)
