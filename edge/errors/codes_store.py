@@ -267,6 +267,30 @@ CODES: Codes = {
             "请在读数被舍弃之前清理磁盘：用 df -h 和 du -x -d 2 查看占用",
         ),
     ),
+    "E-STO-123": (
+        (
+            "the store {path} was deleted, moved away or replaced while edge was running",
+            "somebody or another program did it",
+            "find out who did; edge ends, puts a deleted one back, and the service starts it anew",
+        ),
+        (
+            "edge 运行期间，存储 {path} 被删除、移走或替换",
+            "有人或其他程序所为",
+            "请查明原因；edge 将退出并恢复被删除的文件，随后由服务重新启动",
+        ),
+    ),
+    "E-STO-124": (
+        (
+            "the store {path} was no longer there: a new one was begun",
+            "deleted, moved away or emptied while edge was stopped; what had not reached the centre is named to it",
+            "find out who did; leave a file that was moved where it is; read and delete {note}: this ends then",
+        ),
+        (
+            "存储 {path} 已不存在：已建立新的存储",
+            "edge 停止期间该文件被删除、移走或清空；未送达的数据将按时点报告主站",
+            "请查明原因；被移走的旧文件无需放回；阅读并删除说明文件 {note}，本提示即消失",
+        ),
+    ),
     "E-STO-201": (
         (
             "{address} is no meter address",

@@ -18,13 +18,12 @@ from edge.clock import Clock, SystemClock
 from edge.errors import StoreError
 from edge.store.asides import AsideNote
 from edge.store.ballast import ballast_of, drop_ballast, lay_ballast
-from edge.store.epochs import begin_epoch
+from edge.store.epochs import begin_epoch, current_epoch
 from edge.store.foreign import DAMAGED, DISK_FULL, translating_sqlite
 from edge.store.inspection import find_fault, heal_slots
 from edge.store.locks import InUse, turn
 from edge.store.meta import load_fact, mark_fact
 from edge.store.migration import migrate, refuse_foreign
-from edge.store.ownership import give_to_owner_of
 from edge.store.room import Room, room_of
 from edge.store.rows import Cell
 from edge.store.salvage import carry_over, find_last_epoch
@@ -35,12 +34,12 @@ from edge.store.set_aside import (
     Aside,
     begin_aside,
     end_aside,
-    has_orphan,
     load_aside,
+    make_file,
     move_aside,
     move_orphan,
-    sync_folder,
 )
+from edge.store.vanished import Gone, Held, find_gone, kept_copy, leave_note, note_gone, put_back
 
 LEAST_SQLITE = (3, 51, 3)
 _BUSY_MS = 5000
@@ -51,7 +50,10 @@ _WALL = SystemClock()
 
 
 class Database:
-    """An open store. `set_aside`: where a damaged file went at this opening, `salvaged`: records saved from it."""
+    """An open store. `set_aside`: where a damaged file went at this opening, `salvaged`: records saved from it.
+
+    `gone`: the note that was left at this opening because the store was no longer there.
+    """
 
     def __init__(self, path: Path, connection: apsw.Connection) -> None:
         self.path = path
@@ -60,7 +62,9 @@ class Database:
         self._connection = connection
         self.bound_bytes = 0
         self.is_suspect = True  # until its checks have passed, what SQL cannot do is the file's fault, not ours
+        self.gone: Path | None = None
         self._in_use: InUse | None = None
+        self._held: Held | None = None
 
     def rows(self, sql: str, *values: Cell) -> list[tuple[Any, ...]]:
         """Return all rows of a question."""
@@ -140,24 +144,40 @@ class Database:
         return int(self.rows("PRAGMA max_page_count")[0][0]) * self._page_bytes()
 
     def notice(self) -> StoreError | None:
-        """Return what the operator must hear of this opening, as an error to log: a file was set aside; else None."""
+        """Return what the operator must hear of this opening, as an error to log; else None."""
+        if self.gone is not None:
+            return StoreError("E-STO-124", path=self.path, note=self.gone)
         if self.set_aside is None:
             return None
         return StoreError("E-STO-110", path=self.set_aside, salvaged=self.salvaged)
 
-    def trust(self, in_use: InUse) -> None:
-        """Take over the hold on the store, once the checks have passed."""
+    def trust(self, in_use: InUse, held: Held | None = None) -> None:
+        """Take over the hold on the store, once the checks have passed; `held`: `close` does not let it vanish."""
         self._in_use = in_use
         self.is_suspect = False
+        self._held = held
+
+    def is_there(self) -> bool:
+        """Return False if the file was deleted, moved away or replaced since it was opened."""
+        return self._held is None or self._held.is_there()
 
     def close(self) -> None:
-        """Close the file; harmless when it is closed. Raises StoreError."""
+        """Close the file; harmless when it is closed. Raises StoreError.
+
+        Durable: if it was deleted meanwhile, the last one to close it puts a copy in its place.
+        """
+        in_use, self._in_use = self._in_use, None
+        held, self._held = self._held, None
         try:
             with translating_sqlite(self.path):
+                is_last = held is not None and held.is_deleted() and in_use is not None and in_use.is_alone()
+                copy = kept_copy(self.path, self.copy_to) if is_last else None
                 self._connection.close()
+                if copy is not None:
+                    put_back(copy, self.path)
         finally:
-            if self._in_use is not None:
-                self._in_use.close()
+            if in_use is not None:
+                in_use.close()
 
     def __enter__(self) -> Self:
         return self
@@ -200,7 +220,8 @@ def _open_in_turn(path: Path, max_mib: int, *, check: bool, clock: Clock) -> Dat
         except BaseException:
             in_use.close()
             raise
-    database.trust(in_use)
+    database.trust(in_use, Held(path))
+    in_use.note(current_epoch(database).epoch.hex().encode())
     return database
 
 
@@ -256,7 +277,13 @@ class _Opening:
         """Open a store that somebody has checked before."""
         if load_aside(self._path) is not None:
             raise StoreError(DAMAGED, path=self._path, detail="it is being set aside")
-        return self._open(lambda database: self._begin(database, "first", None))
+        gone = find_gone(self._path, self._in_use.noted())
+        if gone is None:
+            return self._open(lambda database: self._begin(database, "first", None))
+        note = leave_note(self._path, self._clock.utc_now())
+        database = self._open(lambda database: self._begin_after(database, gone))
+        database.gone = note
+        return database
 
     def open_sound(self) -> Database:
         """Open and inspect; what is damaged is set aside, and what was begun of that is ended."""
@@ -321,8 +348,12 @@ class _Opening:
     def _begin(self, database: Database, why: str, predecessor: bytes | None) -> None:
         begin_epoch(database, why=why, predecessor=predecessor, at=self._clock.utc_now())
 
+    def _begin_after(self, database: Database, gone: Gone) -> None:
+        self._begin(database, f"the store {self._path.name} was gone", gone.epoch)
+        note_gone(database, gone, self._clock.utc_now())
+
     def _open(self, begin: Callable[[Database], None]) -> Database:
-        _make_file(self._path, self._clock)
+        make_file(self._path, self._clock.utc_now())
         with translating_sqlite(self._path):
             connection = apsw.Connection(str(self._path), flags=apsw.SQLITE_OPEN_READWRITE)
         database = Database(self._path, connection)
@@ -358,23 +389,6 @@ def _inspect(database: Database) -> str | None:
             raise
         return str(exc.values.get("detail", "damaged"))
     return fault
-
-
-def _make_file(path: Path, clock: Clock) -> None:
-    """Make an empty file of our own mode: the log and the shared memory copy it. Leaves one that exists alone."""
-    if has_orphan(path):
-        move_orphan(path, clock.utc_now())
-    try:
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o660)
-    except FileExistsError:
-        return
-    try:
-        os.fchmod(descriptor, 0o660)
-        give_to_owner_of(path.parent, descriptor)
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-    sync_folder(path.parent)
 
 
 def _demand_sqlite(version: str) -> None:
