@@ -8,6 +8,7 @@ It works in the main thread, on a connection of its own to the store. Rules:
    a condition; once the clock is trusted they are forgotten, or polling would wait until that time.
 3. Once the clock is trusted, what this boot recorded before that gets its true time and slot (`store/redating.py`).
 4. An open slot that is older than `store.open_slots` is closed: missing for good, signed.
+5. A register that is gone changes no plan: the centre goes on waiting for what was promised, and the hole is seen.
 """
 
 import logging
@@ -75,6 +76,8 @@ class PlanKeeper:
         meters = {meter.address: meter for meter in self._polled_meters()}
         plan = plan_in_force(self.settings, tuple(meters.values()), self.clock.utc_now())
         earlier = self.journal.current_plan()
+        if earlier is not None and self._is_register_gone(earlier):
+            plan = earlier
         if at_start:
             is_new = earlier is None or replace(earlier, valid_from=plan.valid_from) != plan
             for before, after in pairwise([*self.journal.kept_plans(), *([plan] if is_new else [])]):
@@ -83,6 +86,20 @@ class PlanKeeper:
         self.meters = meters
         self._say_what_is_missing(plan)
         return self.journal.current_plan() or plan
+
+    def _is_register_gone(self, earlier: Plan) -> bool:
+        """Return True, and keep it as a condition, if there is no register though a plan was made of one.
+
+        An empty plan would tell the centre to wait for nothing. Who removes the last meter leaves an empty register.
+        """
+        count = len({meter for task in earlier.tasks for meter in task.meters})
+        if self._known or not count or self.register.is_there():
+            self.health.holds("register_is_there")
+            return False
+        gone = StoreError("E-STO-211", path=self.register.path, count=count)
+        if self.health.fails("register_is_there", gone):
+            log.error("%s", gone)
+        return True
 
     def change_register(self, change: RegisterChange) -> None:
         """Change the register. A file that vanished since it was read is written anew first. Raises EdgeError."""

@@ -411,6 +411,18 @@ CODES: Codes = {
             "检查目录属主和剩余空间（ls -ld、df）；未作任何改动",
         ),
     ),
+    "E-STO-211": (
+        (
+            "the meter register {path} is gone, and {count} meters were polled: nothing is polled",
+            "the register and its backup copy were deleted or moved away",
+            "put the files back and restart, or use edge meters import; the centre still expects these meters",
+        ),
+        (
+            "电表档案 {path} 已不存在，此前抄读 {count} 块电表：现已停止抄读",
+            "档案及其备份被删除或移走",
+            "请放回文件并重新启动，或用 edge meters import 导入电表清单；主站仍在等待这些电表",
+        ),
+    ),
     "E-STO-301": (
         (
             "the meter list {path} has {count} mistakes; nothing was changed",
