@@ -137,7 +137,7 @@ class PlanKeeper:
         self._closing_s = self.clock.monotonic() + _CLOSING_S
         limit = self.clock.utc_now() - timedelta(seconds=parse_duration(self.settings.store.open_slots))
         try:
-            old = [slot for slot in self.journal.open_slots(_PER_CLOSING) if slot.slot_at < limit]
+            old = self.journal.open_slots_before(limit, _PER_CLOSING)
             if old:
                 self.journal.append([self._closing(slot) for slot in old])
                 self._closing_s = 0.0 if len(old) == _PER_CLOSING else self._closing_s

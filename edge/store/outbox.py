@@ -345,8 +345,10 @@ class Outbox:
     def _place_of(self, after: tuple[bytes, int] | None) -> int:
         if after is None:
             return 0
-        found = self._database.rows("SELECT max(n) FROM outbox WHERE epoch = ? AND seq <= ?", *after)
-        return int(found[0][0] or 0)
+        found = self._database.rows(
+            "SELECT n FROM outbox WHERE epoch = ? AND seq <= ? ORDER BY seq DESC LIMIT 1", *after
+        )
+        return int(found[0][0]) if found else 0
 
     def _next_plan(self) -> tuple[int, Plan] | None:
         return next_plan(self._database, current_epoch(self._database).epoch, self._passed_plan)
