@@ -6,12 +6,12 @@ CODES: Codes = {
     "E-STO-101": (
         (
             "the store {path} cannot be opened: {detail}",
-            "the state directory is missing, belongs to another user, or lies on a disk that is mounted read-only",
+            "the state directory is missing, belongs to another user, is on a read-only disk, or a folder has the file's name",
             "check that the daemon's user may write there: ls -ld on the directory; then start again",
         ),
         (
             "无法打开存储 {path}：{detail}",
-            "状态目录不存在、属于其他用户，或所在磁盘以只读方式挂载",
+            "状态目录不存在、属于其他用户、所在磁盘只读，或该名称是一个目录",
             "用 ls -ld 检查守护进程用户是否有写权限，然后重新启动",
         ),
     ),
@@ -601,6 +601,18 @@ CODES: Codes = {
             "无法写入文件 {path}：{detail}",
             "目录不存在、属于其他用户，或磁盘已满",
             "请用 --output 指定其他文件",
+        ),
+    ),
+    "E-STO-316": (
+        (
+            "the meter list {path} has more than {most} rows",
+            "it is the list of many gateways, or another table",
+            "import only the meters on the buses of this gateway",
+        ),
+        (
+            "电表清单 {path} 超过 {most} 行",
+            "该清单包含多个网关的电表，或不是电表清单",
+            "请只导入本网关总线上的电表",
         ),
     ),
 }
