@@ -6,7 +6,7 @@ CODES: Codes = {
     "E-STO-101": (
         (
             "the store {path} cannot be opened: {detail}",
-            "the state directory is missing, belongs to another user, is on a read-only disk, or a folder has the file's name",
+            "the state directory is missing, belongs to another user, is read-only, or a folder has its name",
             "check that the daemon's user may write there: ls -ld on the directory; then start again",
         ),
         (
