@@ -1,7 +1,8 @@
 """The watch over damaged stores that were set aside: a condition from the moment it happened until the file is gone.
 
 While the forwarder still takes over what is in it, the file must stay. After that the condition stands until somebody
-has taken the file away: that is how the operator says that he has seen it. Each half of the daemon has one.
+has taken the file away: that is how the operator says that he has seen it. A store that was gone leaves a note instead
+of a file. Each half of the daemon has one.
 """
 
 import logging
@@ -13,6 +14,7 @@ from edge.errors import StoreError
 from edge.health.model import Health
 from edge.store.asides import AsideNote
 from edge.store.set_aside import files_aside
+from edge.store.vanished import notes_left
 
 _LOG = logging.getLogger(__name__)
 _EVERY_S = 10.0
@@ -53,7 +55,8 @@ class AsideWatch:
                 return StoreError("E-STO-117", path=self._path.with_name(note.name), **_values_of(note))
         lying = files_aside(self._path)
         if not lying:
-            return None
+            left = notes_left(self._path)
+            return StoreError("E-STO-124", path=self._path, note=left[-1]) if left else None
         newest = notes.get(lying[-1].name)
         if newest is None:
             return StoreError("E-STO-119", path=lying[-1])

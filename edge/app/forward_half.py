@@ -11,6 +11,7 @@ from pathlib import Path
 from edge import __version__
 from edge.app.aside_watch import AsideWatch
 from edge.app.daemon import STORE_FILE, Half, Watch
+from edge.app.file_watch import FileWatch
 from edge.app.forward_jobs import ForwardJobs
 from edge.app.room_watch import RoomWatch
 from edge.app.threads import Worker
@@ -61,7 +62,11 @@ def open_forward(
             rng=random.Random(),
             health=health,
         )
-        watches = (RoomWatch(path, own.room, clock, health), AsideWatch(path, partial(load_asides, own), clock, health))
+        watches = (
+            RoomWatch(path, own.room, clock, health),
+            AsideWatch(path, partial(load_asides, own), clock, health),
+            FileWatch(path, own.is_there, clock),
+        )
         yield ForwardHalf(settings, clock, worker, Outbox(own, clock), watches)
 
 

@@ -8,6 +8,7 @@ It works in the main thread, on a connection of its own to the store. Rules:
 3. Marks and plans of a time that has not come yet, even so, were written under a wrong clock, or the clock is wrong
    now. That is a condition; once the clock is trusted they are forgotten, or polling would wait until that time.
 4. An open slot that is older than `store.open_slots` is closed: missing for good, signed.
+5. A register that is gone changes no plan: the centre goes on waiting for what was promised, and the hole is seen.
 """
 
 import logging
@@ -70,6 +71,8 @@ class PlanKeeper:
         meters = {meter.address: meter for meter in self._polled_meters()}
         plan = plan_in_force(self.settings, tuple(meters.values()), self.clock.utc_now())
         earlier = self.journal.current_plan()
+        if earlier is not None and self._is_register_gone(earlier):
+            plan = earlier
         if at_start:
             is_new = earlier is None or replace(earlier, valid_from=plan.valid_from) != plan
             self.record_passed([*self.journal.kept_plans(), *([plan] if is_new else [])])
@@ -77,6 +80,20 @@ class PlanKeeper:
         self.meters = meters
         self._say_what_is_missing(plan)
         return self.journal.current_plan() or plan
+
+    def _is_register_gone(self, earlier: Plan) -> bool:
+        """Return True, and keep it as a condition, if there is no register though a plan was made of one.
+
+        An empty plan would tell the centre to wait for nothing. Who removes the last meter leaves an empty register.
+        """
+        count = len({meter for task in earlier.tasks for meter in task.meters})
+        if self._known or not count or self.register.is_there():
+            self.health.holds("register_is_there")
+            return False
+        gone = StoreError("E-STO-211", path=self.register.path, count=count)
+        if self.health.fails("register_is_there", gone):
+            log.error("%s", gone)
+        return True
 
     def change_register(self, change: RegisterChange) -> None:
         """Change the register. A file that vanished since it was read is written anew first. Raises EdgeError."""
@@ -114,7 +131,7 @@ class PlanKeeper:
         self._closing_s = self.clock.monotonic() + _CLOSING_S
         limit = self.clock.utc_now() - timedelta(seconds=parse_duration(self.settings.store.open_slots))
         try:
-            old = [slot for slot in self.journal.open_slots(_PER_CLOSING) if slot.slot_at < limit]
+            old = self.journal.open_slots_before(limit, _PER_CLOSING)
             if old:
                 self.journal.append([self._closing(slot) for slot in old])
                 self._closing_s = 0.0 if len(old) == _PER_CLOSING else self._closing_s

@@ -9,6 +9,7 @@ from functools import partial
 from edge.app import bus_jobs
 from edge.app.aside_watch import AsideWatch
 from edge.app.daemon import STORE_FILE, Half, Watch
+from edge.app.file_watch import FileWatch
 from edge.app.plan_keeper import PlanKeeper
 from edge.app.room_watch import RoomWatch
 from edge.app.threads import Worker
@@ -64,6 +65,7 @@ def open_poll(
         watches = (
             RoomWatch(path, database.room, clock, health),
             AsideWatch(path, partial(load_asides, database), clock, health),
+            FileWatch(path, database.is_there, clock),
         )
         half = PollHalf(PlanKeeper(settings, clock, health, register, Journal(database)), watches, open_port)
         half.make_workers(

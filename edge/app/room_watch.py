@@ -15,6 +15,7 @@ _EVERY_S = 60.0
 _CLAIM = "store_has_room"
 _MIB = 1 << 20
 _CODES = {Alarm.HIGH: "E-STO-115", Alarm.NEARLY_FULL: "E-STO-116"}
+_DISK = "E-STO-122"
 
 
 class RoomWatch:
@@ -44,7 +45,13 @@ class RoomWatch:
             self._health.holds(_CLAIM)
             lay_ballast(ballast_of(self._path))  # it may have been given up when there was no room
             return
-        used, limit = (f"{size / _MIB:.1f}" for size in (room.used, room.limit))
-        trouble = StoreError(_CODES[self._alarm], path=self._path, percent=room.percent, used=used, limit=limit)
+        trouble = self._trouble(room)
         if self._health.fails(_CLAIM, trouble):
             _LOG.warning("%s", trouble)
+
+    def _trouble(self, room: Room) -> StoreError:
+        """Return what is to be said: of the store, or of a disk that is nearly full before the store is."""
+        used, limit, left = (f"{size / _MIB:.1f}" for size in (room.used, room.limit, room.limit - room.used))
+        if room.is_of_disk and self._alarm is Alarm.NEARLY_FULL:
+            return StoreError(_DISK, path=self._path, left=left, used=used)
+        return StoreError(_CODES[self._alarm], path=self._path, percent=room.percent, used=used, limit=limit)

@@ -13,7 +13,7 @@ from edge.app.daemon import STORE_FILE, make_clock
 from edge.cli.common import daemon_error, socket_path
 from edge.config.settings import Settings
 from edge.control.client import ask, is_served
-from edge.errors import CarryError, ControlError, EdgeError
+from edge.errors import CarryError, ControlError, EdgeError, StoreError
 from edge.forward.alone import apply_alone, seal_alone
 from edge.forward.carrying import Exported, Label, export_backlog, read_receipt
 from edge.forward.pace import Rates, seconds_left
@@ -68,6 +68,8 @@ class BacklogStore:
         self._path = settings.state_dir / STORE_FILE
         self._socket = socket_path(settings.state_dir, "forward")
         if not self._path.exists():
+            if is_served(self._socket):
+                raise StoreError("E-STO-123", path=self._path)
             raise CarryError("E-CAR-106", path=self._path)
 
     def look(self) -> Backlog:

@@ -17,7 +17,7 @@ from edge.cli.common import choose_language, show_error, show_error_document
 from edge.cli.streams import open_closed_streams
 from edge.errors import EdgeError
 
-_NOT_ALLOWED = 9
+_PARTLY, _NOT_ALLOWED = 6, 9
 _VERBS = {
     "backlog": "backlog",
     "bus": "bus",
@@ -134,7 +134,8 @@ def show_failure(exc: EdgeError | OSError | UnicodeError) -> int:
 
 def _as_error(exc: OSError | UnicodeError) -> EdgeError:
     error = EdgeError("E-CLI-119", detail=str(exc))
-    error.exit_code = _NOT_ALLOWED if isinstance(exc, PermissionError) else 1
+    is_full = isinstance(exc, OSError) and exc.errno == errno.ENOSPC
+    error.exit_code = _NOT_ALLOWED if isinstance(exc, PermissionError) else _PARTLY if is_full else 1
     return error
 
 

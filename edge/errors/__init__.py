@@ -98,12 +98,22 @@ _LEDGER_EXITS = {
 }
 
 
+# Of the store and the register: what this user or another process does not allow, what the files of the site are not,
+# and what the disk does not give.
+_STORE_EXITS = {
+    **dict.fromkeys(("E-STO-101", "E-STO-108", "E-STO-109", "E-STO-113", "E-STO-207", "E-STO-210"), _FORBIDDEN),
+    **dict.fromkeys(("E-STO-102", "E-STO-107", "E-STO-206", "E-STO-208"), _SETTINGS),
+    **dict.fromkeys(("E-STO-103", "E-STO-104", "E-STO-105", "E-STO-106"), _PARTLY),
+    **dict.fromkeys(("E-STO-114", "E-STO-121", "E-STO-123"), _PARTLY),
+}
+
+
 class StoreError(EdgeError):
     """The store or the ledger is full, unreadable, not reached, or of a newer format."""
 
     def __init__(self, code: str, /, **values: object) -> None:
         super().__init__(code, **values)
-        self.exit_code = _LEDGER_EXITS.get(code, self.exit_code)
+        self.exit_code = {**_LEDGER_EXITS, **_STORE_EXITS}.get(code, self.exit_code)
 
 
 class MessageError(EdgeError):

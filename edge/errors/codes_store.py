@@ -6,12 +6,12 @@ CODES: Codes = {
     "E-STO-101": (
         (
             "the store {path} cannot be opened: {detail}",
-            "the state directory is missing, belongs to another user, or lies on a disk that is mounted read-only",
+            "the state directory is missing, belongs to another user, is read-only, or a folder has its name",
             "check that the daemon's user may write there: ls -ld on the directory; then start again",
         ),
         (
             "无法打开存储 {path}：{detail}",
-            "状态目录不存在、属于其他用户，或所在磁盘以只读方式挂载",
+            "状态目录不存在、属于其他用户、所在磁盘只读，或该名称是一个目录",
             "用 ls -ld 检查守护进程用户是否有写权限，然后重新启动",
         ),
     ),
@@ -30,13 +30,13 @@ CODES: Codes = {
     "E-STO-103": (
         (
             "the store {path} is full: {detail}",
-            "the centre has not taken batches for a long time, or the disk is full",
-            "edge status shows what waits and why; free disk space, or raise store.max_mib in edge.toml",
+            "the centre has not taken batches, or not called them durable, for a long time",
+            "edge status shows what waits and why: bring back the centre, or raise store.max_mib in edge.toml",
         ),
         (
             "存储 {path} 已满：{detail}",
-            "主站长时间未接收批次，或磁盘已满",
-            "edge status 可查看积压及原因；请清理磁盘，或增大 edge.toml 中的 store.max_mib",
+            "主站长时间未接收批次，或未确认持久化",
+            "edge status 可查看积压及原因：请恢复主站，或增大 edge.toml 中的 store.max_mib",
         ),
     ),
     "E-STO-104": (
@@ -231,6 +231,66 @@ CODES: Codes = {
             "如其中有未送达的批次请另行保存，然后移走该文件：移走后本提示即消失",
         ),
     ),
+    "E-STO-120": (
+        (
+            "batch {seq} was not sealed: the rows that were taken for it have changed meanwhile",
+            "the poller gave readings their true time while the batch was built",
+            "nothing is to be done: what is there now is taken again; nothing was changed in the store",
+        ),
+        (
+            "批次 {seq} 未封存：为其取出的记录已被更改",
+            "封装批次期间，抄读进程校正了读数的时间",
+            "无需处理：将按现有记录重新取出；存储未被改动",
+        ),
+    ),
+    "E-STO-121": (
+        (
+            "the disk is full, {path} cannot be used: {detail}",
+            "other files fill the disk, or it is too small for store.max_mib",
+            "free disk space: df -h and du -x -d 2 on the disk show what fills it; edge goes on by itself, or start it",
+        ),
+        (
+            "磁盘已满，{path} 无法使用：{detail}",
+            "磁盘被其他文件占满，或磁盘小于 store.max_mib 的需要",
+            "请清理磁盘：用 df -h 和 du -x -d 2 查看占用；edge 会自行恢复，已退出时请重新启动",
+        ),
+    ),
+    "E-STO-122": (
+        (
+            "the disk of the store {path} is nearly full: {left} MiB left, the store holds {used} MiB",
+            "other files fill the disk, or it is too small for store.max_mib",
+            "free disk space before readings have to go: df -h and du -x -d 2 on the disk show what fills it",
+        ),
+        (
+            "存储 {path} 所在磁盘即将写满：剩余 {left} MiB，存储占用 {used} MiB",
+            "磁盘被其他文件占满，或磁盘小于 store.max_mib 的需要",
+            "请在读数被舍弃之前清理磁盘：用 df -h 和 du -x -d 2 查看占用",
+        ),
+    ),
+    "E-STO-123": (
+        (
+            "the store {path} was deleted, moved away or replaced while edge was running",
+            "somebody or another program did it",
+            "find out who did; edge ends, puts a deleted one back, and the service starts it anew",
+        ),
+        (
+            "edge 运行期间，存储 {path} 被删除、移走或替换",
+            "有人或其他程序所为",
+            "请查明原因；edge 将退出并恢复被删除的文件，随后由服务重新启动",
+        ),
+    ),
+    "E-STO-124": (
+        (
+            "the store {path} was no longer there: a new one was begun",
+            "deleted, moved away or emptied while edge was stopped; what had not reached the centre is named to it",
+            "find out who did; leave a file that was moved where it is; read and delete {note}: this ends then",
+        ),
+        (
+            "存储 {path} 已不存在：已建立新的存储",
+            "edge 停止期间该文件被删除、移走或清空；未送达的数据将按时点报告主站",
+            "请查明原因；被移走的旧文件无需放回；阅读并删除说明文件 {note}，本提示即消失",
+        ),
+    ),
     "E-STO-201": (
         (
             "{address} is no meter address",
@@ -349,6 +409,18 @@ CODES: Codes = {
             "无法读写电表档案 {path}：{detail}",
             "状态目录不存在、属于其他用户，或磁盘已满",
             "检查目录属主和剩余空间（ls -ld、df）；未作任何改动",
+        ),
+    ),
+    "E-STO-211": (
+        (
+            "the meter register {path} is gone, and {count} meters were polled: nothing is polled",
+            "the register and its backup copy were deleted or moved away",
+            "put the files back and restart, or use edge meters import; the centre still expects these meters",
+        ),
+        (
+            "电表档案 {path} 已不存在，此前抄读 {count} 块电表：现已停止抄读",
+            "档案及其备份被删除或移走",
+            "请放回文件并重新启动，或用 edge meters import 导入电表清单；主站仍在等待这些电表",
         ),
     ),
     "E-STO-301": (
@@ -529,6 +601,18 @@ CODES: Codes = {
             "无法写入文件 {path}：{detail}",
             "目录不存在、属于其他用户，或磁盘已满",
             "请用 --output 指定其他文件",
+        ),
+    ),
+    "E-STO-316": (
+        (
+            "the meter list {path} has more than {most} rows",
+            "it is the list of many gateways, or another table",
+            "import only the meters on the buses of this gateway",
+        ),
+        (
+            "电表清单 {path} 超过 {most} 行",
+            "该清单包含多个网关的电表，或不是电表清单",
+            "请只导入本网关总线上的电表",
         ),
     ),
 }

@@ -17,7 +17,7 @@ the rest.
 from dataclasses import dataclass, replace
 
 from edge.clock import Clock
-from edge.errors import ForwardError, MessageError
+from edge.errors import ForwardError, MessageError, StoreError
 from edge.forward.clock_wait import ClockWait
 from edge.forward.settings import SealRules
 from edge.messages.batch import Batch, build_batch
@@ -30,6 +30,7 @@ from edge.store.outbox import Head, Outbox, Taken, Waiting
 from edge.store.sealed import Sealed, Sealing
 
 _RECHECK_S = 10.0  # how often the clock is asked again while sealing waits for it
+_CHANGED = "E-STO-120"
 
 
 @dataclass(slots=True)
@@ -103,7 +104,8 @@ class Sealer:
     def seal(self, now_s: float) -> Sealed | None:
         """Seal the next batch and return it as it is kept; None if nothing is sealed in this call.
 
-        Nothing waits, it waits for a trusted clock, or damaged rows were found, which the next call does not meet.
+        Nothing waits, it waits for a trusted clock, damaged rows were found, which the next call does not meet, or the
+        poller gave a row its true time meanwhile, which the next call takes.
         Durable: on the disk on return. Raises StoreError, with nothing changed; ForwardError E-FWD-207 if what
         waits makes no envelope.
         """
@@ -122,7 +124,13 @@ class Sealer:
             self.look(now_s)
             return None
         taken, envelope = fitting
-        sealed = self._outbox.seal(taken, Sealing(envelope, head.epoch, head.next_seq), lane=LIVE)
+        try:
+            sealed = self._outbox.seal(taken, Sealing(envelope, head.epoch, head.next_seq), lane=LIVE)
+        except StoreError as exc:
+            if exc.code != _CHANGED:
+                raise
+            self.look(now_s)
+            return None
         if taken.plan is not None:
             self.plan_trouble = None
         self.look(now_s)

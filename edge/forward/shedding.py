@@ -51,7 +51,7 @@ class Shedder:
     def look(self) -> None:
         """Ask the store how much room is left."""
         room = self._shedding.room()
-        self.is_pressed = room.used_bytes * 100 > room.limit_bytes * self._percent
+        self.is_pressed = room.used * 100 > room.limit * self._percent
         if not self.is_pressed:
             self.trouble = None
 

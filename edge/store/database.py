@@ -17,13 +17,13 @@ import apsw
 from edge.clock import Clock, SystemClock
 from edge.errors import StoreError
 from edge.store.asides import AsideNote
-from edge.store.ballast import ballast_of, lay_ballast
-from edge.store.epochs import begin_epoch
-from edge.store.inspection import find_fault, heal_slots
+from edge.store.ballast import ballast_of, drop_ballast, lay_ballast
+from edge.store.epochs import begin_epoch, current_epoch
+from edge.store.foreign import DAMAGED, DISK_FULL, translating_sqlite
+from edge.store.inspection import are_slots_sound, find_fault, heal_slots
 from edge.store.locks import InUse, turn
 from edge.store.meta import load_fact, mark_fact
 from edge.store.migration import migrate, refuse_foreign
-from edge.store.ownership import give_to_owner_of
 from edge.store.room import Room, room_of
 from edge.store.rows import Cell
 from edge.store.salvage import carry_over, find_last_epoch
@@ -34,12 +34,12 @@ from edge.store.set_aside import (
     Aside,
     begin_aside,
     end_aside,
-    has_orphan,
     load_aside,
+    make_file,
     move_aside,
     move_orphan,
-    sync_folder,
 )
+from edge.store.vanished import Gone, Held, find_gone, kept_copy, leave_note, note_gone, put_back
 
 LEAST_SQLITE = (3, 51, 3)
 _BUSY_MS = 5000
@@ -49,23 +49,13 @@ _WAL_BYTES = 4 * _MIB
 _CHECKPOINT_BYTES = 3_900_000  # of pages in the log: with their heads and one more commit it stays within its bound
 _CACHE_KIB = 512  # of each connection; the daemon holds one a bus and more, and reads little twice
 _WALL = SystemClock()
-_DAMAGED = "E-STO-105"
-_CODES: dict[type[BaseException], str] = {
-    apsw.FullError: "E-STO-103",
-    apsw.BusyError: "E-STO-104",
-    apsw.LockedError: "E-STO-104",
-    apsw.CorruptError: _DAMAGED,
-    apsw.NotADBError: _DAMAGED,
-    apsw.CantOpenError: "E-STO-101",
-    apsw.PermissionsError: "E-STO-101",
-    apsw.ReadOnlyError: "E-STO-101",
-    apsw.IOError: "E-STO-106",
-    OSError: "E-STO-101",
-}
 
 
 class Database:
-    """An open store. `set_aside`: where a damaged file went at this opening, `salvaged`: records saved from it."""
+    """An open store. `set_aside`: where a damaged file went at this opening, `salvaged`: records saved from it.
+
+    `gone`: the note that was left at this opening because the store was no longer there.
+    """
 
     def __init__(self, path: Path, connection: apsw.Connection) -> None:
         self.path = path
@@ -74,11 +64,13 @@ class Database:
         self._connection = connection
         self.bound_bytes = 0
         self.is_suspect = True  # until its checks have passed, what SQL cannot do is the file's fault, not ours
+        self.gone: Path | None = None
         self._in_use: InUse | None = None
+        self._held: Held | None = None
 
     def rows(self, sql: str, *values: Cell) -> list[tuple[Any, ...]]:
         """Return all rows of a question."""
-        with _translating(self.path, is_suspect=self.is_suspect):
+        with translating_sqlite(self.path, is_suspect=self.is_suspect):
             return self._connection.execute(sql, values).fetchall()
 
     def change(self, sql: str, *values: Cell) -> int:
@@ -87,7 +79,7 @@ class Database:
 
     def change_each(self, sql: str, rows: Iterable[tuple[Cell, ...]]) -> int:
         """Change rows once for each tuple; return how many were changed in all."""
-        with _translating(self.path, is_suspect=self.is_suspect):
+        with translating_sqlite(self.path, is_suspect=self.is_suspect):
             before = self._connection.total_changes()
             self._connection.executemany(sql, rows)
             return self._connection.total_changes() - before
@@ -126,7 +118,7 @@ class Database:
 
     def copy_to(self, path: Path) -> None:
         """Write a copy of the store, page by page, into a new file. Raises StoreError."""
-        with _translating(path):
+        with translating_sqlite(path):
             copy = apsw.Connection(str(path))
             try:
                 with copy.backup("main", self._connection, "main") as backup:
@@ -134,12 +126,16 @@ class Database:
             finally:
                 copy.close()
 
-    def room(self) -> Room:
-        """Return how much of the bound is used; pages that are free count as free. Raises StoreError."""
+    def room(self, spare_bytes: int = 0) -> Room:
+        """Return how much of the bound is used; pages that are free count as free. Raises StoreError.
+
+        `spare_bytes`: what of the disk's room is left to others.
+        """
         free = int(self.rows("PRAGMA freelist_count")[0][0]) * self._page_bytes()
-        with _translating(self.path):
+        with translating_sqlite(self.path):
             disk = os.statvfs(self.path.parent)
-        return room_of(self.size_bytes() - free, self.bound_bytes, free + disk.f_bavail * disk.f_frsize)
+        on_disk = max(0, disk.f_bavail * disk.f_frsize - spare_bytes)
+        return room_of(self.size_bytes() - free, self.bound_bytes, free + on_disk)
 
     def limit(self, size_bytes: int) -> None:
         """Bound the file for this connection: a write beyond it raises StoreError and leaves everything as it was."""
@@ -150,24 +146,40 @@ class Database:
         return int(self.rows("PRAGMA max_page_count")[0][0]) * self._page_bytes()
 
     def notice(self) -> StoreError | None:
-        """Return what the operator must hear of this opening, as an error to log: a file was set aside; else None."""
+        """Return what the operator must hear of this opening, as an error to log; else None."""
+        if self.gone is not None:
+            return StoreError("E-STO-124", path=self.path, note=self.gone)
         if self.set_aside is None:
             return None
         return StoreError("E-STO-110", path=self.set_aside, salvaged=self.salvaged)
 
-    def trust(self, in_use: InUse) -> None:
-        """Take over the hold on the store, once the checks have passed."""
+    def trust(self, in_use: InUse, held: Held | None = None) -> None:
+        """Take over the hold on the store, once the checks have passed; `held`: `close` does not let it vanish."""
         self._in_use = in_use
         self.is_suspect = False
+        self._held = held
+
+    def is_there(self) -> bool:
+        """Return False if the file was deleted, moved away or replaced since it was opened."""
+        return self._held is None or self._held.is_there()
 
     def close(self) -> None:
-        """Close the file; harmless when it is closed. Raises StoreError."""
+        """Close the file; harmless when it is closed. Raises StoreError.
+
+        Durable: if it was deleted meanwhile, the last one to close it puts a copy in its place.
+        """
+        in_use, self._in_use = self._in_use, None
+        held, self._held = self._held, None
         try:
-            with _translating(self.path):
+            with translating_sqlite(self.path):
+                is_last = held is not None and held.is_deleted() and in_use is not None and in_use.is_alone()
+                copy = kept_copy(self.path, self.copy_to) if is_last else None
                 self._connection.close()
+                if copy is not None:
+                    put_back(copy, self.path)
         finally:
-            if self._in_use is not None:
-                self._in_use.close()
+            if in_use is not None:
+                in_use.close()
 
     def __enter__(self) -> Self:
         return self
@@ -184,22 +196,34 @@ def open_database(path: Path, *, max_mib: int, check: bool = True, clock: Clock 
 
     `check` is for the first opening of a process: it inspects the file and sets a damaged one aside, or ends what an
     earlier opening began; without it a damaged file raises StoreError. Raises StoreError for a file that cannot be
-    opened, is of a newer schema, or is damaged while somebody else still writes to it. Time: waits for another opening
-    of the same store.
+    opened, is of a newer schema, or is damaged while somebody else still writes to it. On a full disk the ballast is
+    given up: opening needs some room too. Time: waits for another opening of the same store.
     """
     _demand_sqlite(apsw.sqlitelibversion())
-    with _translating(path):
+    with translating_sqlite(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         with turn(path.parent):
-            in_use = InUse(path.with_name(path.name + ".lock"))
-            opening = _Opening(path, max_mib, in_use, clock)
             try:
-                database = opening.open_sound() if check else opening.open_plain()
-            except BaseException:
-                in_use.close()
-                raise
-            database.trust(in_use)
+                database = _open_in_turn(path, max_mib, check=check, clock=clock)
+            except StoreError as exc:
+                if exc.code != DISK_FULL or not drop_ballast(ballast_of(path)):
+                    raise
+                database = _open_in_turn(path, max_mib, check=check, clock=clock)
             lay_ballast(ballast_of(path))
+    return database
+
+
+def _open_in_turn(path: Path, max_mib: int, *, check: bool, clock: Clock) -> Database:
+    with translating_sqlite(path):
+        in_use = InUse(path.with_name(path.name + ".lock"))
+        opening = _Opening(path, max_mib, in_use, clock)
+        try:
+            database = opening.open_sound() if check else opening.open_plain()
+        except BaseException:
+            in_use.close()
+            raise
+    database.trust(in_use, Held(path))
+    in_use.note(current_epoch(database).epoch.hex().encode())
     return database
 
 
@@ -209,7 +233,7 @@ def look_at_database(path: Path, *, max_mib: int) -> Database:
     Raises StoreError: E-STO-101 if there is none; E-STO-113 for one of an older schema: a command does not change it.
     """
     _demand_sqlite(apsw.sqlitelibversion())
-    with _translating(path):
+    with translating_sqlite(path):
         in_use = InUse(path.with_name(path.name + ".lock"))
         try:
             database = Database(path, apsw.Connection(str(path), flags=apsw.SQLITE_OPEN_READONLY))
@@ -254,8 +278,14 @@ class _Opening:
     def open_plain(self) -> Database:
         """Open a store that somebody has checked before."""
         if load_aside(self._path) is not None:
-            raise StoreError(_DAMAGED, path=self._path, detail="it is being set aside")
-        return self._open(lambda database: self._begin(database, "first", None))
+            raise StoreError(DAMAGED, path=self._path, detail="it is being set aside")
+        gone = find_gone(self._path, self._in_use.noted())
+        if gone is None:
+            return self._open(lambda database: self._begin(database, "first", None))
+        note = leave_note(self._path, self._clock.utc_now())
+        database = self._open(lambda database: self._begin_after(database, gone))
+        database.gone = note
+        return database
 
     def open_sound(self) -> Database:
         """Open and inspect; what is damaged is set aside, and what was begun of that is ended."""
@@ -263,7 +293,7 @@ class _Opening:
         try:
             database = self.open_plain() if begun is None else self._begin_again(begun)
         except StoreError as exc:
-            if exc.code != _DAMAGED or begun is not None:
+            if exc.code != DAMAGED or begun is not None:
                 raise
             return self._set_aside(str(exc.values.get("detail", "")))
         try:
@@ -309,7 +339,7 @@ class _Opening:
         try:
             database = self._open(begin)
         except StoreError as exc:
-            if exc.code != _DAMAGED:
+            if exc.code != DAMAGED:
                 raise
             self._path.rename(self._path.with_name(f"{aside.name}{UNFINISHED}"))  # the power failed while it was made
             move_orphan(self._path, self._clock.utc_now())
@@ -320,9 +350,13 @@ class _Opening:
     def _begin(self, database: Database, why: str, predecessor: bytes | None) -> None:
         begin_epoch(database, why=why, predecessor=predecessor, at=self._clock.utc_now())
 
+    def _begin_after(self, database: Database, gone: Gone) -> None:
+        self._begin(database, f"the store {self._path.name} was gone", gone.epoch)
+        note_gone(database, gone, self._clock.utc_now())
+
     def _open(self, begin: Callable[[Database], None]) -> Database:
-        _make_file(self._path, self._clock)
-        with _translating(self._path):
+        make_file(self._path, self._clock.utc_now())
+        with translating_sqlite(self._path):
             connection = apsw.Connection(str(self._path), flags=apsw.SQLITE_OPEN_READWRITE)
         database = Database(self._path, connection)
         try:
@@ -348,49 +382,19 @@ def _inspect(database: Database) -> str | None:
         with database.reading():  # one view: the forwarder may be sealing meanwhile
             fault = find_fault(database)
         if fault is None:
-            with database.writing():
-                heal_slots(database)
+            if not are_slots_sound(database):  # asked before the lock: there may be very many
+                with database.writing():
+                    heal_slots(database)
             # A sync that failed may have left in the system's memory what no later sync brings to the disk. What is
             # read here is written anew, or a power cut would take it away, with all that was committed after it.
             database.rows("PRAGMA wal_checkpoint(TRUNCATE)")
     except StoreError as exc:
-        if exc.code != _DAMAGED:
+        if exc.code != DAMAGED:
             raise
         return str(exc.values.get("detail", "damaged"))
     return fault
 
 
-def _make_file(path: Path, clock: Clock) -> None:
-    """Make an empty file of our own mode: the log and the shared memory copy it. Leaves one that exists alone."""
-    if has_orphan(path):
-        move_orphan(path, clock.utc_now())
-    try:
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o660)
-    except FileExistsError:
-        return
-    try:
-        os.fchmod(descriptor, 0o660)
-        give_to_owner_of(path.parent, descriptor)
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-    sync_folder(path.parent)
-
-
 def _demand_sqlite(version: str) -> None:
     if tuple(int(part) for part in version.split(".")[:3]) < LEAST_SQLITE:
         raise StoreError("E-STO-107", version=version, least=".".join(map(str, LEAST_SQLITE)))
-
-
-@contextmanager
-def _translating(path: Path, *, is_suspect: bool = False) -> Iterator[None]:
-    """Turn the library's exceptions into ours; one that means a defect of our own passes as it is."""
-    try:
-        yield
-    except apsw.SQLError as exc:
-        if not is_suspect:
-            raise
-        raise StoreError(_DAMAGED, path=path, detail=str(exc)) from exc
-    except tuple(_CODES) as exc:
-        code = next(_CODES[kind] for kind in type(exc).__mro__ if kind in _CODES)
-        raise StoreError(code, path=path, detail=str(exc)) from exc

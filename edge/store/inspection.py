@@ -13,7 +13,7 @@ from edge.reading.loss import Loss, LossReason
 from edge.store.epochs import Epoch, all_epochs
 from edge.store.instants import from_us
 from edge.store.losses import append_loss
-from edge.store.marks import load_marks, mend_marks
+from edge.store.marks import are_marks_sound, load_marks, mend_marks
 from edge.store.meta import load_fact
 from edge.store.packing import crc_of
 from edge.store.rows import Rows
@@ -22,6 +22,11 @@ from edge.store.sealed import is_sound
 SCHEMA_FACT = "schema"
 _HASHED_ENVELOPES = 256
 _SLOTS = "SELECT CAST(task AS BLOB), CAST(meter AS BLOB), CAST(slot_us AS INTEGER), CAST(reason AS BLOB), crc FROM slot"
+_NEXT_SLOTS = (
+    f"{_SLOTS} WHERE (task, meter, slot_us) > (CAST(? AS TEXT), CAST(? AS TEXT), ?) "
+    "ORDER BY task, meter, slot_us LIMIT ?"
+)
+_PORTION = 2048
 
 
 def find_fault(rows: Rows) -> str | None:
@@ -44,6 +49,16 @@ def schema_crc(rows: Rows) -> int:
     """Return the CRC over the text of all tables and indexes: a flipped bit in it would change what they are."""
     found = rows.rows("SELECT CAST(name AS BLOB), CAST(sql AS BLOB) FROM sqlite_schema ORDER BY rowid")
     return crc_of(*(part or b"" for row in found for part in row))
+
+
+def are_slots_sound(rows: Rows) -> bool:
+    """Return True if every CRC of the small tables holds: then nothing is to be healed. Reads a portion at a time."""
+    after: tuple[bytes, bytes, int] = (b"", b"", -(1 << 63))
+    while chunk := rows.rows(_NEXT_SLOTS, *after, _PORTION):
+        if any(crc != crc_of(*cells) for *cells, crc in chunk):
+            return False
+        after = chunk[-1][:3]
+    return are_marks_sound(rows)
 
 
 def heal_slots(rows: Rows) -> int:

@@ -22,6 +22,17 @@ from edge.store.saved_time import note_time
 from edge.store.settling import Act, Known, act_on
 
 _NO_REASON = ""
+_SAME_TASK = "FROM slot WHERE task = pair.task AND meter > pair.meter ORDER BY meter LIMIT 1"
+_NEXT_TASK = "FROM slot WHERE task > pair.task ORDER BY task, meter LIMIT 1"
+_OLD_SLOTS = f"""
+    WITH RECURSIVE pair(task, meter) AS (
+        SELECT task, meter FROM (SELECT task, meter FROM slot ORDER BY task, meter LIMIT 1)
+        UNION ALL
+        SELECT coalesce((SELECT task {_SAME_TASK}), (SELECT task {_NEXT_TASK})),
+            coalesce((SELECT meter {_SAME_TASK}), (SELECT meter {_NEXT_TASK}))
+        FROM pair WHERE task IS NOT NULL)
+    SELECT task, meter, slot_us, reason FROM pair CROSS JOIN slot USING (task, meter) WHERE slot_us < ? LIMIT ?
+    """  # noqa: S608 - our own text; a scan of the table and a sort would grow with all that is open
 _LONG_AGO_US = -(2**63)
 _PER_LOOK = 256
 
@@ -121,6 +132,14 @@ class Journal:
         found = self._database.rows(
             "SELECT task, meter, slot_us, reason FROM slot ORDER BY slot_us, task, meter LIMIT ?", limit
         )
+        return [OpenSlot(task, meter, from_us(slot_us), reason) for task, meter, slot_us, reason in found]
+
+    def open_slots_before(self, limit_at: datetime, limit: int) -> list[OpenSlot]:
+        """Return slots before an instant that may still be filled, at most `limit`: those of one meter after another.
+
+        Cheap however many lie after it: of each task and meter only its oldest are looked at.
+        """
+        found = self._database.rows(_OLD_SLOTS, to_us(limit_at), limit)
         return [OpenSlot(task, meter, from_us(slot_us), reason) for task, meter, slot_us, reason in found]
 
     def open_slots_of(self, task: str, meter: str, after: datetime | None, limit: int) -> list[OpenSlot]:

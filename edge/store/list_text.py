@@ -14,7 +14,7 @@ from typing import Any
 from edge.errors import ConfigError
 
 MOST_BYTES = 8 << 20
-_MOST_ROWS = 65536
+MOST_ROWS = 8192  # more meters than any gateway has buses for
 _SEPARATORS = (",", ";", "\t")
 _UTF16_MARKS = (b"\xff\xfe", b"\xfe\xff")
 _ZIP_MARK = b"PK\x03\x04"
@@ -24,7 +24,8 @@ _OLD_EXCEL_MARK = b"\xd0\xcf\x11\xe0"
 def read_cells(path: Path) -> list[tuple[int, list[str]]]:
     """Return (row number, cells) of every row that is not empty. Raises ConfigError for what is no table."""
     try:
-        content = path.read_bytes()
+        with path.open("rb") as file:
+            content = file.read(MOST_BYTES + 1)  # a device may never end
     except OSError as exc:
         raise ConfigError("E-STO-302", path=path, detail=str(exc)) from exc
     if len(content) > MOST_BYTES:
@@ -35,6 +36,8 @@ def read_cells(path: Path) -> list[tuple[int, list[str]]]:
         raise ConfigError("E-STO-306", path=path, detail="the format of Excel before 2007")
     else:
         rows = split_text(decode_text(content, path), path)
+    if len(rows) > MOST_ROWS:
+        raise ConfigError("E-STO-316", path=path, most=MOST_ROWS)
     numbered = [(number, [cell.strip() for cell in cells]) for number, cells in rows]
     return [(number, cells) for number, cells in numbered if any(cells)]
 
@@ -59,7 +62,7 @@ def split_text(text: str, path: Path) -> list[tuple[int, list[str]]]:
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=separator, strict=True)
     rows: list[tuple[int, list[str]]] = []
     try:
-        rows.extend((reader.line_num, cells) for cells in reader)
+        rows.extend((reader.line_num, cells) for cells in islice(reader, MOST_ROWS + 1))
     except csv.Error as exc:
         raise ConfigError("E-STO-302", path=path, detail=f"row {reader.line_num}: {exc}") from exc
     return rows
@@ -72,7 +75,7 @@ def _excel_rows(path: Path) -> list[tuple[int, list[str]]]:
         raise ConfigError("E-STO-306", path=path, detail=str(exc)) from exc
     try:
         with closing(openpyxl.load_workbook(path, read_only=True, data_only=True)) as book:
-            rows = [list(row) for row in islice(book.active.iter_rows(values_only=True), _MOST_ROWS)]
+            rows = [list(row) for row in islice(book.active.iter_rows(values_only=True), MOST_ROWS + 1)]
     except Exception as exc:  # openpyxl raises whatever its parsers raise
         raise ConfigError("E-STO-302", path=path, detail=f"{type(exc).__name__}: {exc}") from exc
     return [(number, [_excel_text(cell) for cell in row]) for number, row in enumerate(rows, 1)]

@@ -5,6 +5,7 @@ set aside only by somebody who can have it alone, for a writer that goes on in a
 The database's own file is never opened here: closing it would drop the locks that SQLite holds in this process.
 """
 
+import contextlib
 import fcntl
 import os
 import stat
@@ -15,6 +16,7 @@ from pathlib import Path
 from edge.store.ownership import give_to_owner_of
 
 _MODE = 0o660
+_MOST_NOTED = 64
 
 
 @contextmanager
@@ -63,6 +65,18 @@ class InUse:
     def share(self) -> None:
         """Let others in again."""
         fcntl.flock(self._descriptor, fcntl.LOCK_SH)
+
+    def noted(self) -> bytes:
+        """Return what was noted in the lock file, empty if nothing was."""
+        return os.pread(self._descriptor, _MOST_NOTED, 0)
+
+    def note(self, text: bytes) -> None:
+        """Note something in the lock file, which outlives the store; written only if it is new. Never raises."""
+        with contextlib.suppress(OSError):  # on a full disk it stays as it was
+            if self.noted() != text:
+                os.pwrite(self._descriptor, text, 0)
+                os.ftruncate(self._descriptor, len(text))
+                os.fsync(self._descriptor)
 
     def close(self) -> None:
         """Let go."""

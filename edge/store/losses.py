@@ -24,9 +24,9 @@ def append_loss(rows: Rows, loss: Loss) -> None:
     )
 
 
-def read_losses(rows: Rows, most: int = _MOST_LOSSES) -> list[tuple[int, Loss]]:
-    """Return (id, loss) of the oldest losses. One that is not what was written is a loss of nobody knows what."""
-    return [(number, _loss(cells)) for number, *cells in rows.rows(_LOSS_ROWS, most)]
+def read_losses(rows: Rows, most: int = _MOST_LOSSES) -> list[tuple[tuple[int, int], Loss]]:
+    """Return ((id, CRC), loss) of the oldest losses. One that is damaged is a loss of nobody knows what."""
+    return [((number, cells[-1]), _loss(cells)) for number, *cells in rows.rows(_LOSS_ROWS, most)]
 
 
 def _loss(cells: list[Any]) -> Loss:

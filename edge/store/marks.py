@@ -20,6 +20,11 @@ def is_sound_mark(task: bytes | str, meter: bytes | str, slot_us: int, crc: int)
     return crc == crc_of(task, meter, slot_us, b"")
 
 
+def are_marks_sound(rows: Rows) -> bool:
+    """Return True if every mark is the one that was written."""
+    return all(is_sound_mark(*row) for row in rows.rows(_ROWS))
+
+
 def load_marks(rows: Rows) -> dict[tuple[str, str], int]:
     """Return the sound marks, in microseconds."""
     return {

@@ -101,7 +101,7 @@ def _keep_copy(database: Upgradable, version: int) -> None:
     try:
         fresh.unlink(missing_ok=True)
         database.copy_to(fresh)
-        _sync_file(fresh)
+        sync_file(fresh)
         fresh.replace(kept)
         sync_folder(path.parent)
         for older in range(1, version):
@@ -117,7 +117,8 @@ def _demand_room(database: Upgradable, version: int) -> None:
         raise StoreError("E-STO-114", path=database.path, version=version, needed=2 * needed, free=free)
 
 
-def _sync_file(path: Path) -> None:
+def sync_file(path: Path) -> None:
+    """Give a finished copy the mode and the owner of the store, and put it on the disk. Raises OSError."""
     descriptor = os.open(path, os.O_RDWR | os.O_CLOEXEC)
     try:
         os.fchmod(descriptor, 0o660)

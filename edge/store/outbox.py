@@ -22,6 +22,7 @@ from edge.store.ballast import ballast_of, drop_ballast
 from edge.store.database import Database
 from edge.store.disputes import next_disputed, retire
 from edge.store.epochs import Epoch, Standing, begin_epoch, current_epoch, save_epoch, sendable_epochs
+from edge.store.foreign import DISK_FULL
 from edge.store.instants import from_us, to_us
 from edge.store.losses import read_losses
 from edge.store.meta import load_fact, mark_fact
@@ -35,7 +36,6 @@ from edge.store.sealed import SEALED_COLUMNS, Sealed, Sealing, sealed_of
 from edge.store.shedding import Shedding
 from edge.store.taking import move_damaged, read_journal
 
-_FULL = "E-STO-103"
 _RESERVE_BYTES = 1 << 20  # the sealing connection may exceed the bound by this, so that a full store still delivers
 _WAITED = "waited_for_clock"
 _WALL = SystemClock()
@@ -66,16 +66,17 @@ class Waiting:
 class Taken:
     """What goes into one batch. The ids are the store's own: hand the value back to `seal` as it is.
 
+    An id comes with its row's CRC: the id of a row that went is given again, to a row that says something else.
     `damaged`: rows that were found damaged and moved aside just now. `plan_stamp`: when the plan was put in force, if
     the time was not trusted then.
     """
 
-    rowids: tuple[int, ...]
+    rowids: tuple[tuple[int, int], ...]
     records: tuple[PollRecord, ...]
     plan: Plan | None
     losses: tuple[Loss, ...]
     plan_id: int | None = None
-    loss_ids: tuple[int, ...] = ()
+    loss_ids: tuple[tuple[int, int], ...] = ()
     readings: int = 0
     damaged: int = 0
     plan_stamp: Stamp | None = None
@@ -163,7 +164,7 @@ class Outbox:
             plan=plan[1] if plan else None,
             losses=tuple(loss for _, loss in losses),
             plan_id=plan[0] if plan else None,
-            loss_ids=tuple(number for number, _ in losses),
+            loss_ids=tuple(row for row, _ in losses),
             readings=found.readings,
             damaged=len(found.damaged),
             plan_stamp=undated_plans(self._database).get(plan[0]) if plan else None,
@@ -176,8 +177,8 @@ class Outbox:
     def seal(self, taken: Taken, sealing: Sealing, *, lane: int) -> Sealed:
         """Put the envelope in the place of what was taken, in one transaction; return it as it is kept.
 
-        Durable: on the disk on return. Raises StoreError, with nothing changed, if the envelope is not the next of
-        this epoch or the rows were sealed before.
+        Durable: on the disk on return. Raises StoreError, with nothing changed: E-STO-109 if the envelope is not the
+        next of this epoch, E-STO-120 if the rows are no longer what was taken: take again.
         """
         return self._write(lambda: self._seal(taken, sealing, lane))
 
@@ -321,10 +322,10 @@ class Outbox:
         return epoch
 
     def _forget(self, taken: Taken, sealing: Sealing) -> None:
-        gone = self._database.change_each("DELETE FROM journal WHERE id = ?", ((n,) for n in taken.rowids))
-        gone += self._database.change_each("DELETE FROM loss WHERE id = ?", ((n,) for n in taken.loss_ids))
+        gone = self._database.change_each("DELETE FROM journal WHERE id = ? AND CAST(crc AS INTEGER) = ?", taken.rowids)
+        gone += self._database.change_each("DELETE FROM loss WHERE id = ? AND CAST(crc AS INTEGER) = ?", taken.loss_ids)
         if gone != len(taken.rowids) + len(taken.loss_ids):
-            raise StoreError("E-STO-109", seq=sealing.seq, detail="what was taken is sealed already")
+            raise StoreError("E-STO-120", seq=sealing.seq)
 
     def _insert(self, epoch: Epoch, readings: int, sealing: Sealing, lane: int) -> Sealed:
         """Put an envelope at the end of its epoch, and move the head."""
@@ -347,8 +348,10 @@ class Outbox:
     def _place_of(self, after: tuple[bytes, int] | None) -> int:
         if after is None:
             return 0
-        found = self._database.rows("SELECT max(n) FROM outbox WHERE epoch = ? AND seq <= ?", *after)
-        return int(found[0][0] or 0)
+        found = self._database.rows(
+            "SELECT n FROM outbox WHERE epoch = ? AND seq <= ? ORDER BY seq DESC LIMIT 1", *after
+        )
+        return int(found[0][0]) if found else 0
 
     def _next_plan(self) -> tuple[int, Plan] | None:
         return next_plan(self._database, current_epoch(self._database).epoch, self._passed_plan)
@@ -370,7 +373,7 @@ class Outbox:
             with self._database.writing():
                 return work()
         except StoreError as exc:
-            if exc.code != _FULL or not drop_ballast(ballast_of(self._database.path)):
+            if exc.code != DISK_FULL or not drop_ballast(ballast_of(self._database.path)):
                 raise
         with self._database.writing():
             return work()

@@ -67,9 +67,7 @@ def settle_receipt(rows: Rows, receipt: EpochState, at: datetime, *, may_dispute
     if behind and is_disputed(rows, epoch.epoch):
         behind = 0  # what moved to another epoch was never durable in this one
     rejected = sum(_quarantine(rows, epoch, seq, reason) for seq, reason in receipt.rejected)
-    stored = rows.change(
-        "UPDATE outbox SET state = 1 WHERE epoch = ? AND seq <= ? AND state = 0", epoch.epoch, receipt.stored
-    )
+    stored = _archive(rows, epoch, receipt.stored)
     fallen = _fall(rows, epoch, receipt)
     forgotten = _forget(rows, epoch, min(receipt.durable, receipt.stored))
     return Applied(stored, forgotten, rejected, fallen=fallen, behind=behind)
@@ -80,8 +78,21 @@ def reached_in(rows: Rows, epoch: bytes) -> int:
     known = find_epoch(rows, epoch)
     if known is None:
         return 0
-    found = rows.rows("SELECT max(seq) FROM outbox WHERE epoch = ? AND state = 1", epoch)
-    return max(known.durable, int(found[0][0] or 0))
+    found = rows.rows("SELECT seq FROM outbox WHERE epoch = ? AND state = 1 ORDER BY seq DESC LIMIT 1", epoch)
+    return max(known.durable, int(found[0][0]) if found else 0)
+
+
+def _archive(rows: Rows, epoch: Epoch, stored: int) -> int:
+    """Archive what is stored, from the first unsent batch on: what lies before it may be the archive of a year."""
+    first = rows.rows(
+        "SELECT seq FROM outbox INDEXED BY outbox_unsent WHERE state = 0 AND epoch = ? ORDER BY n LIMIT 1", epoch.epoch
+    )
+    if not first:
+        return 0
+    return rows.change(
+        "UPDATE outbox SET state = 1 WHERE epoch = ? AND seq BETWEEN ? AND ? AND state = 0",
+        *(epoch.epoch, first[0][0], stored),
+    )
 
 
 def _quarantine(rows: Rows, epoch: Epoch, seq: int, reason: str) -> int:

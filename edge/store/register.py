@@ -20,7 +20,7 @@ from edge.errors import StoreError, UsageError
 from edge.store.locks import open_lock_file
 from edge.store.meter import Meter, check_address, meter_document, meter_of
 from edge.store.register_change import RegisterChange
-from edge.store.safe_storage import SafeStorage
+from edge.store.safe_storage import SafeStorage, code_of
 
 REGISTER_FILE = "register.json"
 LOCK_FILE = "register.lock"
@@ -33,13 +33,17 @@ class MeterRegister:
     """The meters by address, in the order in which they were added."""
 
     def __init__(self, path: Path) -> None:
-        self._path = path
+        self.path = path
         self._db = TinyDB(path, storage=SafeStorage)
+
+    def is_there(self) -> bool:
+        """Return False if neither the register nor its backup copy is on the disk."""
+        return self.path.exists() or self.path.with_name(f"{self.path.name}.bak").exists()
 
     def version(self) -> tuple[int, int, int]:
         """Return a value that changes when the register was written, by whomever: ask often, load when it differs."""
         try:
-            state = self._path.stat()
+            state = self.path.stat()
         except OSError:
             return (0, 0, 0)
         return (state.st_ino, state.st_mtime_ns, state.st_size)
@@ -127,13 +131,13 @@ class MeterRegister:
             self._refuse_newer()
             return {document["address"]: meter_of(document) for document in self._db.table(_METERS).all()}
         except (UsageError, KeyError, ValueError, TypeError, AttributeError) as exc:
-            raise StoreError("E-STO-206", path=self._path, detail=str(exc)) from exc
+            raise StoreError("E-STO-206", path=self.path, detail=str(exc)) from exc
 
     def _refuse_newer(self) -> None:
         about = self._db.table(_ABOUT).all()
         version = about[0]["schema"] if about else SCHEMA
         if version > SCHEMA:
-            raise StoreError("E-STO-208", path=self._path, version=version, known=SCHEMA)
+            raise StoreError("E-STO-208", path=self.path, version=version, known=SCHEMA)
 
     def _save(self, meters: Iterable[Meter]) -> None:
         """Write all tables at once: TinyDB's own changes are a write each, and a cut between two would show."""
@@ -158,11 +162,12 @@ class RegisterLock:
         try:
             descriptor = open_lock_file(self._path)
         except OSError as exc:
-            raise StoreError("E-STO-210", path=self._path, detail=str(exc)) from exc
+            raise StoreError(code_of(exc), path=self._path, detail=str(exc)) from exc
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            os.ftruncate(descriptor, 0)
-            os.pwrite(descriptor, f"{self._holder}, process {os.getpid()}".encode(), 0)
+            with contextlib.suppress(OSError):  # the lock is what counts: on a full disk it has no name
+                os.ftruncate(descriptor, 0)
+                os.pwrite(descriptor, f"{self._holder}, process {os.getpid()}".encode(), 0)
         except BlockingIOError as exc:
             holder = os.pread(descriptor, 200, 0).decode("utf-8", "replace") or "another process"
             os.close(descriptor)

@@ -20,10 +20,11 @@ class Alarm(IntEnum):
 
 @dataclass(frozen=True, slots=True)
 class Room:
-    """Bytes that hold something, and bytes that there may be at most."""
+    """Bytes that hold something, and bytes that there may be at most. `is_of_disk`: the disk sets this bound."""
 
     used: int
     limit: int
+    is_of_disk: bool = False
 
     @property
     def percent(self) -> int:
@@ -33,7 +34,7 @@ class Room:
 
 def room_of(used: int, bound: int, free: int) -> Room:
     """Return the room of a store of `used` bytes: `bound` as the settings say, `free` in the file and on the disk."""
-    return Room(used, min(bound, used + free))
+    return Room(used, min(bound, used + free), is_of_disk=used + free < bound)
 
 
 def alarm_of(room: Room, before: Alarm) -> Alarm:

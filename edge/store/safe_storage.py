@@ -9,6 +9,7 @@ TinyDB's own storage writes in place: it was unreadable in 104 of 600 simulated 
 """
 
 import contextlib
+import errno
 import hashlib
 import json
 import os
@@ -89,7 +90,12 @@ class SafeStorage(Storage):
         try:
             return work()
         except OSError as exc:
-            raise StoreError("E-STO-210", path=self._path, detail=str(exc)) from exc
+            raise StoreError(code_of(exc), path=self._path, detail=str(exc)) from exc
+
+
+def code_of(exc: OSError) -> str:
+    """Return the code of a register that the system does not let be read or written."""
+    return "E-STO-121" if exc.errno in (errno.ENOSPC, errno.EDQUOT) else "E-STO-210"
 
 
 def encode_document(data: Tables) -> bytes:

@@ -38,7 +38,7 @@ def load_aside(path: Path) -> Aside | None:
 
 def begin_aside(path: Path, fault: str, at: datetime) -> Aside:
     """Choose a name that was never used and note it. Durable on return. Raises OSError."""
-    aside = Aside(_free_name(path, at), fault)
+    aside = Aside(free_name(path, at), fault)
     fresh = _note(path).with_suffix(".new")
     with fresh.open("wb") as file:
         os.fchmod(file.fileno(), 0o660)
@@ -62,9 +62,26 @@ def move_aside(path: Path, aside: Aside) -> Path:
     return moved
 
 
+def make_file(path: Path, at: datetime) -> None:
+    """Make an empty file of our own mode: the log and the shared memory copy it. Leaves one that exists alone."""
+    if has_orphan(path):
+        move_orphan(path, at)
+    try:
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o660)
+    except FileExistsError:
+        return
+    try:
+        os.fchmod(descriptor, 0o660)
+        give_to_owner_of(path.parent, descriptor)
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+    sync_folder(path.parent)
+
+
 def move_orphan(path: Path, at: datetime) -> None:
     """Rename the logs of a file that is gone: SQLite must not play them into a new one. Durable on return."""
-    _move_logs(path, path.with_name(_free_name(path, at)))
+    _move_logs(path, path.with_name(free_name(path, at)))
 
 
 def end_aside(path: Path) -> None:
@@ -85,6 +102,16 @@ def files_aside(path: Path) -> list[Path]:
     return sorted(one for one in found if not one.name.endswith((*_LOGS, UNFINISHED)))
 
 
+def free_name(path: Path, at: datetime, word: str = "bad") -> str:
+    """Return a name beside the store that nothing has yet."""
+    name = f"{path.name}.{word}-{at:%Y%m%dT%H%M%SZ}"
+    names, number = name, 1
+    while any(_beside(path.with_name(names), suffix).exists() for suffix in ("", *_LOGS)):
+        number += 1
+        names = f"{name}-{number}"
+    return names
+
+
 def sync_folder(folder: Path) -> None:
     """Put the names of a folder on the disk. Raises OSError."""
     descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
@@ -99,15 +126,6 @@ def _move_logs(path: Path, moved: Path) -> None:
         if _beside(path, suffix).exists():
             _beside(path, suffix).rename(_beside(moved, suffix))
     sync_folder(path.parent)
-
-
-def _free_name(path: Path, at: datetime) -> str:
-    name = f"{path.name}.bad-{at:%Y%m%dT%H%M%SZ}"
-    names, number = name, 1
-    while any(_beside(path.with_name(names), suffix).exists() for suffix in ("", *_LOGS)):
-        number += 1
-        names = f"{name}-{number}"
-    return names
 
 
 def _note(path: Path) -> Path:

@@ -11,7 +11,6 @@ Batches of a disputed epoch wait until they have moved: what lies in their archi
 """
 
 import hashlib
-import os
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from enum import IntEnum, StrEnum
@@ -24,6 +23,7 @@ from edge.store.disputes import disputed_epochs
 from edge.store.losses import append_loss
 from edge.store.meta import load_fact, mark_fact
 from edge.store.receipts import REJECTED, STORED, UNSENT
+from edge.store.room import Room
 from edge.store.rows import Rows
 from edge.store.sealed import SEALED_COLUMNS, Sealed, sealed_of
 
@@ -65,14 +65,6 @@ _PLACES = (Step.ARCHIVED, Step.REDUCED, Step.DROPPED, None, Step.QUARANTINED)  #
 
 
 @dataclass(frozen=True, slots=True)
-class Room:
-    """How much of the store is in use, and how much there is: the bound, or less where the disk is full before."""
-
-    used_bytes: int
-    limit_bytes: int
-
-
-@dataclass(frozen=True, slots=True)
 class Candidate:
     """The batch whose turn it is, in which step, and its level once that is done."""
 
@@ -109,13 +101,8 @@ class Shedding:
         self._write = write
 
     def room(self) -> Room:
-        """Return how much is in use: free pages inside the file count as room."""
-        ((page_bytes,), (pages,), (free,)) = (
-            self._database.rows(f"PRAGMA {name}")[0] for name in ("page_size", "page_count", "freelist_count")
-        )
-        disk = os.statvfs(self._database.path.parent)
-        growth = max(0, disk.f_bavail * disk.f_frsize - _DISK_RESERVE_BYTES)
-        return Room((pages - free) * page_bytes, min(self._database.bound_bytes, pages * page_bytes + growth))
+        """Return how much of the store is in use; what the write-ahead log may take is left to it."""
+        return self._database.room(_DISK_RESERVE_BYTES)
 
     def next(self, under_way: Collection[tuple[bytes, int]] = ()) -> Candidate | None:
         """Return the batch whose turn it is, none of those under way; None if nothing is left to give up.

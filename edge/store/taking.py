@@ -29,9 +29,9 @@ class Damaged:
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """What lay next in the journal."""
+    """What lay next in the journal. `ids`: of each record its row, and the CRC that stands there."""
 
-    ids: tuple[int, ...]
+    ids: tuple[tuple[int, int], ...]
     records: tuple[PollRecord, ...]
     readings: int
     damaged: tuple[Damaged, ...]
@@ -39,7 +39,7 @@ class Found:
 
 def read_journal(rows: Rows, max_readings: int) -> Found:
     """Return the next records in arrival order: as many as fit into `max_readings`, at least one; and damaged rows."""
-    ids: list[int] = []
+    ids: list[tuple[int, int]] = []
     records: list[PollRecord] = []
     damaged: list[Damaged] = []
     readings, last = 0, -(1 << 62)
@@ -53,7 +53,7 @@ def read_journal(rows: Rows, max_readings: int) -> Found:
                 continue
             if records and readings + row.readings > max_readings:
                 return Found(tuple(ids), tuple(records), readings, tuple(damaged))
-            ids.append(number)
+            ids.append((number, row.crc))
             records.append(record)
             readings += row.readings
             if readings >= max_readings:

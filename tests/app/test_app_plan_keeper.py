@@ -294,3 +294,29 @@ def test_a_store_that_cannot_be_read_does_not_end_the_daemon(bench, monkeypatch)
     monkeypatch.setattr(bench.journal, "settled_marks", fail)
     assert not keeper.is_clock_behind()
     assert Answer.NO is bench.health.answer("store")
+
+
+def test_a_register_that_is_gone_changes_no_plan(bench, tmp_path):
+    """The centre goes on waiting for what was promised, and the operator is told; a list that is imported ends it."""
+    bench.add(A, B)
+    promised = bench.keeper().put_in_force(at_start=True)
+    for one in ("register.json", "register.json.bak"):
+        (tmp_path / one).unlink(missing_ok=True)
+    bench.register = MeterRegister(tmp_path / "register.json")
+    keeper = bench.keeper()
+    assert promised == keeper.put_in_force(at_start=True)
+    condition = bench.health.snapshot()["conditions"]["register_is_there"]
+    assert ("no", "E-STO-211", 2) == (condition["answer"], condition["code"], condition["values"]["count"])
+    assert {} == keeper.meters
+    keeper.change_register(RegisterChange(add=(Meter(address=A, bus="A"),)))
+    assert (A,) == keeper.put_in_force().tasks[0].meters
+    assert Answer.YES is bench.health.answer("register_is_there")
+
+
+def test_the_last_meter_may_be_removed(bench):
+    """An empty register that is there is the operator's will: the plan is empty too."""
+    bench.add(A)
+    bench.keeper().put_in_force(at_start=True)
+    bench.register.apply(RegisterChange(remove=(A,)))
+    assert () == bench.keeper().put_in_force(at_start=True).tasks[0].meters
+    assert Answer.YES is bench.health.answer("register_is_there")

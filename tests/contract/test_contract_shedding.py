@@ -176,21 +176,21 @@ def test_free_pages_are_room(outbox):
     seal_some(outbox, 1)
     seal(outbox, content=bytes(60_000))
     full = outbox.shedding().room()
-    assert 50_000 < full.used_bytes - before.used_bytes < 90_000
+    assert 50_000 < full.used - before.used < 90_000
     give_up(outbox)
     give_up(outbox)
-    assert full.used_bytes - outbox.shedding().room().used_bytes > 50_000
-    assert (16 << 20, 16 << 20) == (before.limit_bytes, full.limit_bytes)
+    assert full.used - outbox.shedding().room().used > 50_000
+    assert (16 << 20, 16 << 20) == (before.limit, full.limit)
 
 
 def test_small_batches_make_room_too(outbox):
     """Many that share a page each lose a little: together that frees pages."""
     for _ in range(64):
         seal(outbox, content=bytes(600))
-    full = outbox.shedding().room().used_bytes
+    full = outbox.shedding().room().used
     for _ in range(64):
         give_up(outbox, content=bytes(400))
-    assert full - outbox.shedding().room().used_bytes > 64 * 200 // 2
+    assert full - outbox.shedding().room().used > 64 * 200 // 2
     assert 64 == outbox.shedding().unsettled()
 
 

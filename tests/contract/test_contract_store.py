@@ -220,7 +220,7 @@ def test_the_same_rows_are_not_sealed_twice(store):
     seal(outbox, taken)
     with pytest.raises(StoreError) as caught:
         seal(outbox, taken)
-    assert ("E-STO-109", 1) == (caught.value.code, len(outbox.unstored(None, 10)))
+    assert ("E-STO-120", 1) == (caught.value.code, len(outbox.unstored(None, 10)))
 
 
 def test_a_plan_is_the_same_whenever_it_is_valid_from(store):

@@ -3,6 +3,12 @@
 import subprocess
 import sys
 
+import pytest
+
+from edge.errors import StoreError
+from edge.store.database import open_database
+from edge.store.register import MeterRegister
+
 # In a process of its own: the limit on the size of files would hit the test runner's own output too.
 SCRIPT = """
 import resource, signal, sys
@@ -42,3 +48,23 @@ def test_a_disk_that_does_not_obey_is_told(tmp_path):
     done = subprocess.run([sys.executable, "-c", SCRIPT, str(path)], capture_output=True, text=True, check=False)
     assert "" == done.stderr
     assert [f"E-STO-106 {path}", "100"] == done.stdout.splitlines()
+
+
+@pytest.mark.parametrize(
+    ("opening", "file", "code", "leaves_with"),
+    [
+        (lambda path: open_database(path, max_mib=8), None, "E-STO-101", 9),
+        (lambda path: MeterRegister(path).meters(), None, "E-STO-210", 9),
+        (lambda path: MeterRegister(path).meters(), b"{}", "E-STO-206", 3),
+    ],
+)
+def test_a_fault_of_the_site_is_no_defect_of_ours(tmp_path, opening, file, code, leaves_with):
+    """Exit code 1 asks for a report to us; a folder in a file's place, or a damaged register, is none."""
+    path = tmp_path / "file"
+    if file is None:
+        path.mkdir()
+    else:
+        path.write_bytes(file)
+    with pytest.raises(StoreError) as caught:
+        opening(path)
+    assert (code, leaves_with) == (caught.value.code, caught.value.exit_code)

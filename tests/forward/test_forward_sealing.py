@@ -346,3 +346,22 @@ def test_a_stepped_wall_clock_delays_nothing(bench):
     bench.clock.now -= timedelta(days=365)
     bench.run(10)
     assert bench.outbox.counts().unsent == 1
+
+
+def test_rows_that_change_while_a_batch_is_built_are_taken_again(bench, monkeypatch):
+    """The poller puts a row right between taking and sealing: nothing is sealed of it then, and all of it after."""
+    bench.journal.append([record(0)])
+    one, take = sealer(bench), bench.outbox.take
+    other = replace(record(0), meter="000000000009")
+
+    def take_and_change(most):
+        taken = take(most)
+        with bench.databases[0].writing():
+            bench.databases[0].change("DELETE FROM journal")
+        bench.journal.append([other])
+        return taken
+
+    with monkeypatch.context() as patch:
+        patch.setattr(bench.outbox, "take", take_and_change)
+        assert (None, 1) == (one.seal(0.0), bench.outbox.head().next_seq)
+    assert {other.meter} == {row.meter for row in seal_all(bench, one).records()}

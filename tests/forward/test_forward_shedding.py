@@ -20,7 +20,8 @@ from edge.messages.topics import batch_topic
 from edge.reading.record import PollRecord
 from edge.reading.verdict import SlotReason
 from edge.store.inspection import find_fault
-from edge.store.shedding import Replacement, Room, Shedding, ShedTotals, Step
+from edge.store.room import Room
+from edge.store.shedding import Replacement, Shedding, ShedTotals, Step
 from tests.forward.centre_tools import both
 from tests.forward.forward_tools import GATEWAY, GATEWAY_KEY, PLAN, TENANT, Bench, record
 
@@ -324,7 +325,7 @@ def test_a_small_store_stays_below_its_bound(bench):
     bench.databases[-1].bound_bytes = 130_000
     offline(bench, *range(1, 30), meters=60)
     assert bench.counter("batches_reduced") > 0
-    assert bench.outbox.shedding().room().used_bytes <= 130_000
+    assert bench.outbox.shedding().room().used <= 130_000
     assert len(kept(bench)) == bench.outbox.head().next_seq - 1
 
 

@@ -1,7 +1,7 @@
 """The gateway's disk: a small tmpfs that a stranger's file fills to the last byte, and frees again.
 
 Where nothing may be mounted, the kernel's limit on file sizes stands in: then files do not grow, which the store
-hears as a failing write (E-STO-106) instead of a full disk (E-STO-103). Which of the two it was is printed.
+hears as a failing write (E-STO-106) instead of a full disk (E-STO-121). Which of the two it was is printed.
 """
 
 import contextlib
@@ -35,7 +35,7 @@ class Disk(Protocol):
 class Tmpfs:
     """A file system of its own."""
 
-    kind, code = "tmpfs", "E-STO-103"
+    kind, code = "tmpfs", "E-STO-121"
 
     def __init__(self, folder: Path) -> None:
         self._filler = folder / _FILLER

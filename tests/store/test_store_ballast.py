@@ -41,7 +41,7 @@ def test_a_full_disk_gives_up_the_ballast_once_and_goes_on(database, outbox, mon
     def rows(sql, *values):
         if sql == "COMMIT" and left[0] > 0:
             left[0] -= 1
-            raise StoreError("E-STO-103", path=database.path, detail="disk full")
+            raise StoreError("E-STO-121", path=database.path, detail="disk full")
         return begin(sql, *values)
 
     monkeypatch.setattr(database, "rows", rows)
@@ -58,3 +58,11 @@ def test_a_cut_ballast_is_laid_anew(tmp_path):
     (tmp_path / "b").write_bytes(b"half")
     assert lay_ballast(tmp_path / "b", 100)
     assert 100 == os.stat(tmp_path / "b").st_size  # noqa: PTH116
+
+
+def test_a_store_that_reached_its_bound_keeps_the_ballast(database, outbox):
+    """The disk has room: giving up the ballast would make none below the bound."""
+    database.limit(database.size_bytes())
+    with pytest.raises(StoreError) as caught:
+        seal(outbox, content=bytes(1 << 18))
+    assert ("E-STO-103", True) == (caught.value.code, ballast_of(database.path).exists())

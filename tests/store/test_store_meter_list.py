@@ -1,6 +1,7 @@
 """Tables of meters, as installers and spreadsheet programs write them."""
 
 import sys
+from pathlib import Path
 
 import openpyxl
 import pytest
@@ -8,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from edge.errors import ConfigError
+from edge.store.list_text import MOST_ROWS, read_cells
 from edge.store.meter import Meter
 from edge.store.meter_list import COLUMNS, ImportRules, plan_import, repair_address, write_list
 
@@ -232,3 +234,23 @@ def test_a_formula_is_held_down():
     """A text that a spreadsheet would run is written as text."""
     line = write_list([Meter(address="000000000001", bus="A", name="=HYPERLINK(1)")]).splitlines()[1]
     assert "'=HYPERLINK(1)" == line.split(",")[1]
+
+
+@pytest.mark.parametrize("rows", [MOST_ROWS - 1, MOST_ROWS])
+def test_a_list_has_a_bound(tmp_path, rows):
+    """As many rows as any gateway has meters, the heading among them; one more is refused."""
+    path = tmp_path / "list.csv"
+    path.write_text("address,bus\n" + "".join(f"{n:012d},A\n" for n in range(1, rows + 1)))
+    if rows < MOST_ROWS:
+        assert rows == len(plan_import(path, (), ImportRules()).added)
+        return
+    with pytest.raises(ConfigError) as caught:
+        plan_import(path, (), ImportRules())
+    assert "E-STO-316" == caught.value.code
+
+
+def test_a_device_without_an_end_is_refused():
+    """No more is read than a list may have."""
+    with pytest.raises(ConfigError) as caught:
+        read_cells(Path("/dev/zero"))
+    assert ("E-STO-302", "larger than 8 MiB") == (caught.value.code, caught.value.values["detail"])

@@ -36,7 +36,7 @@ def test_an_alarm_begins_at_its_part_and_ends_five_points_below(percent, before,
 
 def test_the_disk_bounds_the_store_too():
     """What the settings allow is worth nothing where the disk has less."""
-    assert (Room(50, 60), Room(50, 100)) == (room_of(50, 100, 10), room_of(50, 100, 1000))
+    assert (Room(50, 60, is_of_disk=True), Room(50, 100)) == (room_of(50, 100, 10), room_of(50, 100, 1000))
     assert (83, 0) == (room_of(50, 100, 10).percent, Room(0, 0).percent)
 
 

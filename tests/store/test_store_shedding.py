@@ -1,5 +1,6 @@
 """Replacements on the disk: found when damaged, whole after a kill at any moment, made in older files too."""
 
+import os
 import random
 import signal
 import subprocess
@@ -11,13 +12,12 @@ import pytest
 
 from edge.errors import StoreError
 from edge.store import database as door
-from edge.store import shedding as part
 from edge.store.database import open_database
 from edge.store.inspection import find_fault
 from edge.store.journal import Journal
 from edge.store.outbox import Outbox
 from edge.store.schema import MIGRATIONS, SCHEMA
-from edge.store.shedding import Replacement, Room
+from edge.store.shedding import Replacement
 from tests.store.store_kit import record, seal
 
 SHEDDER = """
@@ -145,8 +145,7 @@ def test_a_full_disk_is_less_room_than_the_bound(tmp_path, monkeypatch):
         rooms = []
         for free in (0, 4 << 20, 5 << 20, 1 << 30):
             disk = SimpleNamespace(f_bavail=free // 4096, f_frsize=4096)
-            monkeypatch.setattr(part.os, "statvfs", lambda _path, disk=disk: disk)
+            monkeypatch.setattr(os, "statvfs", lambda _path, disk=disk: disk)
             rooms.append(Outbox(database).shedding().room())
-        assert [size, size, size + (1 << 20), 16 << 20] == [room.limit_bytes for room in rooms]
-        assert {size} == {room.used_bytes for room in rooms}
-        assert isinstance(rooms[0], Room)
+        assert [size, size, size + (1 << 20), 16 << 20] == [room.limit for room in rooms]
+        assert {size} == {room.used for room in rooms}
