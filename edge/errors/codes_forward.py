@@ -511,4 +511,16 @@ CODES: Codes = {
             "恢复到主站的通路，使其原样接收该批次；其余批次会被精简",
         ),
     ),
+    "E-FWD-216": (
+        (
+            "the bytes of {count} sealed batches were damaged in the store; their slots are reported as lost",
+            "the card or disk gave back other bytes than were written",
+            "replace the card or disk soon; what was lost stands as damaged at the centre, the rest goes out",
+        ),
+        (
+            "存储中 {count} 个已封装批次的字节已损坏；其时段将上报为丢失",
+            "存储卡或磁盘读回的内容与写入的不同",
+            "请尽快更换存储卡或磁盘；丢失的数据在主站标为 damaged，其余照常发出",
+        ),
+    ),
 }

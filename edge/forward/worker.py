@@ -32,6 +32,7 @@ WILL = b"gone"  # what the broker retains for us when we vanish: unsigned, so on
 
 _LOG = logging.getLogger(__name__)
 _STORE_PAUSE_S = 5.0
+_DAMAGED = "E-STO-105"
 
 
 class ForwardWorker:
@@ -97,6 +98,8 @@ class ForwardWorker:
 
     def _note_store(self, exc: StoreError) -> None:
         self._claims.settle("store_works", exc)
+        if exc.code == _DAMAGED:
+            self._work.begin_mending()
         self._store_bad_s = self._clock.monotonic() + 2 * _STORE_PAUSE_S
 
     def stop(self) -> None:
@@ -291,7 +294,12 @@ class ForwardWorker:
         """Fill the window from the store, a page a turn."""
         if self._is_searched or not self._window.room():
             return
-        page = self._outbox.unstored(self._window.cursor, self._window.size)
+        try:
+            page = self._outbox.unstored(self._window.cursor, self._window.size)
+        except StoreError as exc:  # what is under way goes on, and so do live batches; the bad one is mended meanwhile
+            self._note_store(exc)
+            self._is_searched = True
+            return
         self._window.load(_parcel(sealed, EVENTS if sealed.lane == EVENTS else BACKLOG) for sealed in page)
         self._is_searched = len(page) < self._window.size
 

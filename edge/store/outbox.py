@@ -24,6 +24,7 @@ from edge.store.disputes import next_disputed, retire
 from edge.store.epochs import Epoch, Standing, begin_epoch, current_epoch, save_epoch, sendable_epochs
 from edge.store.instants import from_us, to_us
 from edge.store.losses import read_losses
+from edge.store.mending import Mending
 from edge.store.meta import load_fact, mark_fact
 from edge.store.packing import JOURNAL_ROWS
 from edge.store.plans import mark_plan_sent, next_plan
@@ -182,7 +183,7 @@ class Outbox:
         """Return batches that no receipt covers, in sending order, those after (epoch, seq): at most `limit`.
 
         Sending order is the order of sealing: an older epoch goes before a newer. Raises StoreError if an envelope
-        is no longer what was sealed; the next opening sets such a file aside.
+        is no longer what was sealed; see `mending.py`.
         """
         found = self._database.rows(
             f"SELECT {SEALED_COLUMNS} FROM outbox JOIN envelope USING (n) "  # noqa: S608 - our own text
@@ -223,6 +224,10 @@ class Outbox:
     def shedding(self) -> Shedding:
         """Return the part that gives up what there is no room for; see `shedding.py`."""
         return Shedding(self._database, self._write)
+
+    def mending(self) -> Mending:
+        """Return the part that puts a batch in the place of one whose bytes are damaged; see `mending.py`."""
+        return Mending(self._database, self._write)
 
     def recovery(self) -> Recovery:
         """Return the part that takes over what a store that was set aside still holds; see `recovery.py`."""
