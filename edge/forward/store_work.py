@@ -1,8 +1,8 @@
 """The forwarder's work in the store, one piece a call: what is lost is named, what waits is sealed, room is made.
 
-The order: first a batch whose bytes are damaged is replaced; then holes, for only while the rest still waits can be told
-what is gone; then batches that must move to the current epoch; then what waits; then, if the store is pressed for room,
-what can be given up; and only with room to spare what a store that was set aside still holds: it is safe where it lies.
+The order: first a batch whose bytes are damaged is replaced; then holes, for only while the rest still waits can it be
+told what is gone; then batches that must move to the current epoch; then what waits; then, if the store is pressed for
+room, what can be given up; and only with room to spare what a store that was set aside still holds: it is safe there.
 """
 
 from collections.abc import Collection

@@ -155,6 +155,8 @@ class ForwardWorker:
             return now_s
         self._has_worked = False
         if self._link is None:
+            if not self._settings.endpoints:
+                return self._next_wake_s()
             if now_s < self._retry.due_s:
                 return self._next_wake_s(self._retry.due_s)
             self._connect(self._retry.endpoint)
