@@ -21,6 +21,7 @@ from edge.forward.shedding import Shedder
 from edge.messages.birth import open_birth
 from edge.messages.receipt import EpochReceipt, Receipt, sign_receipt
 from edge.messages.signing import Ed25519Verifier
+from edge.messages.topics import receipt_topic
 from edge.store.shedding import Step
 from tests.centre.centre_kit import Keys
 from tests.forward.centre_tools import both
@@ -366,3 +367,21 @@ def test_a_batch_that_gave_way_to_a_smaller_one_is_received(site):
     assert [] == codes(received)
     carry_back(bench, stick)
     assert 0 == bench.outbox.counts().unsent
+
+
+def test_a_carried_receipt_that_somebody_brings_to_the_broker_takes_nothing_back(site):
+    """It is not of a new run, and older than what came since."""
+    bench, centre, stick = site
+    bench.broker.is_up = False
+    polls(bench, 0)
+    export(bench, stick)
+    receive(centre, stick)
+    carry_back(bench, stick)
+    old = read_receipt(stick, GATEWAY)
+    bench.broker.is_up = True
+    bench.poll(1)
+    centre.run(60)
+    assert 0 == bench.outbox.counts().unsent
+    bench.broker.deliver(receipt_topic(TENANT, GATEWAY), old)
+    bench.run(5)
+    assert (0, 1) == (bench.counter("batches_fallen"), bench.counter("receipts_refused_E-MSG-403"))
