@@ -13,18 +13,19 @@ from edge.errors import EdgeError, ForwardError, MessageError, StoreError
 from edge.forward.broker_link import BrokerLink, LinkFactory
 from edge.forward.claims import Claims
 from edge.forward.greeting import birth_of
-from edge.forward.outbox import Key, Parcel, SendWindow
+from edge.forward.outbox import Parcel, SendWindow
 from edge.forward.pace import Pace
 from edge.forward.receipts import Accepted, accept_receipt
 from edge.forward.retry import Retry
 from edge.forward.settings import ForwardSettings
 from edge.forward.store_work import Done, StoreWork
 from edge.forward.telling import tell_receipt
+from edge.forward.unacknowledged import Unacknowledged
 from edge.health.model import Health
 from edge.messages.birth import sign_birth
 from edge.messages.signing import Signer, Verifier
 from edge.messages.topics import BACKLOG, EVENTS, LIVE, batch_topic, birth_topic, receipt_topic
-from edge.mqtt.link import Disconnected, Event, Published, Received, Subscribed
+from edge.mqtt.link import Connected, Disconnected, Event, Published, Received, Subscribed
 from edge.store.outbox import Outbox
 from edge.store.sealed import Sealed
 
@@ -72,7 +73,8 @@ class ForwardWorker:
         self._news: int | None = None
         self._has_worked = False
         self._is_searched = False  # the store holds nothing beyond the window's cursor
-        self._numbers: dict[int, Key] = {}
+        self._given = Unacknowledged()
+        self._is_birth_due = False
         self._store_bad_s = 0.0  # until then the store counts as bad
         self._dispute_s = 0.0  # before that no receipt of another chain is believed
         self._silent_since_s: float | None = None
@@ -223,7 +225,9 @@ class ForwardWorker:
             _LOG.info("%s", exc)
 
     def _publish_birth(self, link: BrokerLink) -> None:
-        link.publish(self._birth_topic, self.birth(), qos=1, retain=True)
+        self._is_birth_due = self._given.is_full  # then it goes as soon as the broker takes something
+        if not self._is_birth_due:
+            self._given.add(link.publish(self._birth_topic, self.birth(), qos=1, retain=True))
 
     def _lose(self, reason: EdgeError) -> None:
         """Note that the connection is gone, or was not made: the next endpoint is tried after a pause."""
@@ -241,7 +245,8 @@ class ForwardWorker:
     def _forget_link(self) -> None:
         self._link = None
         self._is_ready = False
-        self._numbers.clear()
+        self._given.clear()
+        self._is_birth_due = False
         self._silent_since_s = None  # the centre is not to blame for the time without a connection
         self._window.mark_lost()
         self._is_searched = False
@@ -261,15 +266,18 @@ class ForwardWorker:
 
     def _patience_s(self, now_s: float) -> float:
         """Return how long the network may be waited for: not at all if something is to be sent."""
-        if self._is_ready and self._window.next_parcel(now_s) is not None:
+        may_send = self._is_ready and not self._given.is_full
+        if may_send and self._window.next_parcel(now_s) is not None:
             return 0.0
-        timer_s = self._window.next_due_s() if self._is_ready else None
+        timer_s = self._window.next_due_s() if may_send else None
         return max(0.0, self._next_wake_s(*([] if timer_s is None else [timer_s])) - now_s)
 
     def _take(self, link: BrokerLink, event: Event) -> None:
         match event:
             case Disconnected(reason):
                 raise reason or ForwardError("E-FWD-106", host="-", port="-", detail="closed")
+            case Connected(_, receive_maximum):
+                self._given.limit = receive_maximum
             case Subscribed(_, refused) if refused:
                 raise ForwardError("E-FWD-132", topics=", ".join(refused))
             case Subscribed():
@@ -285,7 +293,7 @@ class ForwardWorker:
 
     def _note_published(self, mid: int, *, refused: bool) -> None:
         """Note that the broker took or refused a message: neither releases it; a refused one has the long timer."""
-        key = self._numbers.pop(mid, None)
+        key = self._given.take(mid)
         if refused:
             self._health.count("messages_refused")
             _LOG.warning("%s", ForwardError("E-FWD-133"))
@@ -306,10 +314,12 @@ class ForwardWorker:
         self._is_searched = len(page) < self._window.size
 
     def _send(self, link: BrokerLink, now_s: float) -> None:
-        while (parcel := self._window.next_parcel(now_s)) is not None:
+        if self._is_birth_due:
+            self._publish_birth(link)
+        while not self._given.is_full and (parcel := self._window.next_parcel(now_s)) is not None:
             topic = batch_topic(self._settings.tenant, self._settings.gateway, parcel.lane)
             mid = link.publish(topic, parcel.envelope, qos=1)
-            self._numbers[mid] = parcel.key
+            self._given.add(mid, parcel.key)
             self._window.mark_sent(parcel.key, now_s)
             self._health.count("batches_sent")
             self._silent_since_s = now_s if self._silent_since_s is None else self._silent_since_s
