@@ -11,6 +11,7 @@ was issued before a carried one, for then it only knows less. What was carried c
 """
 
 from dataclasses import dataclass
+from datetime import datetime
 
 from edge.forward.outbox import Confirmed
 from edge.messages.receipt import BROKEN_CHAIN, EpochReceipt, Receipt, admit_later, admit_receipt, open_receipt
@@ -48,6 +49,7 @@ class Accepted:
     is_new_run: bool
     is_held: bool
     is_news: bool
+    issued_at: datetime
 
 
 def accept_receipt(
@@ -86,6 +88,7 @@ def accept_receipt(
         is_new_run=last is None or last[0] != receipt.run,
         is_held=any(did.is_held for _, did in applied),
         is_news=last != (receipt.run, receipt.n),
+        issued_at=receipt.issued_at,
     )
 
 

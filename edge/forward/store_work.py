@@ -7,6 +7,7 @@ room, what can be given up; and only with room to spare what a store that was se
 
 from collections.abc import Collection
 from dataclasses import dataclass
+from datetime import timedelta
 from enum import Enum, auto
 
 from edge.clock import Clock
@@ -28,6 +29,7 @@ from edge.store.shedding import Step
 
 _SEAL_PAUSE_S = 60.0
 _MEND_PAUSE_S = 60.0
+_LOOKED_INTO = timedelta(days=1)
 
 
 class Work(Enum):
@@ -64,6 +66,8 @@ class StoreWork:
         self, settings: ForwardSettings, outbox: Outbox, signer: Signer, clock: Clock, *, health: Health, claims: Claims
     ) -> None:
         self._health = health
+        self._outbox = outbox
+        self._clock = clock
         self._claims = claims
         self._sealer = Sealer(outbox, signer, clock, settings.gateway, settings.seal)
         self._mender = Mender(outbox, signer, settings.gateway)
@@ -87,6 +91,7 @@ class StoreWork:
         """Tell whether readings were given up, or are damaged, that the centre does not have."""
         tell_shedding(self._claims, self._shedder)
         self._claims.settle("batches_whole", self._mender.trouble())
+        self._claims.settle("numbers_are_ours", self._mismatch())
 
     def begin_mending(self) -> None:
         """Look through the outbox for batches whose bytes are damaged."""
@@ -145,6 +150,13 @@ class StoreWork:
             return _NOTHING
         self._health.count("batches_sealed")
         return Done(sealed=sealed)
+
+    def _mismatch(self) -> ForwardError | None:
+        """Return what the operator must look into for a day: the centre held other content under our numbers."""
+        found = self._outbox.mismatch()
+        if found is None or self._clock.utc_now() - found[1] > _LOOKED_INTO:
+            return None
+        return ForwardError("E-FWD-204", epoch=found[0].hex())
 
     def _due(self) -> dict[Work, float]:
         """Return what there is to do, in its order, and when."""

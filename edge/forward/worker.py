@@ -13,6 +13,7 @@ from edge.errors import EdgeError, ForwardError, MessageError, StoreError
 from edge.forward.broker_link import BrokerLink, LinkFactory
 from edge.forward.claims import Claims
 from edge.forward.greeting import birth_of
+from edge.forward.hearing import Hearing
 from edge.forward.outbox import Parcel, SendWindow
 from edge.forward.pace import Pace
 from edge.forward.receipts import Accepted, accept_receipt
@@ -77,7 +78,7 @@ class ForwardWorker:
         self._is_birth_due = False
         self._store_bad_s = 0.0  # until then the store counts as bad
         self._dispute_s = 0.0  # before that no receipt of another chain is believed
-        self._silent_since_s: float | None = None
+        self._hearing = Hearing(health, self._claims, clock, settings.receipt_s)
         self._birth_topic = birth_topic(settings.tenant, settings.gateway)
         self._receipt_topic = receipt_topic(settings.tenant, settings.gateway)
         self.pace = Pace(clock.monotonic())
@@ -232,6 +233,7 @@ class ForwardWorker:
     def _lose(self, reason: EdgeError) -> None:
         """Note that the connection is gone, or was not made: the next endpoint is tried after a pause."""
         self._claims.settle("broker_reachable", reason)
+        self._hearing.note_lost(reason, self._clock.monotonic(), has_stood=self._is_ready)
         self._health.count("connections_lost" if self._is_ready else "connections_failed")
         now_s = self._clock.monotonic()
         self._retry.note_failure(now_s, now_s - self._connected_s if self._is_ready else 0.0, self._rng.random())
@@ -247,7 +249,7 @@ class ForwardWorker:
         self._is_ready = False
         self._given.clear()
         self._is_birth_due = False
-        self._silent_since_s = None  # the centre is not to blame for the time without a connection
+        self._hearing.forget_silence()
         self._window.mark_lost()
         self._is_searched = False
 
@@ -260,7 +262,7 @@ class ForwardWorker:
         if self._is_ready:
             self._load()
             self._send(link, now_s)
-            self._watch_silence(now_s)
+            self._hearing.watch(now_s, len(self._window))
         elif now_s >= self._deadline_s:
             raise ForwardError("E-FWD-108", topic=self._receipt_topic)
 
@@ -286,9 +288,9 @@ class ForwardWorker:
                 self._claims.settle("broker_reachable", None, "connected")
             case Published(mid, refused):
                 self._note_published(mid, refused=refused)
-            case Received(topic, payload, token):
+            case Received(topic, payload, token, is_retained):
                 if topic == self._receipt_topic:
-                    self._take_receipt(link, payload)
+                    self._take_receipt(link, payload, is_live=not is_retained)
                 link.acknowledge(token)
 
     def _note_published(self, mid: int, *, refused: bool) -> None:
@@ -322,11 +324,11 @@ class ForwardWorker:
             self._given.add(mid, parcel.key)
             self._window.mark_sent(parcel.key, now_s)
             self._health.count("batches_sent")
-            self._silent_since_s = now_s if self._silent_since_s is None else self._silent_since_s
+            self._hearing.note_sent(now_s)
 
     # Receipts
 
-    def _take_receipt(self, link: BrokerLink, payload: bytes) -> None:
+    def _take_receipt(self, link: BrokerLink, payload: bytes, *, is_live: bool) -> None:
         try:
             accepted = accept_receipt(
                 payload,
@@ -336,17 +338,16 @@ class ForwardWorker:
                 may_dispute=self._clock.monotonic() >= self._dispute_s,
             )
         except MessageError as exc:
-            self._health.count("receipts_refused")
-            self._health.count(f"receipts_refused_{exc.code}")
-            _LOG.warning("receipt refused: %s", exc)
+            self._hearing.note_refused(exc)
             return
-        self._health.count("receipts")
-        if accepted.is_news:  # the retained one that comes at each connection says nothing of the centre today
-            self._health.seen("receipt")
-            self._claims.settle("centre_confirms", None, "the centre confirms")
+        covers = self._window.covers_sent(accepted.confirmed)
         self._apply(accepted)
-        if accepted.is_news:
-            self._silent_since_s = self._clock.monotonic() if len(self._window) else None
+        self._hearing.note_receipt(
+            accepted.issued_at,
+            is_live=is_live and accepted.is_news,
+            is_confirming=accepted.is_news and (is_live or covers),
+            is_waiting=len(self._window) > 0,
+        )
         if accepted.new_epoch is not None or accepted.is_new_run:
             self._publish_birth(link)
 
@@ -366,12 +367,6 @@ class ForwardWorker:
             self._claims.settle("centre_is_one", ForwardError("E-FWD-213") if accepted.is_held else None)
         if accepted.new_epoch is not None:
             self._work.look(now_s)  # the plan goes out again
-
-    def _watch_silence(self, now_s: float) -> None:
-        since_s = self._silent_since_s
-        if since_s is not None and now_s - since_s >= self._settings.receipt_s:
-            silent = ForwardError("E-FWD-205", seconds=round(now_s - since_s), count=len(self._window))
-            self._claims.settle("centre_confirms", silent)
 
 
 def _parcel(sealed: Sealed, lane: int) -> Parcel:

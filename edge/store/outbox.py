@@ -248,6 +248,13 @@ class Outbox:
         """
         return self._write(lambda: mark_applied(self._database, run, n, issued_at, is_carried=is_carried))
 
+    def mismatch(self) -> tuple[bytes, datetime] | None:
+        """Return the latest epoch that was opened because a receipt did not fit, and when; None if there is none."""
+        found = self._database.rows(
+            "SELECT epoch, opened_us FROM epoch WHERE why = 'receipt_mismatch' ORDER BY n DESC LIMIT 1"
+        )
+        return (found[0][0], from_us(found[0][1])) if found else None
+
     def reached(self, epoch: bytes) -> int:
         """Return the highest number of an epoch that the centre is known to have stored; 0 if none, or not ours."""
         return reached_in(self._database, epoch)
