@@ -407,12 +407,12 @@ CODES: Codes = {
         (
             "the centre rejected {count} batches; they are kept here in quarantine",
             "the centre could not verify or read them",
-            "edge status counts them; the centre's log names each with its reason",
+            "edge backlog lists them; the centre's log names each with its reason",
         ),
         (
             "主站拒绝了 {count} 个批次；已隔离保存在本机",
             "主站无法验证或读取",
-            "主站的日志列出每个批次及原因",
+            "edge backlog 列出这些批次；主站的日志记有每个批次的原因",
         ),
     ),
     "E-FWD-207": (

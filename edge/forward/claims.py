@@ -6,6 +6,7 @@ from edge.errors import EdgeError
 from edge.health.model import Health
 
 CLAIMS = (
+    "batches_accepted",
     "batches_whole",
     "broker_reachable",
     "broker_encrypted",

@@ -92,6 +92,8 @@ class StoreWork:
         tell_shedding(self._claims, self._shedder)
         self._claims.settle("batches_whole", self._mender.trouble())
         self._claims.settle("numbers_are_ours", self._mismatch())
+        rejected = self._outbox.rejected()
+        self._claims.settle("batches_accepted", ForwardError("E-FWD-206", count=rejected) if rejected else None)
 
     def begin_mending(self) -> None:
         """Look through the outbox for batches whose bytes are damaged."""

@@ -20,7 +20,7 @@ from edge.reading.plan import Plan
 from edge.reading.record import PollRecord
 from edge.store.ballast import ballast_of, drop_ballast
 from edge.store.database import Database
-from edge.store.disputes import next_disputed, retire
+from edge.store.disputes import IS_MOVED, MOVED, next_disputed, retire
 from edge.store.epochs import Epoch, Standing, begin_epoch, current_epoch, save_epoch, sendable_epochs
 from edge.store.instants import from_us, to_us
 from edge.store.losses import read_losses
@@ -82,11 +82,16 @@ class Taken:
 
 @dataclass(frozen=True, slots=True)
 class Quarantined:
-    """A batch that the centre rejected, and why."""
+    """A batch that the centre rejected, and why, or where it moved."""
 
     epoch: bytes
     seq: int
     reason: str
+
+    @property
+    def is_moved(self) -> bool:
+        """True for one that lives on under another number: nothing is lost with it."""
+        return self.reason.startswith(MOVED)
 
 
 @dataclass(frozen=True, slots=True)
@@ -274,7 +279,9 @@ class Outbox:
     def counts(self) -> Counts:
         """Return how much lies here, and since when."""
         with self._database.reading():
-            found = self._database.rows("SELECT state, count(*), sum(readings) FROM outbox GROUP BY state")
+            found = self._database.rows(
+                f"SELECT state, count(*), sum(readings) FROM outbox WHERE NOT {IS_MOVED} GROUP BY state"  # noqa: S608
+            )
             states = {state: count for state, count, _ in found}
             return Counts(
                 waiting=int(self._database.rows("SELECT coalesce(sum(readings), 0) FROM journal")[0][0]),
@@ -288,6 +295,11 @@ class Outbox:
                 unsent_readings=sum(readings for state, _, readings in found if state == UNSENT),
             )
 
+    def rejected(self) -> int:
+        """Return how many batches the centre has rejected that are still listed here."""
+        found = self._database.rows(f"SELECT count(*) FROM outbox WHERE state = 2 AND NOT {IS_MOVED}")  # noqa: S608
+        return int(found[0][0])
+
     def standings(self, most: int) -> list[Standing]:
         """Return where the current epoch stands, then older ones with batches that can still be sent, newest first.
 
@@ -300,7 +312,7 @@ class Outbox:
         return [Standing(current.epoch, current.durable + 1, current.next_seq), *reversed(older)]
 
     def quarantine(self) -> list[Quarantined]:
-        """Return the rejected batches, oldest first."""
+        """Return the rejected batches, and those that moved to another epoch, oldest first."""
         found = self._database.rows("SELECT epoch, seq, CAST(reason AS BLOB) FROM outbox WHERE state = 2 ORDER BY n")
         return [Quarantined(epoch, seq, reason.decode("utf-8", "replace")) for epoch, seq, reason in found]
 
@@ -314,7 +326,7 @@ class Outbox:
 
     def _reseal(self, old: Sealed, sealing: Sealing) -> Sealed:
         epoch = self._demand_next(sealing)
-        reason = f"resealed into {sealing.epoch.hex()}/{sealing.seq}"
+        reason = f"{MOVED}{sealing.epoch.hex()}/{sealing.seq}"
         readings = retire(self._database, old.epoch, old.seq, reason)
         if readings is None:
             raise StoreError("E-STO-109", seq=sealing.seq, detail=f"batch {old.seq} was resealed already")

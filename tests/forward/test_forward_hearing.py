@@ -1,5 +1,6 @@
 """What the forwarder says of the centre and the broker, from what comes from there."""
 
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -121,6 +122,28 @@ def test_connections_that_end_again_and_again_are_told(bench):
         bench.broker.break_connections()
         bench.run(60)
         assert ("no" if number == 5 else "yes") == bench.condition("id_is_ours")[0]
+
+
+def test_rejected_batches_are_a_condition_and_those_that_moved_are_not(bench):
+    """What `edge backlog` lists is what `edge status` complains of: what lives on under another number is neither."""
+    bench.poll(1)
+    bench.until(bench.broker.envelopes)
+    epoch = bench.outbox.head().epoch
+    bench.send_receipt(bench.centre.receipt(EpochReceipt(epoch, 7, 0, b"\x55" * 32)))
+    bench.run(60)
+    bench.confirm()
+    assert 1 == bench.counter("batches_resealed")
+    assert ([True], 0) == ([one.is_moved for one in bench.outbox.quarantine()], bench.outbox.counts().quarantined)
+    assert ("yes", None) == bench.condition("batches_accepted")
+    bench.poll(2)
+    bench.until(lambda: bench.outbox.counts().unsent == 1)
+    state = bench.centre.state_of(bench.outbox.head().epoch)
+    bench.send_receipt(bench.centre.receipt(replace(state, rejected=((2, "unreadable"),))))
+    assert ("no", "E-FWD-206") == bench.condition("batches_accepted")
+    assert ["unreadable"] == [one.reason for one in bench.outbox.quarantine() if not one.is_moved]
+    bench.start()
+    bench.run(5)
+    assert ("no", "E-FWD-206") == bench.condition("batches_accepted")
 
 
 def test_a_new_epoch_for_another_chain_stays_to_be_seen_for_a_day(bench):
