@@ -20,7 +20,7 @@ from edge.clock import BUILT_AT, Clock, ClockTrust, SystemClock
 from edge.config.settings import Settings
 from edge.control.jobs import Job, StatusJob
 from edge.control.server import ControlServer, Reply
-from edge.errors import StoreError
+from edge.errors import IdentityError, StoreError
 from edge.health.model import Health
 from edge.notify import Notifier
 from edge.store.database import look_at_database
@@ -119,16 +119,32 @@ class App:
     def _halves(self) -> Iterator[AbstractContextManager[HalfOfApp]]:
         self.settings.state_dir.mkdir(parents=True, exist_ok=True)
         # The forwarder first: a missing key stops the start before the poller puts a plan in force.
-        if self.only == "forward" or (self.only is None and self.settings.mqtt is not None):
+        if self.settings.mqtt is None and self.only != "poll":
+            log.warning("no [mqtt] in the settings: batches are sealed here and wait for edge backlog --export")
+        if self.only != "poll" and self._can_forward():
             from edge.app.forward_half import open_forward  # here, so that a half never loads the other's libraries
 
             yield open_forward(self.settings, self.base_dir, self.clock, self.health, self.handed)
-        elif self.only is None:
-            log.warning("no [mqtt] in the settings: readings are kept here and go nowhere")
         if self.only in (None, "poll"):
             from edge.app.poll_half import open_poll
 
             yield open_poll(self.settings, self.clock, self.health)
+
+    def _can_forward(self) -> bool:
+        """Return False where nobody asks for forwarding and the keys for it are not there: then polling goes alone."""
+        if self.only == "forward" or self.settings.mqtt is not None:
+            return True
+        from edge.identity.files import find_file
+        from edge.identity.keys import load_signer, load_verifier
+
+        try:
+            load_signer(find_file(self.base_dir / self.settings.identity.batch_key, self.handed))
+            load_verifier(find_file(self.base_dir / self.settings.centre.key, self.handed))
+        except IdentityError as exc:
+            self.health.fails("sealing_works", exc)
+            log.warning("nothing is sealed: %s", exc)
+            return False
+        return True
 
     def _serve(self, half: HalfOfApp, threads: list[WorkerThread], stack: ExitStack) -> ControlServer:
         def nudge(name: str) -> None:

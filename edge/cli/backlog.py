@@ -49,7 +49,7 @@ def backlog(export_to: Path | None, import_from: Path | None, config_path: Path 
     if import_from is None and export_to is None:
         found = store.look()
         document |= found.document()
-        codes.append(_PARTLY if found.quarantine else _FINE)
+        codes.append(_PARTLY if found.rejected else _FINE)
         if not as_json:
             _show(found)
     if as_json:
@@ -129,10 +129,10 @@ def _show(found: "Backlog") -> None:
         (say("oldest", "最早"), oldest),
         (say("store", "存储"), f"{found.store_bytes // _MIB} / {found.store_limit_bytes // _MIB} MiB ({share} %)"),
         (say("estimate", "预计"), _estimate_text(found)),
-        (say("in quarantine", "隔离批次"), str(len(found.quarantine))),
+        (say("in quarantine", "隔离批次"), str(len(found.rejected))),
     ):
         click.echo(f"{name:18} {text}")
-    for one in found.quarantine:
+    for one in found.rejected:
         click.echo(f"  {one.epoch.hex()} {one.seq}: {one.reason}")
 
 

@@ -38,6 +38,11 @@ class Backlog:
     rates: Rates | None
     seconds_left: float | None
 
+    @property
+    def rejected(self) -> list[Quarantined]:
+        """What the centre rejected; what moved to another epoch since is not among them."""
+        return [one for one in self.quarantine if not one.is_moved]
+
     def document(self) -> dict[str, Any]:
         """Return it as `--json` shows it."""
         rates = self.rates
@@ -53,7 +58,8 @@ class Backlog:
             "store_limit_bytes": self.store_limit_bytes,
             "estimate_s": None if left is None else round(left),
             "pace": pace,
-            "quarantine": [{"epoch": one.epoch.hex(), "seq": one.seq, "reason": one.reason} for one in self.quarantine],
+            "quarantine": [{"epoch": one.epoch.hex(), "seq": one.seq, "reason": one.reason} for one in self.rejected],
+            "moved_batches": len(self.quarantine) - len(self.rejected),
         }
 
 

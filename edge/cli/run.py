@@ -5,7 +5,6 @@ from pathlib import Path
 import click
 
 from edge.cli.common import DEFAULT_CONFIG, config_option, language, make_state_dir
-from edge.errors import ConfigError
 
 
 @click.command()
@@ -22,8 +21,6 @@ def run(config_path: Path | None, only: str | None, verbose: bool) -> int:
 
     path = config_path or DEFAULT_CONFIG
     settings = load_settings(path)
-    if only == "forward" and settings.mqtt is None:
-        raise ConfigError("E-FWD-109")
     make_state_dir(settings.state_dir)
     folder = path.resolve().parent
     order = Order(settings=settings, folder=folder, only=only or "", is_verbose=verbose, lang=language())

@@ -367,6 +367,18 @@ CODES: Codes = {
             "主站不会发送这么大的消息：请查明该 broker 由谁运行",
         ),
     ),
+    "E-FWD-135": (
+        (
+            "the broker at {host}:{port} ended the connection: another client has logged in with the same id",
+            "a copy of this box runs somewhere, or two gateways have the same tenant and id",
+            "switch the copy off; give each gateway an id and keys of its own",
+        ),
+        (
+            "{host}:{port} 的 broker 断开了连接：另一客户端用相同标识登录",
+            "本机的克隆正在运行，或两台网关的租户和标识相同",
+            "停用克隆；每台网关须有自己的标识和密钥",
+        ),
+    ),
     "E-FWD-204": (
         (
             "the centre's state does not fit this gateway's batches; a new epoch {epoch} begins",
@@ -395,12 +407,12 @@ CODES: Codes = {
         (
             "the centre rejected {count} batches; they are kept here in quarantine",
             "the centre could not verify or read them",
-            "edge status counts them; the centre's log names each with its reason",
+            "edge backlog lists them; the centre's log names each with its reason",
         ),
         (
             "主站拒绝了 {count} 个批次；已隔离保存在本机",
             "主站无法验证或读取",
-            "主站的日志列出每个批次及原因",
+            "edge backlog 列出这些批次；主站的日志记有每个批次的原因",
         ),
     ),
     "E-FWD-207": (
@@ -509,6 +521,54 @@ CODES: Codes = {
             "存储将满，而批次 {epoch}/{seq} 无法精简：{detail}",
             "该批次由另一批次密钥签封，其替代批次需要同一密钥的签名",
             "恢复到主站的通路，使其原样接收该批次；其余批次会被精简",
+        ),
+    ),
+    "E-FWD-216": (
+        (
+            "the bytes of {count} sealed batches were damaged in the store; their slots are reported as lost",
+            "the card or disk gave back other bytes than were written",
+            "replace the card or disk soon; what was lost stands as damaged at the centre, the rest goes out",
+        ),
+        (
+            "存储中 {count} 个已封装批次的字节已损坏；其时段将上报为丢失",
+            "存储卡或磁盘读回的内容与写入的不同",
+            "请尽快更换存储卡或磁盘；丢失的数据在主站标为 damaged，其余照常发出",
+        ),
+    ),
+    "E-FWD-217": (
+        (
+            "connections to the broker end again and again, within {minutes} minutes",
+            "another box or program logs in with this gateway's id, perhaps a copy of this box; or the network is bad",
+            "look for a copy of this box and switch it off; give each gateway an id and keys of its own",
+        ),
+        (
+            "{minutes} 分钟内与 broker 的连接反复断开",
+            "另一设备或程序用本网关标识登录（例如本机的克隆），或网络质量差",
+            "查找并停用本机的克隆；每台网关须有自己的标识和密钥",
+        ),
+    ),
+    "E-FWD-218": (
+        (
+            "{count} messages on the topic of receipts were refused, the last one: {detail}",
+            "somebody else publishes there, the centre's key was changed, or two centres run",
+            "let the broker's rules allow that topic to the centre only; compare [centre] key with the centre's",
+        ),
+        (
+            "回执主题上有 {count} 条报文被拒绝，最近一条：{detail}",
+            "有他人在该主题发布、主站密钥已更换，或有两个主站在运行",
+            "在 broker 上限制该主题只许主站发布；核对 [centre] key 与主站公钥",
+        ),
+    ),
+    "E-FWD-219": (
+        (
+            "this box's clock differs by {seconds} s from the centre's (+: this box is ahead)",
+            "the time server is wrong, the clock was set by hand, or the centre's clock is wrong",
+            "compare both with a clock that is right, timedatectl shows this one; slots are stamped by it",
+        ),
+        (
+            "本机时钟与主站时钟相差 {seconds} 秒（+ 表示本机超前）",
+            "时间服务器有误、时钟被手工设置，或主站时钟有误",
+            "用准确的时钟核对两者，timedatectl 显示本机时间；时段按本机时钟标记",
         ),
     ),
 }

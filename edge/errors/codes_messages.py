@@ -171,4 +171,16 @@ CODES: Codes = {
             "无需处理：已忽略",
         ),
     ),
+    "E-MSG-404": (
+        (
+            "the receipt of {issued} is of run {run} of the centre, which was over before the present one",
+            "somebody brings old receipts again, or two centres run with the same key",
+            "if the centre runs once only: nothing, it is ignored. If two run: stop one and start the other anew",
+        ),
+        (
+            "{issued} 的回执属于主站的运行 {run}，该运行在当前运行之前已结束",
+            "有人重新投递旧回执，或有两个主站使用同一密钥运行",
+            "若只有一个主站：无需处理，已忽略；若有两个：停掉一个并重新启动另一个",
+        ),
+    ),
 }

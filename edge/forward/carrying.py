@@ -116,7 +116,9 @@ def _unstored(outbox: Outbox) -> Iterator[Sealed]:
 
 
 def _carried(sealed: Sealed) -> Carried:
-    return Carried(envelope_name(sealed.epoch, sealed.seq), len(sealed.envelope), sealed.sha256.hex())
+    """Return what the manifest says of a batch: of its bytes, which may be those of a replacement."""
+    name, sha256 = envelope_name(sealed.epoch, sealed.seq), hashlib.sha256(sealed.envelope)
+    return Carried(name, len(sealed.envelope), sha256.hexdigest())
 
 
 def _files_in(folder: Path) -> set[str]:

@@ -6,14 +6,20 @@ from edge.errors import EdgeError
 from edge.health.model import Health
 
 CLAIMS = (
+    "batches_accepted",
+    "batches_whole",
     "broker_reachable",
     "broker_encrypted",
     "centre_confirms",
     "centre_is_one",
     "centre_keeps",
+    "clock_agrees",
     "clock_trusted",
+    "id_is_ours",
+    "numbers_are_ours",
     "plan_fits",
     "readings_kept",
+    "receipts_sound",
     "resealing_works",
     "sealing_works",
     "shedding_works",

@@ -108,6 +108,7 @@ class _Entry:
     state: State
     tries: int
     due_s: float
+    was_sent: bool = False  # by this process, on whatever connection
 
 
 class SendWindow:
@@ -177,7 +178,9 @@ class SendWindow:
         if self._is_bounded(one.parcel):
             self._allowance.take(now_s)
         state = NEXT[one.state, Happening.SEND]
-        self._entries[key] = replace(one, state=state, tries=one.tries + 1, due_s=now_s + self._max_resend_s)
+        self._entries[key] = replace(
+            one, state=state, tries=one.tries + 1, due_s=now_s + self._max_resend_s, was_sent=True
+        )
 
     def mark_acknowledged(self, key: Key, now_s: float, jitter: float) -> None:
         """Note the broker's acknowledgement: the resend timer starts, longer by the part `jitter` (0 to 1)."""
@@ -196,6 +199,12 @@ class SendWindow:
     def drop(self, key: Key) -> None:
         """Take out a batch that is not to be sent any more."""
         self._entries.pop(key, None)
+
+    def covers_sent(self, epochs: Sequence[Confirmed]) -> bool:
+        """Return True if a receipt speaks of a batch that was sent from here: it was made after that."""
+        of_epoch = {one.epoch: one for one in epochs}
+        sent = [key for key, one in self._entries.items() if one.was_sent and key[0] in of_epoch]
+        return any(of_epoch[epoch].is_done(seq) or of_epoch[epoch].is_held(seq) for epoch, seq in sent)
 
     def apply_receipt(self, epochs: Sequence[Confirmed]) -> None:
         """Take out what the centre has. Where it has less than it said before, the store is searched anew."""

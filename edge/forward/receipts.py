@@ -1,16 +1,17 @@
 """A receipt of the centre, from its bytes to what it changes in the store.
 
 Order: the signature of the centre whose key we hold; the form; for this gateway; not older than the last one of its
-run; where two ways of receipts meet, not older than what came by the other way; then one transaction an epoch, and at
-last the mark that this receipt was seen. A cut in between leaves work that the same receipt, which the broker retains
-and the stick still holds, does again. What fails before the transactions changes nothing.
+run; not of a run that was left; where two ways of receipts meet, not older than what came by the other way; then one
+transaction an epoch, and at last the mark that this receipt was seen. A cut in between leaves work that the same
+receipt, which the broker retains and the stick still holds, does again. What fails before that changes nothing.
 
 A receipt that was carried is never older than any that was applied: a stick that lay in a drawer takes nothing back.
 One that the broker brings may say less than is known here, for a centre that was restored has less; but not if it
-was issued before a carried one, for then it only knows less.
+was issued before a carried one, for then it only knows less. What was carried counts as such, whoever brings it again.
 """
 
 from dataclasses import dataclass
+from datetime import datetime
 
 from edge.forward.outbox import Confirmed
 from edge.messages.receipt import BROKEN_CHAIN, EpochReceipt, Receipt, admit_later, admit_receipt, open_receipt
@@ -48,6 +49,7 @@ class Accepted:
     is_new_run: bool
     is_held: bool
     is_news: bool
+    issued_at: datetime
 
 
 def accept_receipt(
@@ -67,8 +69,8 @@ def accept_receipt(
     receipt = open_receipt(data, verifier)
     marks = outbox.marks()
     last = marks.carried if is_carried else marks.brought
-    admit_receipt(receipt, last, gateway)
-    if is_carried:
+    admit_receipt(receipt, last, gateway, marks.left)
+    if is_carried or (marks.carried is not None and receipt.run == marks.carried[0]):
         admit_later(receipt, marks.newest_at)
     elif any(one.stored < outbox.reached(one.epoch) for one in receipt.epochs):
         admit_later(receipt, marks.carried_at)
@@ -86,6 +88,7 @@ def accept_receipt(
         is_new_run=last is None or last[0] != receipt.run,
         is_held=any(did.is_held for _, did in applied),
         is_news=last != (receipt.run, receipt.n),
+        issued_at=receipt.issued_at,
     )
 
 

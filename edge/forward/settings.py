@@ -1,6 +1,6 @@
 """What forwarding is told: from `edge.toml` to one frozen value, and to the options of a connection."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from edge.config.settings import Mqtt, Settings, parse_duration
@@ -29,7 +29,10 @@ class SealRules:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ForwardSettings:
-    """Who sends, where to, and how patiently. Times in seconds of the monotonic clock."""
+    """Who sends, where to, and how patiently. Times in seconds of the monotonic clock.
+
+    Without `endpoints` nothing is sent: batches are sealed, and given up where there is no room, and wait for a stick.
+    """
 
     gateway: str
     tenant: str
@@ -51,17 +54,23 @@ class ForwardSettings:
 
 
 def forward_settings(settings: Settings, version: str) -> ForwardSettings:
-    """Return what the settings file says about forwarding. Raises ForwardError if it names no broker."""
-    mqtt = _mqtt_of(settings)
-    resend_s = parse_duration(mqtt.resend)
-    return ForwardSettings(
+    """Return what the settings file says about forwarding; without a broker in it there are no endpoints."""
+    site = ForwardSettings(
         gateway=settings.gateway.id,
         tenant=settings.gateway.tenant,
         version=version,
-        endpoints=mqtt.endpoints,
+        endpoints=(),
         seal=seal_rules(settings),
-        window=mqtt.window,
         shed_percent=settings.store.shed_percent,
+    )
+    mqtt = settings.mqtt
+    if mqtt is None:
+        return site
+    resend_s = parse_duration(mqtt.resend)
+    return replace(
+        site,
+        endpoints=mqtt.endpoints,
+        window=mqtt.window,
         resend_s=resend_s,
         max_resend_s=max(resend_s, 20 * resend_s),
         backlog_per_minute=mqtt.backlog_per_minute,

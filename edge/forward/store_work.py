@@ -1,17 +1,19 @@
 """The forwarder's work in the store, one piece a call: what is lost is named, what waits is sealed, room is made.
 
-The order: holes first, for only while the rest still waits can be told what is gone; then batches that must move to the
-current epoch; then what waits; then, if the store is pressed for room, what can be given up; and only with room to
-spare what a store that was set aside still holds: it is safe where it lies.
+The order: first a batch whose bytes are damaged is replaced; then holes, for only while the rest still waits can it be
+told what is gone; then batches that must move to the current epoch; then what waits; then, if the store is pressed for
+room, what can be given up; and only with room to spare what a store that was set aside still holds: it is safe there.
 """
 
 from collections.abc import Collection
 from dataclasses import dataclass
+from datetime import timedelta
 from enum import Enum, auto
 
 from edge.clock import Clock
 from edge.errors import ForwardError
 from edge.forward.claims import Claims
+from edge.forward.mending import Mender
 from edge.forward.outbox import Key
 from edge.forward.recovery import Recovered, Recoverer
 from edge.forward.resealing import Resealer
@@ -26,11 +28,14 @@ from edge.store.sealed import Sealed
 from edge.store.shedding import Step
 
 _SEAL_PAUSE_S = 60.0
+_MEND_PAUSE_S = 60.0
+_LOOKED_INTO = timedelta(days=1)
 
 
 class Work(Enum):
     """The pieces of work."""
 
+    MEND = auto()
     NAME = auto()
     RESEAL = auto()
     SEAL = auto()
@@ -61,8 +66,11 @@ class StoreWork:
         self, settings: ForwardSettings, outbox: Outbox, signer: Signer, clock: Clock, *, health: Health, claims: Claims
     ) -> None:
         self._health = health
+        self._outbox = outbox
+        self._clock = clock
         self._claims = claims
         self._sealer = Sealer(outbox, signer, clock, settings.gateway, settings.seal)
+        self._mender = Mender(outbox, signer, settings.gateway)
         self._resealer = Resealer(outbox, signer, settings.gateway)
         self._recoverer = Recoverer(outbox, signer, settings.gateway)
         self._shedder = Shedder(outbox, signer, settings.gateway, settings.shed_percent)
@@ -80,8 +88,16 @@ class StoreWork:
         self._sealer.is_pressed = self._shedder.is_pressed
 
     def tell(self) -> None:
-        """Tell whether readings were given up that the centre does not have."""
+        """Tell whether readings were given up, or are damaged, that the centre does not have."""
         tell_shedding(self._claims, self._shedder)
+        self._claims.settle("batches_whole", self._mender.trouble())
+        self._claims.settle("numbers_are_ours", self._mismatch())
+        rejected = self._outbox.rejected()
+        self._claims.settle("batches_accepted", ForwardError("E-FWD-206", count=rejected) if rejected else None)
+
+    def begin_mending(self) -> None:
+        """Look through the outbox for batches whose bytes are damaged."""
+        self._mender.begin()
 
     def begin_resealing(self) -> None:
         """Look through the disputed epochs from their first batch on."""
@@ -102,6 +118,8 @@ class StoreWork:
     def do(self, work: Work, now_s: float, under_way: Collection[Key]) -> Done:
         """Do one piece of work. Durable on return. Raises StoreError, with nothing changed."""
         match work:
+            case Work.MEND:
+                return self._mend(now_s)
             case Work.NAME | Work.RECOVER:
                 return self._recover(now_s)
             case Work.RESEAL:
@@ -135,10 +153,18 @@ class StoreWork:
         self._health.count("batches_sealed")
         return Done(sealed=sealed)
 
+    def _mismatch(self) -> ForwardError | None:
+        """Return what the operator must look into for a day: the centre held other content under our numbers."""
+        found = self._outbox.mismatch()
+        if found is None or self._clock.utc_now() - found[1] > _LOOKED_INTO:
+            return None
+        return ForwardError("E-FWD-204", epoch=found[0].hex())
+
     def _due(self) -> dict[Work, float]:
         """Return what there is to do, in its order, and when."""
         seal_s, shed_s = self._sealer.due_s(), self._shedder.due_s()
         found = {
+            Work.MEND: 0.0 if self._mender.is_due else None,
             Work.NAME: 0.0 if self._recoverer.has_holes else None,
             Work.RESEAL: 0.0 if self._resealer.is_due else None,
             Work.SEAL: None if self._resealer.is_due else seal_s,
@@ -146,6 +172,20 @@ class StoreWork:
             Work.RECOVER: 0.0 if self._recoverer.is_due and shed_s is None else None,
         }
         return {work: max(due_s, self._held_s[work]) for work, due_s in found.items() if due_s is not None}
+
+    def _mend(self, now_s: float) -> Done:
+        """Look for a batch whose bytes are damaged, and put another in its place."""
+        broken = self._mender.mend()
+        if broken is None:
+            if self._mender.is_due:
+                return _NOTHING
+            self.hold(Work.MEND, now_s + _MEND_PAUSE_S)
+            return Done(is_more=True)
+        self._health.count("batches_damaged")
+        self._recoverer.look()
+        self._sealer.look(now_s)  # the plans wait again
+        self.tell()
+        return Done(moved=(broken.epoch, broken.seq), is_more=True)
 
     def _reseal(self) -> Done:
         """Move one batch of a disputed epoch into the current one."""

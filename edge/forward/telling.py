@@ -34,7 +34,7 @@ def tell_receipt(health: Health, claims: Claims, accepted: Accepted) -> None:
         _LOG.error("%s", ForwardError("E-FWD-206", count=accepted.rejected))
     if accepted.new_epoch is not None:
         health.count("epochs_opened")
-        _LOG.error("%s", ForwardError("E-FWD-204", epoch=accepted.new_epoch.hex()))
+        _LOG.warning("epoch %s begins", accepted.new_epoch.hex())  # the condition follows from the store
     if claims.settle("centre_keeps", next(map(_error_of, accepted.behind), None)):
         health.count("batches_lost_by_centre", sum(one.last - one.first + 1 for one in accepted.behind))
 

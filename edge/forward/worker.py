@@ -13,18 +13,20 @@ from edge.errors import EdgeError, ForwardError, MessageError, StoreError
 from edge.forward.broker_link import BrokerLink, LinkFactory
 from edge.forward.claims import Claims
 from edge.forward.greeting import birth_of
-from edge.forward.outbox import Key, Parcel, SendWindow
+from edge.forward.hearing import Hearing
+from edge.forward.outbox import Parcel, SendWindow
 from edge.forward.pace import Pace
 from edge.forward.receipts import Accepted, accept_receipt
 from edge.forward.retry import Retry
 from edge.forward.settings import ForwardSettings
 from edge.forward.store_work import Done, StoreWork
 from edge.forward.telling import tell_receipt
+from edge.forward.unacknowledged import Unacknowledged
 from edge.health.model import Health
 from edge.messages.birth import sign_birth
 from edge.messages.signing import Signer, Verifier
 from edge.messages.topics import BACKLOG, EVENTS, LIVE, batch_topic, birth_topic, receipt_topic
-from edge.mqtt.link import Disconnected, Event, Published, Received, Subscribed
+from edge.mqtt.link import Connected, Disconnected, Event, Published, Received, Subscribed
 from edge.store.outbox import Outbox
 from edge.store.sealed import Sealed
 
@@ -32,6 +34,7 @@ WILL = b"gone"  # what the broker retains for us when we vanish: unsigned, so on
 
 _LOG = logging.getLogger(__name__)
 _STORE_PAUSE_S = 5.0
+_DAMAGED = "E-STO-105"
 
 
 class ForwardWorker:
@@ -71,10 +74,11 @@ class ForwardWorker:
         self._news: int | None = None
         self._has_worked = False
         self._is_searched = False  # the store holds nothing beyond the window's cursor
-        self._numbers: dict[int, Key] = {}
+        self._given = Unacknowledged()
+        self._is_birth_due = False
         self._store_bad_s = 0.0  # until then the store counts as bad
         self._dispute_s = 0.0  # before that no receipt of another chain is believed
-        self._silent_since_s: float | None = None
+        self._hearing = Hearing(health, self._claims, clock, settings.receipt_s)
         self._birth_topic = birth_topic(settings.tenant, settings.gateway)
         self._receipt_topic = receipt_topic(settings.tenant, settings.gateway)
         self.pace = Pace(clock.monotonic())
@@ -97,6 +101,8 @@ class ForwardWorker:
 
     def _note_store(self, exc: StoreError) -> None:
         self._claims.settle("store_works", exc)
+        if exc.code == _DAMAGED:
+            self._work.begin_mending()
         self._store_bad_s = self._clock.monotonic() + 2 * _STORE_PAUSE_S
 
     def stop(self) -> None:
@@ -152,6 +158,8 @@ class ForwardWorker:
             return now_s
         self._has_worked = False
         if self._link is None:
+            if not self._settings.endpoints:
+                return self._next_wake_s()
             if now_s < self._retry.due_s:
                 return self._next_wake_s(self._retry.due_s)
             self._connect(self._retry.endpoint)
@@ -218,11 +226,14 @@ class ForwardWorker:
             _LOG.info("%s", exc)
 
     def _publish_birth(self, link: BrokerLink) -> None:
-        link.publish(self._birth_topic, self.birth(), qos=1, retain=True)
+        self._is_birth_due = self._given.is_full  # then it goes as soon as the broker takes something
+        if not self._is_birth_due:
+            self._given.add(link.publish(self._birth_topic, self.birth(), qos=1, retain=True))
 
     def _lose(self, reason: EdgeError) -> None:
         """Note that the connection is gone, or was not made: the next endpoint is tried after a pause."""
         self._claims.settle("broker_reachable", reason)
+        self._hearing.note_lost(reason, self._clock.monotonic(), has_stood=self._is_ready)
         self._health.count("connections_lost" if self._is_ready else "connections_failed")
         now_s = self._clock.monotonic()
         self._retry.note_failure(now_s, now_s - self._connected_s if self._is_ready else 0.0, self._rng.random())
@@ -236,8 +247,9 @@ class ForwardWorker:
     def _forget_link(self) -> None:
         self._link = None
         self._is_ready = False
-        self._numbers.clear()
-        self._silent_since_s = None  # the centre is not to blame for the time without a connection
+        self._given.clear()
+        self._is_birth_due = False
+        self._hearing.forget_silence()
         self._window.mark_lost()
         self._is_searched = False
 
@@ -250,21 +262,24 @@ class ForwardWorker:
         if self._is_ready:
             self._load()
             self._send(link, now_s)
-            self._watch_silence(now_s)
+            self._hearing.watch(now_s, len(self._window))
         elif now_s >= self._deadline_s:
             raise ForwardError("E-FWD-108", topic=self._receipt_topic)
 
     def _patience_s(self, now_s: float) -> float:
         """Return how long the network may be waited for: not at all if something is to be sent."""
-        if self._is_ready and self._window.next_parcel(now_s) is not None:
+        may_send = self._is_ready and not self._given.is_full
+        if may_send and self._window.next_parcel(now_s) is not None:
             return 0.0
-        timer_s = self._window.next_due_s() if self._is_ready else None
+        timer_s = self._window.next_due_s() if may_send else None
         return max(0.0, self._next_wake_s(*([] if timer_s is None else [timer_s])) - now_s)
 
     def _take(self, link: BrokerLink, event: Event) -> None:
         match event:
             case Disconnected(reason):
                 raise reason or ForwardError("E-FWD-106", host="-", port="-", detail="closed")
+            case Connected(_, receive_maximum):
+                self._given.limit = receive_maximum
             case Subscribed(_, refused) if refused:
                 raise ForwardError("E-FWD-132", topics=", ".join(refused))
             case Subscribed():
@@ -273,14 +288,14 @@ class ForwardWorker:
                 self._claims.settle("broker_reachable", None, "connected")
             case Published(mid, refused):
                 self._note_published(mid, refused=refused)
-            case Received(topic, payload, token):
+            case Received(topic, payload, token, is_retained):
                 if topic == self._receipt_topic:
-                    self._take_receipt(link, payload)
+                    self._take_receipt(link, payload, is_live=not is_retained)
                 link.acknowledge(token)
 
     def _note_published(self, mid: int, *, refused: bool) -> None:
         """Note that the broker took or refused a message: neither releases it; a refused one has the long timer."""
-        key = self._numbers.pop(mid, None)
+        key = self._given.take(mid)
         if refused:
             self._health.count("messages_refused")
             _LOG.warning("%s", ForwardError("E-FWD-133"))
@@ -291,22 +306,29 @@ class ForwardWorker:
         """Fill the window from the store, a page a turn."""
         if self._is_searched or not self._window.room():
             return
-        page = self._outbox.unstored(self._window.cursor, self._window.size)
+        try:
+            page = self._outbox.unstored(self._window.cursor, self._window.size)
+        except StoreError as exc:  # what is under way goes on, and so do live batches; the bad one is mended meanwhile
+            self._note_store(exc)
+            self._is_searched = True
+            return
         self._window.load(_parcel(sealed, EVENTS if sealed.lane == EVENTS else BACKLOG) for sealed in page)
         self._is_searched = len(page) < self._window.size
 
     def _send(self, link: BrokerLink, now_s: float) -> None:
-        while (parcel := self._window.next_parcel(now_s)) is not None:
+        if self._is_birth_due:
+            self._publish_birth(link)
+        while not self._given.is_full and (parcel := self._window.next_parcel(now_s)) is not None:
             topic = batch_topic(self._settings.tenant, self._settings.gateway, parcel.lane)
             mid = link.publish(topic, parcel.envelope, qos=1)
-            self._numbers[mid] = parcel.key
+            self._given.add(mid, parcel.key)
             self._window.mark_sent(parcel.key, now_s)
             self._health.count("batches_sent")
-            self._silent_since_s = now_s if self._silent_since_s is None else self._silent_since_s
+            self._hearing.note_sent(now_s)
 
     # Receipts
 
-    def _take_receipt(self, link: BrokerLink, payload: bytes) -> None:
+    def _take_receipt(self, link: BrokerLink, payload: bytes, *, is_live: bool) -> None:
         try:
             accepted = accept_receipt(
                 payload,
@@ -316,17 +338,16 @@ class ForwardWorker:
                 may_dispute=self._clock.monotonic() >= self._dispute_s,
             )
         except MessageError as exc:
-            self._health.count("receipts_refused")
-            self._health.count(f"receipts_refused_{exc.code}")
-            _LOG.warning("receipt refused: %s", exc)
+            self._hearing.note_refused(exc)
             return
-        self._health.count("receipts")
-        if accepted.is_news:  # the retained one that comes at each connection says nothing of the centre today
-            self._health.seen("receipt")
-            self._claims.settle("centre_confirms", None, "the centre confirms")
+        covers = self._window.covers_sent(accepted.confirmed)
         self._apply(accepted)
-        if accepted.is_news:
-            self._silent_since_s = self._clock.monotonic() if len(self._window) else None
+        self._hearing.note_receipt(
+            accepted.issued_at,
+            is_live=is_live and accepted.is_news,
+            is_confirming=accepted.is_news and (is_live or covers),
+            is_waiting=len(self._window) > 0,
+        )
         if accepted.new_epoch is not None or accepted.is_new_run:
             self._publish_birth(link)
 
@@ -346,12 +367,6 @@ class ForwardWorker:
             self._claims.settle("centre_is_one", ForwardError("E-FWD-213") if accepted.is_held else None)
         if accepted.new_epoch is not None:
             self._work.look(now_s)  # the plan goes out again
-
-    def _watch_silence(self, now_s: float) -> None:
-        since_s = self._silent_since_s
-        if since_s is not None and now_s - since_s >= self._settings.receipt_s:
-            silent = ForwardError("E-FWD-205", seconds=round(now_s - since_s), count=len(self._window))
-            self._claims.settle("centre_confirms", silent)
 
 
 def _parcel(sealed: Sealed, lane: int) -> Parcel:

@@ -3,6 +3,7 @@
 Newest epoch first; an older epoch stays in the receipt as long as it has batches that the centre waits for.
 """
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import pairwise
@@ -94,17 +95,20 @@ def open_receipt(data: bytes, verifier: Verifier) -> Receipt:
     return _receipt_of(decode_strict(message.payload, limit=MAX_RECEIPT))
 
 
-def admit_receipt(receipt: Receipt, last: tuple[bytes, int] | None, gateway: str) -> None:
-    """Return if the receipt may be applied; `last` is (run, n) of the one applied last.
+def admit_receipt(receipt: Receipt, last: tuple[bytes, int] | None, gateway: str, left: Collection[bytes] = ()) -> None:
+    """Return if the receipt may be applied; `last` is (run, n) of the one applied last, `left` are the runs before.
 
-    Order of checks: E-MSG-401 it is for another gateway; E-MSG-402 it is older than the last one of the same run.
-    The very same receipt may come again (the broker retains it) and changes nothing. Another run is believed: the
-    centre was started anew, perhaps from a backup, and `stored` may have fallen.
+    Order of checks: E-MSG-401 it is for another gateway; E-MSG-402 it is older than the last one of the same run;
+    E-MSG-404 its run is over: another one was applied since. The very same receipt may come again (the broker retains
+    it) and changes nothing. A run that is new here is believed: the centre was started anew, perhaps from a backup,
+    and `stored` may have fallen.
     """
     if receipt.gateway != gateway:
         raise MessageError("E-MSG-401", found=receipt.gateway, wanted=gateway)
     if last is not None and receipt.run == last[0] and receipt.n < last[1]:
         raise MessageError("E-MSG-402", n=receipt.n, last=last[1])
+    if receipt.run in left:
+        raise MessageError("E-MSG-404", run=receipt.run.hex(), issued=receipt.issued_at.isoformat(timespec="seconds"))
 
 
 def admit_later(receipt: Receipt, newest_at: datetime | None) -> None:

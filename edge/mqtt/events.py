@@ -54,11 +54,15 @@ class Disconnected:
 
 @dataclass(frozen=True, slots=True)
 class Received:
-    """A message came in; it comes again after a reconnect until it is acknowledged."""
+    """A message came in; it comes again after a reconnect until it is acknowledged.
+
+    `is_retained`: the broker had kept it from before the subscription.
+    """
 
     topic: str
     payload: bytes
     token: Token
+    is_retained: bool = False
 
 
 @dataclass(frozen=True, slots=True)

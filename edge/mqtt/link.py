@@ -54,7 +54,7 @@ _GOODBYE_S = 2.0
 _FOREVER_S = 0xFFFFFFFF  # MQTT 5, 3.1.2.11.2: the session does not expire
 
 # CONNACK return codes of 3.1.1 as paho gives them, in the numbers of MQTT 5 (table 3-1 and 3.2.2.2 there).
-_PROTOCOL_ERROR = 130
+_PROTOCOL_ERROR, _TAKEN_OVER = 130, 142  # the latter: another connection has the same client id
 _LOGIN_CODES = {132: "E-FWD-125", 133: "E-FWD-123", 134: "E-FWD-121", 135: "E-FWD-122", 136: "E-FWD-124"}
 
 
@@ -364,7 +364,7 @@ class _Client(Client):
 
     def _note_message(self, client: Client, userdata: Any, message: MQTTMessage) -> None:
         token = Token(self._edge_connection, message.mid, message.qos)
-        self.events.append(Received(message.topic, bytes(message.payload), token))
+        self.events.append(Received(message.topic, bytes(message.payload), token, message.retain))
 
     def _note_publish(
         self, client: Client, userdata: Any, mid: int, reason: ReasonCode, properties: Properties | None
@@ -385,7 +385,7 @@ class _Client(Client):
             return fault
         where = {"host": endpoint.host, "port": endpoint.port, "detail": str(fault or said)}
         if self._edge_logged_in:
-            return ForwardError("E-FWD-106", **where)
+            return ForwardError("E-FWD-135" if code == _TAKEN_OVER else "E-FWD-106", **where)
         if code == _PROTOCOL_ERROR:
             return ForwardError("E-FWD-125", **where)
         if fault is None:

@@ -13,6 +13,8 @@ from edge.store.epochs import Epoch, begin_epoch, current_epoch, find_epoch, has
 from edge.store.meta import load_fact, mark_fact
 from edge.store.rows import Rows
 
+MOVED = "resealed into "  # the reason of a batch that lives on under another number
+IS_MOVED = f"substr(reason, 1, {len(MOVED)}) = '{MOVED}'"
 _DISPUTED = "disputed"
 _REMEMBERED = 16  # as many as old epochs are kept
 

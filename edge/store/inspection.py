@@ -1,7 +1,7 @@
 """The checks at opening: whether the file is still what was written into it.
 
 In order: SQLite's own quick check; the text of the tables; the epochs; the chain of the outbox (every link, and the
-bytes of the envelopes that are sent next, up to a bound; a replacement stands in the chain for its original). A fault
+bytes of all unsent envelopes, some at a time; a replacement stands in the chain for its original). A fault
 in these means that the file cannot be trusted. Then the small tables of slots: a row there that is not what was written
 is moved to `damaged`, never believed, and the store goes on. Rows of the journal are checked when they are taken.
 """
@@ -20,7 +20,7 @@ from edge.store.rows import Rows
 from edge.store.sealed import is_sound
 
 SCHEMA_FACT = "schema"
-_HASHED_ENVELOPES = 256
+_PAGE = 32  # envelopes that are in memory at once
 _SLOTS = "SELECT CAST(task AS BLOB), CAST(meter AS BLOB), CAST(slot_us AS INTEGER), CAST(reason AS BLOB), crc FROM slot"
 _NEXT_SLOTS = (
     f"{_SLOTS} WHERE (task, meter, slot_us) > (CAST(? AS TEXT), CAST(? AS TEXT), ?) "
@@ -120,12 +120,13 @@ def _epoch_fault(epoch: Epoch, links: list[tuple[Any, ...]]) -> str | None:
 
 
 def _envelope_fault(rows: Rows) -> str | None:
-    found = rows.rows(
-        "SELECT outbox.seq, outbox.sha256, outbox.replacement, envelope.bytes FROM outbox LEFT JOIN envelope USING (n) "
-        "WHERE state = 0 ORDER BY n LIMIT ?",
-        _HASHED_ENVELOPES,
-    )
-    for seq, sha256, replacement, envelope in found:
-        if not is_sound(envelope, sha256, replacement):
-            return f"the bytes of batch {seq} are not those that were sealed"
+    last = 0
+    while found := rows.rows(
+        "SELECT n, seq, sha256, replacement, envelope.bytes FROM outbox LEFT JOIN envelope USING (n) "
+        "WHERE state = 0 AND n > ? ORDER BY n LIMIT ?",
+        *(last, _PAGE),
+    ):
+        for last, seq, sha256, replacement, envelope in found:  # noqa: B007 - the next page begins after it
+            if not is_sound(envelope, sha256, replacement):
+                return f"the bytes of batch {seq} are not those that were sealed"
     return None

@@ -20,11 +20,12 @@ from edge.reading.plan import Plan
 from edge.reading.record import PollRecord, Stamp
 from edge.store.ballast import ballast_of, drop_ballast
 from edge.store.database import Database
-from edge.store.disputes import next_disputed, retire
+from edge.store.disputes import IS_MOVED, MOVED, next_disputed, retire
 from edge.store.epochs import Epoch, Standing, begin_epoch, current_epoch, save_epoch, sendable_epochs
 from edge.store.foreign import DISK_FULL
 from edge.store.instants import from_us, to_us
 from edge.store.losses import read_losses
+from edge.store.mending import Mending
 from edge.store.meta import load_fact, mark_fact
 from edge.store.packing import JOURNAL_ROWS
 from edge.store.plans import mark_plan_sent, next_plan
@@ -84,11 +85,16 @@ class Taken:
 
 @dataclass(frozen=True, slots=True)
 class Quarantined:
-    """A batch that the centre rejected, and why."""
+    """A batch that the centre rejected, and why, or where it moved."""
 
     epoch: bytes
     seq: int
     reason: str
+
+    @property
+    def is_moved(self) -> bool:
+        """True for one that lives on under another number: nothing is lost with it."""
+        return self.reason.startswith(MOVED)
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,7 +192,7 @@ class Outbox:
         """Return batches that no receipt covers, in sending order, those after (epoch, seq): at most `limit`.
 
         Sending order is the order of sealing: an older epoch goes before a newer. Raises StoreError if an envelope
-        is no longer what was sealed; the next opening sets such a file aside.
+        is no longer what was sealed; see `mending.py`.
         """
         found = self._database.rows(
             f"SELECT {SEALED_COLUMNS} FROM outbox JOIN envelope USING (n) "  # noqa: S608 - our own text
@@ -228,6 +234,10 @@ class Outbox:
         """Return the part that gives up what there is no room for; see `shedding.py`."""
         return Shedding(self._database, self._write)
 
+    def mending(self) -> Mending:
+        """Return the part that puts a batch in the place of one whose bytes are damaged; see `mending.py`."""
+        return Mending(self._database, self._write)
+
     def recovery(self) -> Recovery:
         """Return the part that takes over what a store that was set aside still holds; see `recovery.py`."""
         return Recovery(self._database, self._write, self._take_over)
@@ -246,6 +256,13 @@ class Outbox:
         Durable on return: an old receipt is refused after a restart too.
         """
         return self._write(lambda: mark_applied(self._database, run, n, issued_at, is_carried=is_carried))
+
+    def mismatch(self) -> tuple[bytes, datetime] | None:
+        """Return the latest epoch that was opened because a receipt did not fit, and when; None if there is none."""
+        found = self._database.rows(
+            "SELECT epoch, opened_us FROM epoch WHERE why = 'receipt_mismatch' ORDER BY n DESC LIMIT 1"
+        )
+        return (found[0][0], from_us(found[0][1])) if found else None
 
     def reached(self, epoch: bytes) -> int:
         """Return the highest number of an epoch that the centre is known to have stored; 0 if none, or not ours."""
@@ -266,7 +283,9 @@ class Outbox:
     def counts(self) -> Counts:
         """Return how much lies here, and since when."""
         with self._database.reading():
-            found = self._database.rows("SELECT state, count(*), sum(readings) FROM outbox GROUP BY state")
+            found = self._database.rows(
+                f"SELECT state, count(*), sum(readings) FROM outbox WHERE NOT {IS_MOVED} GROUP BY state"  # noqa: S608
+            )
             states = {state: count for state, count, _ in found}
             return Counts(
                 waiting=int(self._database.rows("SELECT coalesce(sum(readings), 0) FROM journal")[0][0]),
@@ -280,6 +299,11 @@ class Outbox:
                 unsent_readings=sum(readings for state, _, readings in found if state == UNSENT),
             )
 
+    def rejected(self) -> int:
+        """Return how many batches the centre has rejected that are still listed here."""
+        found = self._database.rows(f"SELECT count(*) FROM outbox WHERE state = 2 AND NOT {IS_MOVED}")  # noqa: S608
+        return int(found[0][0])
+
     def standings(self, most: int) -> list[Standing]:
         """Return where the current epoch stands, then older ones with batches that can still be sent, newest first.
 
@@ -292,7 +316,7 @@ class Outbox:
         return [Standing(current.epoch, current.durable + 1, current.next_seq), *reversed(older)]
 
     def quarantine(self) -> list[Quarantined]:
-        """Return the rejected batches, oldest first."""
+        """Return the rejected batches, and those that moved to another epoch, oldest first."""
         found = self._database.rows("SELECT epoch, seq, CAST(reason AS BLOB) FROM outbox WHERE state = 2 ORDER BY n")
         return [Quarantined(epoch, seq, reason.decode("utf-8", "replace")) for epoch, seq, reason in found]
 
@@ -306,7 +330,7 @@ class Outbox:
 
     def _reseal(self, old: Sealed, sealing: Sealing) -> Sealed:
         epoch = self._demand_next(sealing)
-        reason = f"resealed into {sealing.epoch.hex()}/{sealing.seq}"
+        reason = f"{MOVED}{sealing.epoch.hex()}/{sealing.seq}"
         readings = retire(self._database, old.epoch, old.seq, reason)
         if readings is None:
             raise StoreError("E-STO-109", seq=sealing.seq, detail=f"batch {old.seq} was resealed already")

@@ -48,7 +48,7 @@ def forget_plans_after(rows: Rows, limit_us: int) -> int:
     """Forget plans of a time that has not come yet; return how many. Needs a writing transaction."""
     gone = rows.change("DELETE FROM plan WHERE valid_from_us > ?", limit_us)
     if gone:
-        mark_fact(rows, _SENT, [b"", 0])  # numbers are given again: the next plan must not pass for one that was sent
+        send_plans_again(rows)  # numbers are given again: the next plan must not pass for one that was sent
     return gone
 
 
@@ -92,6 +92,11 @@ def mark_plan_sent(rows: Rows, epoch: bytes, number: int) -> None:
     """Remember that an epoch has sent a plan; those long before it are forgotten. Needs a writing transaction."""
     mark_fact(rows, _SENT, [epoch, number])
     rows.change("DELETE FROM plan WHERE id < ?", number - _KEPT)
+
+
+def send_plans_again(rows: Rows) -> None:
+    """Let all plans that are kept go out once more. Needs a writing transaction."""
+    mark_fact(rows, _SENT, [b"", 0])
 
 
 def _sound(cells: tuple[int, int, bytes]) -> Plan | None:

@@ -1,7 +1,8 @@
 """Which receipts were applied last, of those that the broker brought and of those that were carried here.
 
 Each way has its own (run, n): a receipt that was carried must not make an old one of the broker's run believable
-again. `newest_at` is when the centre issued the newest of all.
+again. The runs that were left are remembered, the latest of them: none of them comes back. `newest_at` is when the
+centre issued the newest of all.
 """
 
 from dataclasses import dataclass
@@ -11,22 +12,26 @@ from edge.store.instants import from_us, to_us
 from edge.store.meta import load_fact, mark_fact
 from edge.store.rows import Rows
 
+_LEFT = "receipt_runs_left"
+_MOST_LEFT = 64
 _BROUGHT, _CARRIED, _NEWEST, _CARRIED_AT = "receipt", "receipt_carried", "receipt_newest", "receipt_carried_at"
 
 
 @dataclass(frozen=True, slots=True)
 class ReceiptMarks:
-    """What was applied last: (run, n) of each way, and instants of issue."""
+    """What was applied last: (run, n) of each way, and instants of issue. `left`: the runs before, of both ways."""
 
     brought: tuple[bytes, int] | None
     carried: tuple[bytes, int] | None
     carried_at: datetime | None
     newest_at: datetime | None
+    left: tuple[bytes, ...] = ()
 
 
 def load_marks(rows: Rows) -> ReceiptMarks:
     """Return the marks; what cannot be trusted counts as none."""
-    return ReceiptMarks(_pair(rows, _BROUGHT), _pair(rows, _CARRIED), _at(rows, _CARRIED_AT), _at(rows, _NEWEST))
+    brought, carried, left = _pair(rows, _BROUGHT), _pair(rows, _CARRIED), tuple(load_fact(rows, _LEFT) or ())
+    return ReceiptMarks(brought, carried, _at(rows, _CARRIED_AT), _at(rows, _NEWEST), left)
 
 
 def mark_applied(rows: Rows, run: bytes, n: int, issued_at: datetime | None, *, is_carried: bool) -> bool:
@@ -36,6 +41,9 @@ def mark_applied(rows: Rows, run: bytes, n: int, issued_at: datetime | None, *, 
     if last is not None and last[0] == run and n <= last[1]:
         return False
     mark_fact(rows, name, [run, n])
+    if last is not None and last[0] != run:
+        left = [one for one in load_fact(rows, _LEFT) or [] if one != last[0]]
+        mark_fact(rows, _LEFT, [*left, last[0]][-_MOST_LEFT:])
     if issued_at is not None:
         newest = _at(rows, _NEWEST)
         mark_fact(rows, _NEWEST, to_us(max(issued_at, newest or issued_at)))

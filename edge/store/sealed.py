@@ -44,7 +44,13 @@ def is_sound(envelope: bytes | None, sha256: bytes, replacement: bytes) -> bool:
 
 def sealed_of(row: tuple[Any, ...], path: Path) -> Sealed:
     """Return the batch of a row of `SEALED_COLUMNS`. Raises StoreError if its bytes are others."""
-    epoch, seq, lane, sha256, replacement, sealed_us, envelope = row
+    _, seq, _, sha256, replacement, _, envelope = row
     if not is_sound(envelope, sha256, replacement):
         raise StoreError("E-STO-105", path=path, detail=f"the bytes of batch {seq} are not those that were sealed")
+    return found_of(row, path)
+
+
+def found_of(row: tuple[Any, ...], _path: Path) -> Sealed:
+    """Return the batch of a row of `SEALED_COLUMNS` as it is found, unchecked."""
+    epoch, seq, lane, sha256, _, sealed_us, envelope = row
     return Sealed(epoch, seq, lane, sha256, envelope, from_us(sealed_us))

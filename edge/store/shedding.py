@@ -25,7 +25,7 @@ from edge.store.meta import load_fact, mark_fact
 from edge.store.receipts import REJECTED, STORED, UNSENT
 from edge.store.room import Room
 from edge.store.rows import Rows
-from edge.store.sealed import SEALED_COLUMNS, Sealed, sealed_of
+from edge.store.sealed import SEALED_COLUMNS, Sealed, found_of, sealed_of
 
 _TOTALS = "shed"
 _REPACKED = 16  # so many replacements share their pages
@@ -47,6 +47,7 @@ class Level(IntEnum):
     WHOLE = 0  # not yet
     LEAN = 1  # what can go alone is gone
     DONE = 2  # nothing more can go
+    MENDED = 3  # its bytes were damaged, an empty one stands in its place
 
 
 # step: state and level of the batches that it takes, and the level that they have afterwards
@@ -107,7 +108,8 @@ class Shedding:
     def next(self, under_way: Collection[tuple[bytes, int]] = ()) -> Candidate | None:
         """Return the batch whose turn it is, none of those under way; None if nothing is left to give up.
 
-        Raises StoreError if its bytes are no longer what was put there; the next opening sets such a file aside.
+        Raises StoreError if its bytes are no longer what was put there; see `mending.py`. Those of a rejected batch are
+        as the disk gives them.
         """
         waiting = disputed_epochs(self._database)
         for step, state, before, after in _ORDER:
@@ -121,7 +123,8 @@ class Shedding:
             )
             for row in found:
                 if (row[0], row[1]) not in under_way:
-                    return Candidate(step, sealed_of(row, self._database.path), after)
+                    read = found_of if step is Step.QUARANTINED else sealed_of
+                    return Candidate(step, read(row, self._database.path), after)
         return None
 
     def replace(self, candidate: Candidate, replacement: Replacement) -> None:
@@ -156,8 +159,10 @@ class Shedding:
         return ShedTotals(*fact) if fact else ShedTotals()
 
     def unsettled(self) -> int:
-        """Return how many replacements no receipt covers yet."""
-        found = self._database.rows("SELECT count(*) FROM outbox WHERE state = 0 AND replacement <> x''")
+        """Return how many batches that gave way to a smaller one no receipt covers yet."""
+        found = self._database.rows(
+            "SELECT count(*) FROM outbox WHERE state = 0 AND replacement <> x'' AND shed <> ?", int(Level.MENDED)
+        )
         return int(found[0][0])
 
     def _replace(self, candidate: Candidate, replacement: Replacement) -> None:

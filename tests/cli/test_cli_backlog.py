@@ -15,6 +15,8 @@ from edge.identity.keys import load_signer, make_key, save_public
 from edge.store.database import open_database
 from edge.store.journal import Journal
 from edge.store.outbox import Outbox
+from edge.store.receipts import EpochState
+from edge.store.sealed import Sealing
 from tests.control.test_control_socket import served
 from tests.store.store_kit import plan, record
 
@@ -233,11 +235,24 @@ def test_what_the_centre_rejected_is_shown(site, capsys):
     with open_database(site / "state" / "edge.db", max_mib=64) as database:
         outbox = Outbox(database)
         (sealed,) = outbox.unstored(None, 2)
-        from edge.store.receipts import EpochState
-
         outbox.apply_receipt(EpochState(sealed.epoch, 1, 0, sealed.sha256, ((1, "E-MSG-105"),)))
     assert 6 == backlog(site)
     assert f"{sealed.epoch.hex()} 1: E-MSG-105" in capsys.readouterr().out
+
+
+def test_what_moved_to_another_epoch_is_nothing_wrong(site, capsys):
+    """A batch that was sealed anew lives on: exit code 0, as `edge status` says."""
+    backlog(site, "--export", str(site / "stick"))
+    with open_database(site / "state" / "edge.db", max_mib=64) as database:
+        outbox = Outbox(database)
+        (sealed,) = outbox.unstored(None, 2)
+        outbox.apply_receipt(EpochState(sealed.epoch, 9, 0, sealed.sha256))
+        outbox.reseal(sealed, Sealing(b"anew", outbox.head().epoch, 1))
+    capsys.readouterr()
+    assert 0 == backlog(site)
+    assert "resealed" not in capsys.readouterr().out
+    found = document(capsys, site)
+    assert ([], 1) == (found["quarantine"], found["moved_batches"])
 
 
 @pytest.mark.parametrize(

@@ -141,14 +141,14 @@ class MemoryBrokerLink:
         self.topics += names
         for name in names:
             if name in self.broker.retained:
-                self.bring(name, self.broker.retained[name])
+                self.bring(name, self.broker.retained[name], is_retained=True)
         return self.number
 
-    def bring(self, topic: str, payload: bytes) -> None:
+    def bring(self, topic: str, payload: bytes, *, is_retained: bool = False) -> None:
         """Bring a message, if it was subscribed."""
         if self.is_connected and topic in self.topics:
             self.number += 1
-            self.events.append(Received(topic, payload, Token(1, self.number, 1)))
+            self.events.append(Received(topic, payload, Token(1, self.number, 1), is_retained))
 
     def acknowledge(self, token: Token) -> None:
         """Note it."""

@@ -10,7 +10,7 @@ from edge.forward.worker import ForwardWorker
 from edge.health.model import Health
 from edge.messages.signing import Ed25519Verifier
 from edge.messages.topics import all_batches, parse_batch_topic
-from edge.mqtt.link import Event, MqttLink, MqttOptions, Received, Subscribed
+from edge.mqtt.link import Event, MqttLink, MqttOptions, Published, Received, Subscribed
 from edge.store.database import open_database
 from edge.store.journal import Journal
 from edge.store.outbox import Outbox
@@ -31,7 +31,7 @@ CLOCK = SystemClock()
 class Rig:
     """A forwarder on a real store and a real connection; steps of the test's own thread, nothing sleeps."""
 
-    def __init__(self, path, *urls: str, backlog_per_minute: float = 60_000, **tls) -> None:
+    def __init__(self, path, *urls: str, backlog_per_minute: float = 60_000, link=MqttLink, **tls) -> None:
         self.databases = [open_database(path, max_mib=16) for _ in range(2)]
         self.journal = Journal(self.databases[0])
         self.outbox = Outbox(self.databases[1])
@@ -56,7 +56,7 @@ class Rig:
             signer=GATEWAY_KEY,
             centre=Ed25519Verifier(CENTRE_KEY.public),
             clock=CLOCK,
-            make_link=lambda url, will: MqttLink(MqttOptions(url=url, client_id="gw", will=will, **tls), CLOCK),
+            make_link=lambda url, will: link(MqttOptions(url=url, client_id="gw", will=will, **tls), CLOCK),
             rng=Random(1),
             health=self.health,
         )
@@ -127,6 +127,45 @@ def test_a_broker_that_loses_its_queue_loses_no_reading(tmp_path):
         assert [record(number).slot_at for number in range(1, 9)] == sorted(one.slot_at for one in centre.records())
     finally:
         rig.close()
+
+
+class CountingLink(MqttLink):
+    """A real connection that counts what the broker has not acknowledged. `most`: the highest count of all of them."""
+
+    most = 0
+
+    def publish(self, topic, payload, *, qos, retain=False):
+        """Count, and hand over."""
+        self.open = getattr(self, "open", 0) + 1
+        CountingLink.most = max(CountingLink.most, self.open)
+        return super().publish(topic, payload, qos=qos, retain=retain)
+
+    def step(self, timeout_s):
+        """Count down."""
+        events = super().step(timeout_s)
+        self.open = getattr(self, "open", 0) - sum(isinstance(event, Published) for event in events)
+        return events
+
+
+@pytest.mark.parametrize(("version", "limit", "most"), [("5", 1, 1), ("5", 3, 3), ("3.1.1", 3, 13)])
+def test_no_more_is_under_way_than_the_broker_takes(tmp_path, monkeypatch, version, limit, most):
+    """With MQTT 5 mosquitto says how many messages it takes at once; the birth is one of them."""
+    monkeypatch.setattr(CountingLink, "most", 0)
+    centre = TinyCentre()
+    with mosquitto_at(tmp_path, f"max_inflight_messages {limit}") as port:
+        url = f"mqtt://127.0.0.1:{port}"
+        rig = Rig(tmp_path / "edge.db", url, link=CountingLink, version=version)
+        linked = LinkedCentre(url, centre)
+        try:
+            rig.poll(*range(1, 31))
+            while rig.worker.seal_now():
+                pass
+            rig.until(lambda: rig.outbox.counts().archived == 30, linked.step)
+            assert most >= CountingLink.most >= min(most, 2)
+            assert 1 == rig.health.snapshot()["counters"]["connections"]
+        finally:
+            linked.link.disconnect()
+            rig.close()
 
 
 @pytest.mark.parametrize(

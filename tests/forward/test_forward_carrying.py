@@ -17,12 +17,15 @@ from edge.errors import CarryError, MessageError
 from edge.forward.carrying import Label, export_backlog, read_receipt
 from edge.forward.outbox import Confirmed
 from edge.forward.receipts import accept_receipt
+from edge.forward.shedding import Shedder
 from edge.messages.birth import open_birth
 from edge.messages.receipt import EpochReceipt, Receipt, sign_receipt
 from edge.messages.signing import Ed25519Verifier
+from edge.messages.topics import receipt_topic
+from edge.store.shedding import Step
 from tests.centre.centre_kit import Keys
 from tests.forward.centre_tools import both
-from tests.forward.forward_tools import AT, CENTRE_KEY, GATEWAY, GATEWAY_KEY, TENANT, Bench
+from tests.forward.forward_tools import AT, CENTRE_KEY, GATEWAY, GATEWAY_KEY, PLAN, TENANT, Bench, record
 
 CENTRE = Ed25519Verifier(CENTRE_KEY.public)
 LABEL = Label(gateway=GATEWAY, tenant=TENANT, version="0.1.0", made_at=AT, left=0)
@@ -345,3 +348,40 @@ def test_readings_on_the_stick_are_those_that_were_polled(site):
     rows = list(centre.ledger.readings(Span()))
     expected = sorted(str((number * 1000 + index) / 10) for number in range(20) for index in range(3))
     assert expected == sorted(str(float(row.value)) for row in rows)
+
+
+def test_a_batch_that_gave_way_to_a_smaller_one_is_received(site):
+    """The manifest names the bytes on the stick, not the original's; a second export leaves the file as it is."""
+    bench, centre, stick = site
+    bench.broker.is_up = False
+    bench.journal.append_plan(PLAN)
+    bench.journal.append([record(0, values=60)])
+    polls(bench, 1)
+    shedder = Shedder(bench.outbox, GATEWAY_KEY, GATEWAY, 95)
+    given = [shedder.shed(0.0, ()) for _ in range(4)]
+    assert [Step.DROPPED] == [one.step for one in given if one is not None]
+    assert 1 == shedder.totals().dropped
+    done = export(bench, stick)
+    assert (done.batches, done.batches) == (done.batches, export(bench, stick).kept)
+    received = receive(centre, stick)
+    assert [] == codes(received)
+    carry_back(bench, stick)
+    assert 0 == bench.outbox.counts().unsent
+
+
+def test_a_carried_receipt_that_somebody_brings_to_the_broker_takes_nothing_back(site):
+    """It is not of a new run, and older than what came since."""
+    bench, centre, stick = site
+    bench.broker.is_up = False
+    polls(bench, 0)
+    export(bench, stick)
+    receive(centre, stick)
+    carry_back(bench, stick)
+    old = read_receipt(stick, GATEWAY)
+    bench.broker.is_up = True
+    bench.poll(1)
+    centre.run(60)
+    assert 0 == bench.outbox.counts().unsent
+    bench.broker.deliver(receipt_topic(TENANT, GATEWAY), old)
+    bench.run(5)
+    assert (0, 1) == (bench.counter("batches_fallen"), bench.counter("receipts_refused_E-MSG-403"))

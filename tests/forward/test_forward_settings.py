@@ -79,7 +79,7 @@ def test_two_tenants_with_the_same_gateway_id_are_two_clients(tmp_path):
 def test_what_is_missing_has_its_code(tmp_path):
     """No broker in the settings and an unreadable password file are told apart."""
     with pytest.raises(ForwardError) as caught:
-        forward_settings(settings(), "1")
+        link_options(settings(), tmp_path, "mqtts://a.example", WILL)
     assert caught.value.code == "E-FWD-109"
     with pytest.raises(ForwardError) as caught:
         link_options(settings(mqtt=MQTT), tmp_path, "mqtts://a.example", WILL)

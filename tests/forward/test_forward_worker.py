@@ -110,6 +110,35 @@ def test_an_old_receipt_is_refused_even_after_a_restart(bench):
     assert bench.outbox.counts().archived == 1
 
 
+def test_a_run_that_was_left_is_not_believed_again(bench):
+    """Receipts of two runs, brought in turn: each run is believed once, and no batch is unsent again for an old one."""
+    bench.poll(1)
+    bench.run(10)
+    bench.poll(2)
+    bench.run(10)
+    for envelope in bench.broker.envelopes()[:1]:
+        bench.centre.accept(envelope)
+    old = bench.centre.receipt()
+    bench.send_receipt(old)
+    bench.centre.run = b"run----2"
+    bench.confirm()
+    assert 2 == bench.outbox.counts().archived
+    new = bench.broker.retained[RECEIPTS]
+    for receipt in (old, new, old, new, old):
+        bench.start()
+        bench.send_receipt(receipt)
+        bench.run(10)
+    assert (2, 0) == (bench.outbox.counts().archived, bench.counter("batches_fallen"))
+    assert 1 <= bench.counter("receipts_refused_E-MSG-404")
+
+
+def test_the_runs_that_were_left_are_bounded(bench):
+    """The latest 64 of them are remembered."""
+    for number in range(70):
+        bench.outbox.mark_receipt(number.to_bytes(8, "big"), 1)
+    assert [number.to_bytes(8, "big") for number in range(5, 69)] == list(bench.outbox.marks().left)
+
+
 def test_the_same_receipt_again_is_no_fault(bench):
     """The retained receipt comes with every connection and changes nothing."""
     bench.poll(1)

@@ -109,6 +109,46 @@ def test_a_message_goes_out_and_comes_in(broker, version):
     assert [Disconnected(None)] == [event for event in link.step(0) if isinstance(event, Disconnected)]
 
 
+@pytest.mark.parametrize("version", ["3.1.1", "5"])
+def test_what_the_broker_had_kept_is_told_from_what_comes_now(broker, version):
+    """The same message, before the subscription and after it."""
+    link = opened(broker, version=version)
+    topic = f"kept/{version}"
+    link.publish(topic, b"x", qos=1, retain=True)
+    events_until(link, has(Published))
+    link.subscribe([(topic, 1)])
+    events_until(link, has(Received))
+    link.publish(topic, b"y", qos=1, retain=True)
+    (now,) = [event for event in events_until(link, has(Received)) if isinstance(event, Received)]
+    assert (b"y", False) == (now.payload, now.is_retained)
+    other = opened(broker, version=version, client_id="other")
+    other.subscribe([(topic, 1)])
+    (kept,) = [event for event in events_until(other, has(Received)) if isinstance(event, Received)]
+    assert (b"y", True) == (kept.payload, kept.is_retained)
+    link.close()
+    other.close()
+
+
+def test_a_client_with_our_id_is_named_where_the_broker_says_so():
+    """MQTT 5 has a reason for it; the mosquitto of these tests gives none."""
+    taken_over = bytes.fromhex("2003000000") + bytes.fromhex("e0028e00")
+    with scripted_broker(taken_over) as port:
+        link = opened(port, version="5")
+        (gone,) = [event for event in events_until(link, has(Disconnected)) if isinstance(event, Disconnected)]
+    assert gone.reason is not None
+    assert "E-FWD-135" == gone.reason.code
+
+
+def test_a_client_with_our_id_ends_the_connection(broker):
+    """With 3.1.1 it is just gone."""
+    link = opened(broker, client_id="twin")
+    twin = opened(broker, client_id="twin")
+    (gone,) = [event for event in events_until(link, has(Disconnected)) if isinstance(event, Disconnected)]
+    assert gone.reason is not None
+    assert "E-FWD-106" == gone.reason.code
+    twin.close()
+
+
 def test_what_was_not_acknowledged_comes_again(broker):
     """A message stays the broker's until `acknowledge`; a token of an earlier connection acknowledges nothing."""
     first = opened(broker, clean_session=False, client_id="keeps")
