@@ -26,7 +26,7 @@ def disk(tmp_path):
 def kill(disk, database):
     """End the process: its files are as the system has them."""
     disk.life.is_dead = True
-    with contextlib.suppress(apsw.Error):
+    with contextlib.suppress(apsw.Error, StoreError):
         database.close()
     disk.life = Life(disk.random)
 
