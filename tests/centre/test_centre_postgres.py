@@ -14,7 +14,7 @@ from edge.centre.accept import Fate
 from edge.centre.database_url import DatabaseUrl, is_database_url, parse_database_url
 from edge.centre.ledger import BatchKey, Span
 from edge.centre.ledger_postgres import PostgresLedger
-from edge.centre.postgres_schema import month_of, partition_statements
+from edge.centre.postgres_schema import VERSION, month_of, partition_statements
 from edge.centre.worker import Online, Trouble
 from edge.errors import StoreError, UsageError
 from tests.centre.centre_kit import EPOCH, QUARTER, SLOT, Gateway, record, take
@@ -371,5 +371,5 @@ def test_opening_at_the_same_time_makes_one_layout(postgres):
     said = [one.communicate()[1] for one in running]
     assert [(0, b"")] * 4 == [(one.returncode, text) for one, text in zip(running, said, strict=True)]
     with opened(url, must_exist=True) as ledger:
-        assert [(1,)] == ledger._all("SELECT version FROM layout")
+        assert [(VERSION,)] == ledger._all("SELECT version FROM layout")
     postgres.drop_schema(url)

@@ -116,7 +116,8 @@ def count(db: psycopg.Connection, truth: Truth, promise: Promise) -> Count:
 
 def _begin(db: psycopg.Connection) -> datetime:
     """Return the last whole second at or before the one plan's beginning: slots come after it."""
-    ((valid_from, plans),) = db.execute("SELECT min(valid_from), count(*) FROM plan")
+    query = "SELECT min((document::json->>'valid_from')::timestamptz), count(DISTINCT document) FROM plan"
+    ((valid_from, plans),) = db.execute(query)
     assert 1 == plans, f"{plans} plans: the settings did not change"
     return valid_from.astimezone(UTC).replace(microsecond=0)
 

@@ -149,7 +149,9 @@ class PlainFiles:
         if disk is None or disk.names is None:
             return self._real.statvfs(path)
         free = _PLENTY if disk.room_bytes is None else max(0, disk.room_bytes - disk.used_bytes())
-        return SimpleNamespace(f_bavail=free // _BLOCK, f_frsize=_BLOCK, f_blocks=_PLENTY // _BLOCK)
+        return SimpleNamespace(
+            f_bavail=free // _BLOCK, f_frsize=_BLOCK, f_blocks=_PLENTY // _BLOCK, f_files=0, f_favail=0
+        )
 
 
 class _Saved:
