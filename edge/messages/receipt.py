@@ -3,7 +3,7 @@
 Newest epoch first; an older epoch stays in the receipt as long as it has batches that the centre waits for.
 """
 
-from collections.abc import Collection
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import pairwise
@@ -95,19 +95,23 @@ def open_receipt(data: bytes, verifier: Verifier) -> Receipt:
     return _receipt_of(decode_strict(message.payload, limit=MAX_RECEIPT))
 
 
-def admit_receipt(receipt: Receipt, last: tuple[bytes, int] | None, gateway: str, left: Collection[bytes] = ()) -> None:
-    """Return if the receipt may be applied; `last` is (run, n) of the one applied last, `left` are the runs before.
+def admit_receipt(
+    receipt: Receipt, last: tuple[bytes, int] | None, gateway: str, left: Mapping[bytes, int] | None = None
+) -> None:
+    """Return if the receipt may be applied.
 
+    `last` is (run, n) of the one applied last, `left` are the runs before, each with its last n.
     Order of checks: E-MSG-401 it is for another gateway; E-MSG-402 it is older than the last one of the same run;
-    E-MSG-404 its run is over: another one was applied since. The very same receipt may come again (the broker retains
-    it) and changes nothing. A run that is new here is believed: the centre was started anew, perhaps from a backup,
-    and `stored` may have fallen.
+    E-MSG-404 another run was applied since, and this one says nothing new of its own: an old receipt that somebody
+    sends again takes effect once at most, and cannot shut out the centre that goes on. The very same receipt may come
+    again (the broker retains it) and changes nothing. A run that is new here is believed: the centre was started anew,
+    perhaps from a backup, and `stored` may have fallen.
     """
     if receipt.gateway != gateway:
         raise MessageError("E-MSG-401", found=receipt.gateway, wanted=gateway)
     if last is not None and receipt.run == last[0] and receipt.n < last[1]:
         raise MessageError("E-MSG-402", n=receipt.n, last=last[1])
-    if receipt.run in left:
+    if left is not None and receipt.n <= left.get(receipt.run, -1):
         raise MessageError("E-MSG-404", run=receipt.run.hex(), issued=receipt.issued_at.isoformat(timespec="seconds"))
 
 

@@ -1,11 +1,12 @@
 """Which receipts were applied last, of those that the broker brought and of those that were carried here.
 
 Each way has its own (run, n): a receipt that was carried must not make an old one of the broker's run believable
-again. The runs that were left are remembered, the latest of them: none of them comes back. `newest_at` is when the
-centre issued the newest of all.
+again. The runs that were left are remembered, the latest of them, each with its last n: only what is newer than that
+comes back. `newest_at` is when the centre issued the newest of all.
 """
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import datetime
 
 from edge.store.instants import from_us, to_us
@@ -19,18 +20,18 @@ _BROUGHT, _CARRIED, _NEWEST, _CARRIED_AT = "receipt", "receipt_carried", "receip
 
 @dataclass(frozen=True, slots=True)
 class ReceiptMarks:
-    """What was applied last: (run, n) of each way, and instants of issue. `left`: the runs before, of both ways."""
+    """What was applied last: (run, n) of each way, and instants of issue. `left`: n of the runs before."""
 
     brought: tuple[bytes, int] | None
     carried: tuple[bytes, int] | None
     carried_at: datetime | None
     newest_at: datetime | None
-    left: tuple[bytes, ...] = ()
+    left: Mapping[bytes, int] = field(default_factory=dict)
 
 
 def load_marks(rows: Rows) -> ReceiptMarks:
     """Return the marks; what cannot be trusted counts as none."""
-    brought, carried, left = _pair(rows, _BROUGHT), _pair(rows, _CARRIED), tuple(load_fact(rows, _LEFT) or ())
+    brought, carried, left = _pair(rows, _BROUGHT), _pair(rows, _CARRIED), dict(_left(rows))
     return ReceiptMarks(brought, carried, _at(rows, _CARRIED_AT), _at(rows, _NEWEST), left)
 
 
@@ -42,8 +43,8 @@ def mark_applied(rows: Rows, run: bytes, n: int, issued_at: datetime | None, *, 
         return False
     mark_fact(rows, name, [run, n])
     if last is not None and last[0] != run:
-        left = [one for one in load_fact(rows, _LEFT) or [] if one != last[0]]
-        mark_fact(rows, _LEFT, [*left, last[0]][-_MOST_LEFT:])
+        left = [one for one in _left(rows) if one[0] not in (run, last[0])]
+        mark_fact(rows, _LEFT, [list(one) for one in [*left, last][-_MOST_LEFT:]])
     if issued_at is not None:
         newest = _at(rows, _NEWEST)
         mark_fact(rows, _NEWEST, to_us(max(issued_at, newest or issued_at)))
@@ -55,6 +56,10 @@ def mark_applied(rows: Rows, run: bytes, n: int, issued_at: datetime | None, *, 
 def _pair(rows: Rows, name: str) -> tuple[bytes, int] | None:
     fact = load_fact(rows, name)
     return (fact[0], fact[1]) if fact else None
+
+
+def _left(rows: Rows) -> list[tuple[bytes, int]]:
+    return [(one[0], one[1]) for one in load_fact(rows, _LEFT) or []]
 
 
 def _at(rows: Rows, name: str) -> datetime | None:

@@ -132,6 +132,22 @@ def test_a_run_that_was_left_is_not_believed_again(bench):
     assert 1 <= bench.counter("receipts_refused_E-MSG-404")
 
 
+def test_a_replayed_receipt_does_not_shut_out_the_centre(bench):
+    """An old receipt of a run that was never heard of takes effect once; what the centre says next counts again."""
+    bench.poll(1)
+    bench.run(10)
+    bench.confirm()
+    here = bench.centre.run
+    bench.centre.run = b"run--old"
+    bench.send_receipt(bench.centre.receipt())
+    bench.run(10)
+    bench.centre.run = here
+    bench.poll(2)
+    bench.run(10)
+    bench.confirm()
+    assert 2 == bench.outbox.counts().archived
+
+
 def test_the_runs_that_were_left_are_bounded(bench):
     """The latest 64 of them are remembered."""
     for number in range(70):
