@@ -133,14 +133,23 @@ def accept_birth(ledger: Ledger, birth: Birth, at: datetime) -> None:
     The ledger hears of the oldest epoch first: that is the order in which they were opened. An epoch that was heard
     before the current one and is not named any more is closed: nothing of it can be sent, as after the exchange of the
     box, and `stored` passes its gaps.
+
+    What is gone stays gone, whatever an earlier birth says that came late; but if the current epoch is not the newest
+    that was heard, an older store is back, and what it says it can send is asked for again. If it was a late birth
+    after all, the gateway finds itself asked for what it cannot send, and says again where it stands.
     """
     with ledger.transaction():
         sheet = Sheet(ledger)
+        is_back = any(state.epoch == birth.epoch for state in ledger.epochs(birth.gateway)[:-1])
         for state in _closed_by(ledger, birth):
             sheet.note(state)
         for standing in reversed(birth.standings):
-            state = sheet.epoch(birth.gateway, standing.epoch, at)
-            sheet.note(replace(state, oldest=max(state.oldest, standing.oldest_seq), heard_at=at))
+            state = replace(sheet.epoch(birth.gateway, standing.epoch, at), heard_at=at)
+            if standing.oldest_seq > state.oldest:
+                state = replace(state, oldest=standing.oldest_seq)
+            elif is_back and standing.oldest_seq < state.oldest:
+                state = sheet.reopened(state, standing.oldest_seq)
+            sheet.note(state)
         sheet.save()
 
 

@@ -70,7 +70,7 @@ class EpochState:
     """How far an epoch has come: `stored` is the highest seq without a gap, `head` the mark of that envelope.
 
     `oldest` is the lowest seq that the gateway's birth says it can still send. `durable` is the highest seq that is
-    known to be in a copy too; only `mark_durable` moves it.
+    known to be in a copy too; only `mark_durable` raises it.
     """
 
     gateway: str
@@ -217,7 +217,7 @@ class Ledger(Protocol):
         """Return how far an epoch has come."""
 
     def save_epochs(self, states: Sequence[EpochState]) -> None:
-        """Keep how far epochs have come, all but `durable`; new ones in the order in which they are given."""
+        """Keep how far epochs have come, `durable` only where `stored` fell; new ones in the order given."""
 
     def waiting(self) -> Sequence[EpochState]:
         """Return the epochs with more stored than durable."""

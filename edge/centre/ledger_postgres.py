@@ -66,7 +66,7 @@ _SAVE_EPOCH = """
 INSERT INTO epoch (gateway, epoch, predecessor, stored, head, oldest, heard_at) VALUES (%s, %s, %s, %s, %s, %s, %s)
 ON CONFLICT (gateway, epoch) DO UPDATE SET
   predecessor = excluded.predecessor, stored = excluded.stored, head = excluded.head, oldest = excluded.oldest,
-  heard_at = excluded.heard_at
+  heard_at = excluded.heard_at, durable = least(epoch.durable, excluded.stored)
 """
 _MARK_DURABLE = """
 UPDATE epoch SET durable = greatest(durable, least(stored, %s)) WHERE gateway = %s AND epoch = %s
@@ -180,7 +180,7 @@ class PostgresLedger(PostgresLink):
         return next(iter(self._epochs("gateway = %s AND epoch = %s", [gateway, epoch])), None)
 
     def save_epochs(self, states: Sequence[EpochState]) -> None:
-        """Keep how far epochs have come, all but `durable`; new ones in the order in which they are given."""
+        """Keep how far epochs have come, `durable` only where `stored` fell; new ones in the order given."""
         self._run_each(
             _SAVE_EPOCH,
             [

@@ -173,13 +173,13 @@ class SqliteLedger(SqliteFile):
         return next((state for state in self.epochs(gateway) if state.epoch == epoch), None)
 
     def save_epochs(self, states: Sequence[EpochState]) -> None:
-        """Keep how far epochs have come, all but `durable`; new ones in the order in which they are given."""
+        """Keep how far epochs have come, `durable` only where `stored` fell; new ones in the order given."""
         for state in states:
             self._run(
                 "INSERT INTO epoch (gateway, epoch, predecessor, stored, head, oldest, heard_at)"
                 " VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT (gateway, epoch) DO UPDATE SET"
                 " predecessor = excluded.predecessor, stored = excluded.stored, head = excluded.head,"
-                " oldest = excluded.oldest, heard_at = excluded.heard_at",
+                " oldest = excluded.oldest, heard_at = excluded.heard_at, durable = min(durable, excluded.stored)",
                 *(state.gateway, state.epoch, state.predecessor, state.stored, state.head, state.oldest),
                 instant_text(state.heard_at),
             )

@@ -43,6 +43,14 @@ class Sheet:
         """Note what changed of an epoch; `save` writes it."""
         self._epochs[state.gateway, state.epoch] = state
 
+    def reopened(self, state: EpochState, oldest: int) -> EpochState:
+        """Return the epoch of which all from `oldest` on can come: `stored` is before it, until `save` moves it."""
+        stored = min(state.stored, oldest - 1)
+        link = self.link(BatchKey(state.gateway, state.epoch, stored))
+        if link is None:
+            return replace(state, oldest=oldest, stored=0, head=GENESIS)
+        return replace(state, oldest=oldest, stored=stored, head=link.mark)
+
     def save(self) -> None:
         """Move `stored` of every noted epoch over all that is held without a gap, and write them."""
         self._ledger.save_epochs([self._advanced(state) for state in self._epochs.values()])

@@ -36,7 +36,8 @@ class Accepted:
     `is_disputed`: it showed another chain than ours in some epoch, whose batches must move; `new_epoch`: opened for
     that. `is_new_run`: the centre was started anew, perhaps with an empty ledger: it wants to hear from which number
     on we can still send. `is_held`: another chain again, too soon to believe it. `is_news`: not the one seen last,
-    which the broker retains and brings at each connection.
+    which the broker retains and brings at each connection. `asks_in_vain`: it wants batches of which this store has
+    none, as after an old birth that came late.
     """
 
     confirmed: tuple[Confirmed, ...]
@@ -49,6 +50,7 @@ class Accepted:
     is_new_run: bool
     is_held: bool
     is_news: bool
+    asks_in_vain: bool
     issued_at: datetime
 
 
@@ -88,6 +90,7 @@ def accept_receipt(
         is_new_run=last is None or last[0] != receipt.run,
         is_held=any(did.is_held for _, did in applied),
         is_news=last != (receipt.run, receipt.n),
+        asks_in_vain=any(one.missing and (did.behind or not did.is_known) for one, did in applied),
         issued_at=receipt.issued_at,
     )
 

@@ -34,6 +34,7 @@ WILL = b"gone"  # what the broker retains for us when we vanish: unsigned, so on
 
 _LOG = logging.getLogger(__name__)
 _STORE_PAUSE_S = 5.0
+_ANSWER_EVERY_S = 60.0
 _DAMAGED = "E-STO-105"
 
 
@@ -77,6 +78,7 @@ class ForwardWorker:
         self._given = Unacknowledged()
         self._is_birth_due = False
         self._store_bad_s = 0.0  # until then the store counts as bad
+        self._answer_s = 0.0  # before that a centre that asks in vain is not answered again
         self._dispute_s = 0.0  # before that no receipt of another chain is believed
         self._hearing = Hearing(health, self._claims, clock, settings.receipt_s)
         self._birth_topic = birth_topic(settings.tenant, settings.gateway)
@@ -348,8 +350,16 @@ class ForwardWorker:
             is_confirming=accepted.is_news and (is_live or covers),
             is_waiting=len(self._window) > 0,
         )
-        if accepted.new_epoch is not None or accepted.is_new_run:
+        if accepted.new_epoch is not None or accepted.is_new_run or self._is_to_answer(accepted):
             self._publish_birth(link)
+
+    def _is_to_answer(self, accepted: Accepted) -> bool:
+        """Return whether the centre is to be told again where the epochs stand, as it asks for what is not there."""
+        now_s = self._clock.monotonic()
+        if not accepted.asks_in_vain or not accepted.is_news or now_s < self._answer_s:
+            return False
+        self._answer_s = now_s + _ANSWER_EVERY_S
+        return True
 
     def _apply(self, accepted: Accepted) -> None:
         """Do what follows from a receipt that the store has taken."""

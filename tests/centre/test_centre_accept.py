@@ -331,8 +331,8 @@ def exchanged(ledger, older=()):
     keys = Keys({"gw-1": old.signer})
     coming = [new.seal(record(SLOT + n * QUARTER)) for n in range(90, 93)]
     take(ledger, new, coming[0], coming[2])  # its number 2 is still under way
-    accept_birth(ledger, open_birth(new.birth(older=older), keys.verifier_of), SLOT)
     accept_birth(ledger, open_birth(old.birth(), keys.verifier_of), SLOT)  # kept by the broker from before
+    accept_birth(ledger, open_birth(new.birth(older=older), keys.verifier_of), SLOT)
     return ledger.epoch("gw-1", EPOCH), ledger.epoch("gw-1", NEXT_EPOCH)
 
 
@@ -363,6 +363,25 @@ def test_an_old_birth_takes_nothing_back(ledger):
         accept_birth(ledger, open_birth(gateway.birth(oldest=oldest), keys.verifier_of), SLOT)
     take(ledger, gateway, envelopes[2])
     assert 3 == ledger.epoch("gw-1", EPOCH).stored
+
+
+def test_a_store_that_comes_back_is_asked_for_what_it_can_send(ledger):
+    """Its epoch was called gone, so `stored` passed its gaps; a card that was put back holds what was in them."""
+    old, new = Gateway(), Gateway(epoch=NEXT_EPOCH)
+    envelopes = rounds(old, 5)
+    keys = Keys({"gw-1": old.signer})
+    take(ledger, old, envelopes[0], envelopes[2], envelopes[4])
+    take(ledger, new, new.seal(record(SLOT + 90 * QUARTER)))
+    accept_birth(ledger, open_birth(new.birth(), keys.verifier_of), SLOT)
+    passed = ledger.epoch("gw-1", EPOCH)
+    ledger.mark_durable([passed])
+    accept_birth(ledger, open_birth(old.birth(oldest=2), keys.verifier_of), SLOT)
+    asked = ledger.epoch("gw-1", EPOCH)
+    assert (5, 1, old.marks[1], 1) == (passed.stored, asked.stored, asked.head, asked.durable)
+    assert ((2, 2), (4, 4)) == ledger.missing(asked, 9)
+    take(ledger, old, envelopes[1], envelopes[3])
+    whole = ledger.epoch("gw-1", EPOCH)
+    assert (5, old.marks[5], 1) == (whole.stored, whole.head, whole.durable)  # what came is in no copy yet
 
 
 def test_a_fault_inside_the_transaction_leaves_nothing(ledger, monkeypatch):

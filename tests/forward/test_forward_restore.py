@@ -102,6 +102,35 @@ def test_an_old_epoch_that_nobody_holds_makes_no_births(pair):
     assert [1, 2, *range(5, 15)] == centre.slots()
 
 
+def test_a_late_birth_of_an_old_epoch_is_answered(pair):
+    """It has the centre ask for a batch that went with the old store; the gateway says so, and asking ends."""
+    bench, centre = pair
+    rounds(bench, centre, 1)
+    late = bench.worker.birth()
+    centre.is_up = False
+    rounds(bench, centre, 2, 3)
+    bench.broker.published.remove(next(one for one in bench.broker.published if one[1] == bench.broker.envelopes()[1]))
+    centre.is_up = True
+    centre.run(1)
+    bench.close()
+    for path in bench.path.parent.glob(f"{bench.path.name}*"):
+        path.unlink()
+    bench.reopen()
+    rounds(bench, centre, 5)
+    assert (3, ()) == told(centre)
+    bench.broker.published.append((birth_topic(TENANT, GATEWAY), late))
+    centre.worker.step(bench.clock.monotonic())
+    assert (1, ((2, 2),)) == told(centre)
+    rounds(bench, centre, 6)
+    assert (3, ()) == told(centre)
+
+
+def told(centre: LedgerCentre):
+    """Return what the centre's receipts say of the first epoch: how far it is stored, and its gaps."""
+    state = centre.ledger.epochs(GATEWAY)[0]
+    return state.stored, centre.ledger.missing(state, 9)
+
+
 def test_the_birth_names_every_epoch_that_can_still_be_sent(pair):
     """The current one first, then the older ones with something left, and how much is under no receipt."""
     bench, centre = pair
