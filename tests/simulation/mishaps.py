@@ -193,11 +193,16 @@ class Mishaps:
         box.start_at = self.now.at + self.random.choice(_SHORT_S)
 
     def lose_store(self) -> None:
-        """Lose the card of the gateway; it goes on with an empty one, perhaps with a new key."""
+        """Lose the card of the gateway; it goes on with an empty one, perhaps with a new key.
+
+        A plan that a clock ahead had dated into the future is gone with it, and never begins.
+        """
         box, system = self.system.box, self.system
         self.faults["store lost"] += 1
         box.lose_store()
-        system.books.gaps[box.name].append(len(system.books.plans[box.name]))
+        plans = system.books.plans[box.name]
+        plans[:] = [plan for plan in plans if plan.valid_from <= self.now.utc()]
+        system.books.gaps[box.name].append(len(plans))
         if self.random.random() < 0.4:
             self.faults["gateway has a new key"] += 1
             box.signer = WitnessSigner(self.random.randbytes(32), system.books)
