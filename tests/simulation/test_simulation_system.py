@@ -79,6 +79,10 @@ def test_worlds_that_found_a_defect(seed, kinds):
     [
         # A program died between renaming the register and syncing the folder; the next one read it; the power went.
         pytest.param(4, id="register that a dead program left unsynced"),
+        # An old copy of the card went on in an epoch that was called gone: `stored` had passed what it still held.
+        pytest.param(925, id="epoch that was gone comes back with its store"),
+        # A receipt of a run that the centre had left was played again, and was believed.
+        pytest.param(934, id="receipt of a run that was left"),
     ],
 )
 def test_further_worlds_that_found_a_defect(seed):
