@@ -24,16 +24,7 @@ from paho.mqtt.reasoncodes import ReasonCode
 
 from edge.clock import Clock
 from edge.errors import ForwardError
-from edge.mqtt.events import (
-    Connected,
-    Disconnected,
-    Event,
-    MqttOptions,
-    Published,
-    Received,
-    Subscribed,
-    Token,
-)
+from edge.mqtt.events import Connected, Disconnected, Event, MqttOptions, Published, Received, Subscribed, Token
 from edge.mqtt.socket import Endpoint, Tls, connect_socket, error_of, load_tls, parse_url
 
 __all__ = [
@@ -53,9 +44,10 @@ _UNACKNOWLEDGED = 256  # messages that the broker has not acknowledged; beyond i
 _GOODBYE_S = 2.0
 _FOREVER_S = 0xFFFFFFFF  # MQTT 5, 3.1.2.11.2: the session does not expire
 
-# CONNACK return codes of 3.1.1 as paho gives them, in the numbers of MQTT 5 (table 3-1 and 3.2.2.2 there).
+# CONNACK codes of 3.1.1 as paho gives them, in the numbers of MQTT 5 (table 3-1 and 3.2.2.2 there).
 _PROTOCOL_ERROR, _TAKEN_OVER = 130, 142  # the latter: another connection has the same client id
-_LOGIN_CODES = {132: "E-FWD-125", 133: "E-FWD-123", 134: "E-FWD-121", 135: "E-FWD-122", 136: "E-FWD-124"}
+_LOGIN_CODES = {132: "E-FWD-125", 133: "E-FWD-123", 134: "E-FWD-121", 135: "E-FWD-122"}
+_NOT_NOW = (136, 137, 151, 159)  # not available, busy, quota exceeded, connection rate exceeded
 
 
 class MqttLink:
@@ -347,7 +339,7 @@ class _Client(Client):
     ) -> None:
         if reason.is_failure:
             self._edge_fault = ForwardError(
-                _LOGIN_CODES.get(reason.value, "E-FWD-126"),
+                "E-FWD-124" if reason.value in _NOT_NOW else _LOGIN_CODES.get(reason.value, "E-FWD-126"),
                 host=self._edge_endpoint.host,
                 port=self._edge_endpoint.port,
                 detail=str(reason),

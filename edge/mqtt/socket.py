@@ -109,12 +109,15 @@ def connect_socket(endpoint: Endpoint, tls: Tls | None, clock: Clock, deadline_s
         return sock
     try:
         sock.settimeout(_left_s(clock, deadline_s))  # over the whole handshake
-        return tls.context.wrap_socket(sock, server_hostname=endpoint.host)
+        sock = wrapped = tls.context.wrap_socket(sock, server_hostname=endpoint.host, do_handshake_on_connect=False)
+        wrapped.do_handshake()
     except BaseException as exc:
+        has_answered = isinstance(sock, ssl.SSLSocket) and sock.cipher() is not None
         sock.close()
-        if isinstance(exc, OSError | ValueError):
-            raise error_of(exc, endpoint, has_certificate=tls.has_certificate) from exc
+        if isinstance(exc, OSError | ValueError):  # who never answered has asked for no certificate
+            raise error_of(exc, endpoint, has_certificate=tls.has_certificate or not has_answered) from exc
         raise
+    return wrapped
 
 
 def error_of(exc: BaseException, endpoint: Endpoint, *, has_certificate: bool = True) -> ForwardError:

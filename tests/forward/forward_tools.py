@@ -232,6 +232,7 @@ class Bench:
     outbox_class: type[Outbox] = Outbox
     bound_bytes: int = 16 << 20
     signer: Ed25519Signer = GATEWAY_KEY
+    seed: int = 1
 
     def __post_init__(self) -> None:
         self.broker = MemoryBroker(self.clock)
@@ -263,7 +264,7 @@ class Bench:
             centre=Ed25519Verifier(CENTRE_KEY.public),
             clock=self.clock,
             make_link=self.broker.link,
-            rng=Random(1),
+            rng=Random(self.seed),
             health=self.health,
         )
 
