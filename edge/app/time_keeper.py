@@ -46,6 +46,9 @@ class TimeKeeper:
                 moved, dropped = moved + laid.moved, dropped + laid.dropped
         self._health.count("records.redated", moved)
         self._health.count("records.without_slot", dropped)
+        late = self._journal.forget_after(true.now, true.boot_at)  # of an earlier boot: this one settled nothing below
+        if late:
+            log.error("%s", StoreError("E-STO-111", count=late))
         self._journal.forget_undated()
         log.info("records of the time before the clock was known have their true time")
 

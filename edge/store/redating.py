@@ -51,6 +51,19 @@ def forget_undated_plans(rows: Rows) -> None:
     _mark_plans(rows, {})
 
 
+def load_undated(rows: Rows) -> tuple[str | None, dict[int, Stamp]]:
+    """Return the boot that is still to be put right, and the stamps of plans. Raises StoreError if it is damaged."""
+    return undated_boot(rows), _plans(rows)
+
+
+def keep_undated(rows: Rows, boot: str | None, plans: dict[int, Stamp]) -> None:
+    """Keep what another store had to put right, of rows and plans that came with their numbers. Needs a transaction."""
+    if boot is not None:
+        mark_fact(rows, _UNDATED, boot)
+    if plans:
+        _mark_plans(rows, plans)
+
+
 def _note_boot(rows: Rows, stamps: list[Stamp]) -> None:
     if stamps and undated_boot(rows) != stamps[-1].boot_id:
         mark_fact(rows, _UNDATED, stamps[-1].boot_id)

@@ -20,6 +20,7 @@ from edge.store.losses import append_loss, read_losses
 from edge.store.marks import mend_marks, save_mark
 from edge.store.packing import crc_of
 from edge.store.plans import newest_plan
+from edge.store.redating import keep_undated, load_undated
 from edge.store.rows import Cell, Rows
 
 _CHUNK = 500
@@ -52,10 +53,13 @@ def carry_over(old: Rows | None, new: Rows, note: AsideNote) -> int:
         return 0
     for sql, rows in (
         ("INSERT OR IGNORE INTO slot (task, meter, slot_us, reason, crc) VALUES (?, ?, ?, ?, ?)", _slots),
-        ("INSERT INTO plan (valid_from_us, crc, body) VALUES (?, ?, ?)", _plans),
+        ("INSERT INTO plan (id, valid_from_us, crc, body) VALUES (?, ?, ?, ?)", _plans),
     ):
         for chunk in _readable(rows(old)):
             new.change_each(sql, chunk)
+    undated = _or_none(lambda: load_undated(old))
+    if undated is not None:
+        keep_undated(new, *undated)
     _carry_marks(old, new, note)
     for losses in _readable(_losses(old)):
         for loss in losses:
@@ -170,8 +174,8 @@ def _slots(old: Rows) -> Iterator[list[tuple[Any, ...]]]:
 
 
 def _plans(old: Rows) -> Iterator[list[tuple[Any, ...]]]:
-    found = old.rows("SELECT valid_from_us, crc, body FROM plan ORDER BY id")
-    yield [row for row in found if row[1] == crc_of(row[0], row[2])]
+    found = old.rows("SELECT id, valid_from_us, crc, body FROM plan ORDER BY id")
+    yield [row for row in found if row[2] == crc_of(row[1], row[3])]
 
 
 def _losses(old: Rows) -> Iterator[list[Loss]]:

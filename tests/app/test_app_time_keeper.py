@@ -111,6 +111,41 @@ def test_a_cut_between_two_meters_leaves_the_other_for_the_next_start(site, monk
     assert {} == site.journal.undated_rows(site.clock.boot_id)
 
 
+def test_what_an_earlier_boot_named_ahead_hides_no_slot_of_this_one(site):
+    """That boot never knew the time, and this one polled nothing below its marks: they go back to its begin."""
+    site.lose_time(timedelta(hours=5))
+    site.read(A)
+    site.clock.advance(1800)
+    site.clock.boot_id, site.clock.monotonic_s = "b" * 32, 0.0
+    site.clock.advance(1800)
+    site.know_time(timedelta(hours=5))
+    site.keeper.put_right()
+    began = site.clock.now - timedelta(minutes=30)
+    assert {("load", A): began} == site.journal.settled_marks()
+
+
+def test_a_store_that_is_set_aside_takes_along_what_is_to_be_put_right(tmp_path):
+    """Readings and plans of an unknown time are in the new store; once the time is known they get it."""
+    off, path = timedelta(hours=-5), tmp_path / STORE_FILE
+    with open_database(path, max_mib=16) as database:
+        site = Site(database)
+        site.put_in_force(A)
+        site.lose_time(off)
+        site.put_in_force(A, B)
+        site.clock.advance(900)
+        site.read(B)
+        database.change("UPDATE epoch SET next_seq = 9")
+    with open_database(path, max_mib=16, check=True) as database:
+        assert database.set_aside is not None
+        again = Site(database)
+        again.clock.boot_id = site.clock.boot_id
+        again.clock.advance(1000)
+        again.keeper.put_right()
+        assert [T0, T0] == [one.valid_from.replace(microsecond=0) for one in again.journal.kept_plans()]
+        assert {} == again.journal.undated_rows(site.clock.boot_id)
+        assert {("load", B): T0.replace(minute=15, second=0)} == again.journal.settled_marks()
+
+
 def test_a_store_that_refuses_for_too_long_ends_the_waiting(site, monkeypatch):
     """Polling goes on after two minutes; it is a condition meanwhile."""
     site.lose_time(QUARTER)
