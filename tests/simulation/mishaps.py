@@ -195,7 +195,8 @@ class Mishaps:
     def lose_store(self) -> None:
         """Lose the card of the gateway; it goes on with an empty one, perhaps with a new key.
 
-        A plan that a clock ahead had dated into the future is gone with it, and never begins.
+        A plan that a clock ahead had dated into the future is gone with it, and never begins. With a new key the old
+        one is trusted no more, so a copy of before is not put back: what it had sealed nobody would take.
         """
         box, system = self.system.box, self.system
         self.faults["store lost"] += 1
@@ -205,6 +206,7 @@ class Mishaps:
         system.books.gaps[box.name].append(len(plans))
         if self.random.random() < 0.4:
             self.faults["gateway has a new key"] += 1
+            self._copies = None
             box.signer = WitnessSigner(self.random.randbytes(32), system.books)
             system.enrol(box)
         box.start_at = self.now.at + self.random.choice(_SHORT_S)
