@@ -197,8 +197,9 @@ class SendWindow:
             self._entries[key] = replace(one, state=NEXT[one.state, Happening.LOST], tries=0, due_s=0.0)
 
     def drop(self, key: Key) -> None:
-        """Take out a batch that is not to be sent any more."""
-        self._entries.pop(key, None)
+        """Take out a batch that is no longer what it was; should the store still offer it, it is found anew."""
+        if self._entries.pop(key, None) is not None:
+            self._cursor = None
 
     def covers_sent(self, epochs: Sequence[Confirmed]) -> bool:
         """Return True if a receipt speaks of a batch that was sent from here: it was made after that."""

@@ -7,6 +7,9 @@ Rules, in order:
 3. Whatever goes leaves its reason. A reading that goes from a poll that stays is a fault `shed` of that poll; a poll
    that has no value left is a loss `shed` that names its slot.
 4. Misses stay in every case, as do plans and earlier losses: they are what the centre knows nothing else of, and small.
+5. Batches of which nothing more can go are merged: the same records and losses in one, as few losses as can be.
+6. Only where that gains nothing any more, a merged batch keeps a single loss for each task and meter, which names all
+   slots from the first to the last of them: more than went, never less. Misses go then, too. Plans never go.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -14,7 +17,7 @@ from dataclasses import replace
 from datetime import datetime
 
 from edge.messages.batch import Batch
-from edge.reading.loss import Loss, LossReason, losses_of
+from edge.reading.loss import Loss, LossReason, joined, losses_of, spanned
 from edge.reading.record import PollRecord, SlotState
 from edge.reading.verdict import SlotReason
 
@@ -46,6 +49,19 @@ def losses_instead(batch: Batch) -> tuple[Loss, ...]:
     return (*batch.losses, *losses_of(_slots_of(batch.records), LossReason.SHED))
 
 
+def merged_batches(batches: Sequence[Batch], sealed_at: datetime) -> list[Batch]:
+    """Return what takes the place of batches: one that has all of them; each plan after the first has its own."""
+    records = tuple(record for batch in batches for record in batch.records)
+    losses = tuple(joined(loss for batch in batches for loss in batch.losses))
+    return _with_plans(batches, Batch(records, None, losses, sealed_at))
+
+
+def spanned_batches(batches: Sequence[Batch], sealed_at: datetime) -> list[Batch]:
+    """Return the least that can take the place of batches: a loss for each task and meter, and the plans."""
+    losses = tuple(spanned(loss for batch in batches for loss in losses_instead(batch)))
+    return _with_plans(batches, Batch((), None, losses, sealed_at))
+
+
 def values_in(batch: Batch) -> int:
     """Return how many values a batch holds."""
     return sum(len(record.values) for record in batch.records)
@@ -61,6 +77,13 @@ def _without(batch: Batch, left: Sequence[PollRecord | None]) -> Batch:
     kept = tuple(record for record in left if record is not None)
     gone = [old for old, new in zip(batch.records, left, strict=True) if new is None]
     return replace(batch, records=kept, losses=(*batch.losses, *losses_of(_slots_of(gone), LossReason.SHED)))
+
+
+def _with_plans(batches: Sequence[Batch], merged: Batch) -> list[Batch]:
+    plans = list(dict.fromkeys(batch.plan for batch in batches if batch.plan is not None))
+    if not plans:
+        return [merged]
+    return [replace(merged, plan=plans[0]), *(Batch((), plan, (), merged.sealed_at) for plan in plans[1:])]
 
 
 def _is_reading(record: PollRecord) -> bool:

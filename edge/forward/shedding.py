@@ -4,6 +4,10 @@ A replacement has the number, the epoch and the `prev` of its original and names
 over that, at the centre too. One of a replacement names the first original. What is given up is decided by
 `shed_rules.py`, in which order by the store. A replacement that would save little is not made, and a batch that our
 own key does not open stays as it is and is reported.
+
+Batches of which nothing more can go are merged (`merging.py`): many of them before an unsent reading is given up, for
+that loses nothing; a few when nothing else is left. And if then nothing can be merged, what they still say is told by
+fewer losses. Batches under way are left alone, unless nothing else is left for long: then no receipt makes room.
 """
 
 import logging
@@ -11,6 +15,7 @@ from collections.abc import Collection
 from dataclasses import dataclass, replace
 
 from edge.errors import ForwardError, MessageError
+from edge.forward.merging import Merge, Merger
 from edge.forward.outbox import Key
 from edge.forward.shed_rules import bare_batch, losses_instead, reduced_batch, values_in, weight_of
 from edge.messages.batch import build_batch, parse_batch
@@ -24,16 +29,23 @@ from edge.store.shedding import Candidate, Replacement, ShedTotals, Step
 # and signature, giving up several old ones for the room of one new one would lose more than it keeps.
 _LEAST_GAIN = {Step.ARCHIVED: 1 / 8, Step.REDUCED: 1 / 8, Step.DROPPED: 1 / 3}
 _REST_S = 30.0  # nothing is left to give up: so long until it is asked again
+_PATIENCE_S = 300.0  # and so long until batches under way are no longer left alone
+_MANY = 32  # so many are merged before an unsent reading goes
 
 _LOG = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
 class Given:
-    """What was given up of a batch: the step, and how many readings went."""
+    """What was given up of a batch: the step, and how many readings went.
+
+    `moved`: batches that are no longer what is under way. `batches`: how many it was.
+    """
 
     step: Step
     readings: int
+    moved: tuple[Key, ...] = ()
+    batches: int = 1
 
 
 class Shedder:
@@ -44,7 +56,9 @@ class Shedder:
         self._signer = signer
         self._gateway = gateway
         self._percent = percent
+        self._merger = Merger(outbox, signer, gateway)
         self._rest_until_s = 0.0
+        self._stuck_s: float | None = None  # since then nothing is left to give up
         self.is_pressed = False
         self.trouble: ForwardError | None = None
 
@@ -54,6 +68,7 @@ class Shedder:
         self.is_pressed = room.used * 100 > room.limit * self._percent
         if not self.is_pressed:
             self.trouble = None
+            self._stuck_s = None
 
     def due_s(self) -> float | None:
         """Return when `shed` is worth calling (in the past: now); None while there is room."""
@@ -69,20 +84,19 @@ class Shedder:
         Durable: on the disk on return. Raises StoreError, with nothing changed. Batches under way are left alone.
         """
         candidate = self._shedding.next(under_way)
-        if candidate is None:
-            self.hold(now_s + _REST_S)
-            return None
-        if candidate.step is Step.QUARANTINED:
-            return self._give_up(candidate)
-        replacement = self._replacement(candidate)
-        if replacement is None:
-            self._shedding.pass_over(candidate)
-            return None
-        self._shedding.replace(candidate, replacement)
-        sealed = candidate.sealed
-        _LOG.info("batch %s/%d: %s, %d readings", sealed.epoch.hex(), sealed.seq, candidate.step, replacement.lost)
-        self.look()
-        return Given(candidate.step, replacement.lost)
+        loses = candidate is None or candidate.step in (Step.REDUCED, Step.DROPPED)
+        if loses and (given := self._merged(self._merger.merge(under_way, _MANY))) is not None:
+            return given
+        if candidate is not None:
+            return self._shed(candidate)
+        given = self._merged(self._merger.merge(under_way, 2) or self._merger.span(under_way))
+        if given is not None:
+            return given
+        self._stuck_s = now_s if self._stuck_s is None else self._stuck_s
+        if under_way and now_s - self._stuck_s >= _PATIENCE_S:
+            return self.shed(now_s, ())
+        self.hold(now_s + _REST_S)
+        return None
 
     def totals(self) -> ShedTotals:
         """Return what this store has given up since it began."""
@@ -95,6 +109,28 @@ class Shedder:
             return None
         counts = {"reduced": totals.reduced, "dropped": totals.dropped, "readings": totals.readings}
         return ForwardError("E-FWD-214", waiting=waiting, **counts)
+
+    def _shed(self, candidate: Candidate) -> Given | None:
+        """Give up what a batch can spare; None if it stays as it is."""
+        if candidate.step is Step.QUARANTINED:
+            return self._give_up(candidate)
+        replacement = self._replacement(candidate)
+        if replacement is None:
+            self._shedding.pass_over(candidate)
+            return None
+        self._shedding.replace(candidate, replacement)
+        sealed = candidate.sealed
+        _LOG.info("batch %s/%d: %s, %d readings", sealed.epoch.hex(), sealed.seq, candidate.step, replacement.lost)
+        self.look()
+        return Given(candidate.step, replacement.lost, ((sealed.epoch, sealed.seq),))
+
+    def _merged(self, merge: Merge | None) -> Given | None:
+        self.trouble = self._merger.trouble or self.trouble
+        if merge is None:
+            return None
+        _LOG.info("%d batches are merged, %d readings", len(merge.keys), merge.readings)
+        self.look()
+        return Given(Step.MERGED, merge.readings, merge.keys, len(merge.keys))
 
     def _give_up(self, candidate: Candidate) -> Given:
         """Let go of a rejected batch; what it says of slots is said by losses. One that we cannot read says nothing."""

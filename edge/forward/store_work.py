@@ -45,13 +45,13 @@ class Work(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Done:
-    """What came of it: a batch that was sealed, one that moved, or others that are to be looked for in the store.
+    """What came of it: a batch that was sealed, some that moved, or others that are to be looked for in the store.
 
     `is_birth_due`: the centre is to be told where the epochs stand.
     """
 
     sealed: Sealed | None = None
-    moved: Key | None = None
+    moved: tuple[Key, ...] = ()
     is_more: bool = False
     is_birth_due: bool = False
 
@@ -185,14 +185,14 @@ class StoreWork:
         self._recoverer.look()
         self._sealer.look(now_s)  # the plans wait again
         self.tell()
-        return Done(moved=(broken.epoch, broken.seq), is_more=True)
+        return Done(moved=((broken.epoch, broken.seq),), is_more=True)
 
     def _reseal(self) -> Done:
         """Move one batch of a disputed epoch into the current one."""
         old = self._resealer.reseal()
         if old is not None:
             self._health.count("batches_resealed")
-            return Done(moved=(old.epoch, old.seq), is_more=True)
+            return Done(moved=((old.epoch, old.seq),), is_more=True)
         if not self._resealer.is_due or self._resealer.trouble is not None:
             self._claims.settle("resealing_works", self._resealer.trouble)
         return _NOTHING
@@ -211,8 +211,11 @@ class StoreWork:
         given = self._shedder.shed(now_s, under_way)
         if given is not None:
             self._sealer.look(now_s)  # losses may have taken the place of a batch
-            self._health.count(f"batches_{given.step}")
+            self._health.count(f"batches_{given.step}", given.batches)
             self._health.count("readings_dropped", 0 if given.step is Step.ARCHIVED else given.readings)
         self._sealer.is_pressed = self._shedder.is_pressed
         self.tell()
-        return _NOTHING
+        if given is None:
+            return _NOTHING
+        is_merged = given.step is Step.MERGED
+        return Done(moved=given.moved if is_merged or under_way else (), is_more=is_merged, is_birth_due=is_merged)

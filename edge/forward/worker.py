@@ -174,8 +174,8 @@ class ForwardWorker:
 
     def _take_in(self, done: Done, now_s: float) -> None:
         """Let the window know what was done in the store."""
-        if done.moved is not None:
-            self._window.drop(done.moved)
+        for key in done.moved:
+            self._window.drop(key)
         if done.sealed is not None:
             self.pace.note(now_s, sealed=1)
             if not (self._is_ready and self._window.add_live(_parcel(done.sealed, LIVE))):

@@ -1,9 +1,12 @@
 """A loss: slots whose readings were stored and then could not be kept. It is reported, signed, never silent."""
 
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
-from datetime import datetime
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
 from enum import StrEnum
+from math import gcd
+
+_TICK = timedelta(microseconds=1)
 
 
 class LossReason(StrEnum):
@@ -45,6 +48,61 @@ def losses_of(slots: Iterable[tuple[str, str, datetime]], reason: LossReason) ->
     for (task, meter), own in sorted(found.items()):
         for run in _even_runs(sorted(own)):
             yield Loss(task, meter, run[0], run[-1], len(run), reason.value)
+
+
+def joined(losses: Iterable[Loss]) -> Iterator[Loss]:
+    """Yield losses that name exactly the same slots; runs that follow each other evenly become one."""
+    for _, own in _by_name(losses, lambda loss: (loss.task, loss.meter, loss.reason)):
+        run = own[0]
+        for loss in own[1:]:
+            if _follows(run, loss):
+                run = replace(run, last_at=loss.last_at, count=run.count + loss.count)
+            elif loss != run:
+                yield run
+                run = loss
+        yield run
+
+
+def spanned(losses: Iterable[Loss]) -> Iterator[Loss]:
+    """Yield one loss for each (task, meter) that names every slot of the losses, and what lies between them.
+
+    Reasons that differ become `shed`.
+    """
+    for (task, meter), own in _by_name(losses, lambda loss: (loss.task, loss.meter)):
+        first, last = own[0].first_at, max(loss.last_at for loss in own)
+        reasons = {loss.reason for loss in own}
+        reason = reasons.pop() if len(reasons) == 1 else LossReason.SHED.value
+        yield Loss(task, meter, first, last, _count_over(first, last, own), reason)
+
+
+def _by_name(
+    losses: Iterable[Loss], name_of: Callable[[Loss], tuple[str, ...]]
+) -> Iterator[tuple[tuple[str, ...], list[Loss]]]:
+    """Yield the losses of each name, by name, and of each the earliest first."""
+    found: dict[tuple[str, ...], list[Loss]] = {}
+    for loss in losses:
+        found.setdefault(name_of(loss), []).append(loss)
+    for name, own in sorted(found.items()):
+        yield name, sorted(own, key=lambda loss: (loss.first_at, loss.last_at, loss.count))
+
+
+def _follows(run: Loss, loss: Loss) -> bool:
+    """Return True if the two are one even run."""
+    gap = loss.first_at - run.last_at
+    return gap > timedelta(0) and all(one.last_at - one.first_at == gap * (one.count - 1) for one in (run, loss))
+
+
+def _count_over(first: datetime, last: datetime, losses: Sequence[Loss]) -> int:
+    """Return a count with which a loss from `first` to `last` covers all: in steps that meet each, or uneven."""
+    span = (last - first) // _TICK
+    step = 0
+    for loss in losses:
+        own, rest = divmod((loss.last_at - loss.first_at) // _TICK, max(1, loss.count - 1))
+        if rest:
+            least = sum(one.count for one in losses)
+            return next((count for count in range(least, span) if span % (count - 1)), span + 2)
+        step = gcd(step, own, (loss.first_at - first) // _TICK)
+    return span // step + 1 if step else 1
 
 
 def _even_runs(slots: Sequence[datetime]) -> Iterator[list[datetime]]:

@@ -4,12 +4,12 @@ Sealing is one transaction: the waiting rows go, the exact signed bytes come, th
 are opaque here. A batch is *unsent* until a receipt says stored, then *archived* until one says durable, and only
 then forgotten; a rejected one is kept in quarantine. What receipts do is in `receipts.py`; batches of an epoch whose
 numbers hold other content at the centre move to another one (`disputes.py`); a full store gives up batches for smaller
-ones (`shedding.py`); what a store that was set aside still holds is taken over (`recovery.py`).
+ones (`shedding.py`), and many small ones for one (`merging.py`);
+what a store that was set aside still holds is taken over (`recovery.py`).
 """
 
-import hashlib
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 from typing import TypeVar
 
@@ -19,13 +19,15 @@ from edge.reading.loss import Loss
 from edge.reading.plan import Plan
 from edge.reading.record import PollRecord, Stamp
 from edge.store.ballast import ballast_of, drop_ballast
+from edge.store.chain_end import append_sealed, demand_next
 from edge.store.database import Database
 from edge.store.disputes import IS_MOVED, MOVED, next_disputed, retire
-from edge.store.epochs import Epoch, Standing, begin_epoch, current_epoch, save_epoch, sendable_epochs
+from edge.store.epochs import Standing, begin_epoch, current_epoch, sendable_epochs
 from edge.store.foreign import DISK_FULL
-from edge.store.instants import from_us, to_us
+from edge.store.instants import from_us
 from edge.store.losses import read_losses
 from edge.store.mending import Mending
+from edge.store.merging import Merging
 from edge.store.meta import load_fact, mark_fact
 from edge.store.packing import JOURNAL_ROWS
 from edge.store.plans import mark_plan_sent, next_plan
@@ -234,13 +236,17 @@ class Outbox:
         """Return the part that gives up what there is no room for; see `shedding.py`."""
         return Shedding(self._database, self._write)
 
+    def merging(self) -> Merging:
+        """Return the part that puts one batch in the place of many of which little is left; see `merging.py`."""
+        return Merging(self._database, self._write, self._clock.utc_now)
+
     def mending(self) -> Mending:
         """Return the part that puts a batch in the place of one whose bytes are damaged; see `mending.py`."""
         return Mending(self._database, self._write)
 
     def recovery(self) -> Recovery:
         """Return the part that takes over what a store that was set aside still holds; see `recovery.py`."""
-        return Recovery(self._database, self._write, self._take_over)
+        return Recovery(self._database, self._write, self._append)
 
     def marks(self) -> ReceiptMarks:
         """Return which receipts were applied last."""
@@ -321,29 +327,20 @@ class Outbox:
         return [Quarantined(epoch, seq, reason.decode("utf-8", "replace")) for epoch, seq, reason in found]
 
     def _seal(self, taken: Taken, sealing: Sealing, lane: int) -> Sealed:
-        epoch = self._demand_next(sealing)
+        epoch = demand_next(self._database, sealing)
         self._forget(taken, sealing)  # first, so that the envelope finds room in a full file
-        sealed = self._insert(epoch, taken.readings, sealing, lane)
+        sealed = self._append(sealing, taken.readings, lane)
         if taken.plan_id is not None:
             mark_plan_sent(self._database, epoch.epoch, taken.plan_id)
         return sealed
 
     def _reseal(self, old: Sealed, sealing: Sealing) -> Sealed:
-        epoch = self._demand_next(sealing)
+        demand_next(self._database, sealing)
         reason = f"{MOVED}{sealing.epoch.hex()}/{sealing.seq}"
         readings = retire(self._database, old.epoch, old.seq, reason)
         if readings is None:
             raise StoreError("E-STO-109", seq=sealing.seq, detail=f"batch {old.seq} was resealed already")
-        return self._insert(epoch, readings, sealing, old.lane)
-
-    def _take_over(self, sealing: Sealing, readings: int, lane: int) -> None:
-        self._insert(self._demand_next(sealing), readings, sealing, lane)
-
-    def _demand_next(self, sealing: Sealing) -> Epoch:
-        epoch = current_epoch(self._database)
-        if (sealing.epoch, sealing.seq) != (epoch.epoch, epoch.next_seq):
-            raise StoreError("E-STO-109", seq=sealing.seq, detail=f"the next number is {epoch.next_seq}")
-        return epoch
+        return self._append(sealing, readings, old.lane)
 
     def _forget(self, taken: Taken, sealing: Sealing) -> None:
         gone = self._database.change_each("DELETE FROM journal WHERE id = ? AND CAST(crc AS INTEGER) = ?", taken.rowids)
@@ -351,23 +348,8 @@ class Outbox:
         if gone != len(taken.rowids) + len(taken.loss_ids):
             raise StoreError("E-STO-120", seq=sealing.seq)
 
-    def _insert(self, epoch: Epoch, readings: int, sealing: Sealing, lane: int) -> Sealed:
-        """Put an envelope at the end of its epoch, and move the head."""
-        sha256, sealed_at = hashlib.sha256(sealing.envelope).digest(), self._clock.utc_now()
-        self._database.change(
-            "INSERT INTO outbox (epoch, seq, lane, state, prev, sha256, sealed_us, readings, reason) "
-            "VALUES (?, ?, ?, 0, ?, ?, ?, ?, '')",
-            epoch.epoch,
-            sealing.seq,
-            lane,
-            epoch.prev,
-            sha256,
-            to_us(sealed_at),
-            readings,
-        )
-        self._database.change("INSERT INTO envelope (n, bytes) VALUES (last_insert_rowid(), ?)", sealing.envelope)
-        save_epoch(self._database, replace(epoch, next_seq=epoch.next_seq + 1, prev=sha256))
-        return Sealed(epoch.epoch, sealing.seq, lane, sha256, sealing.envelope, sealed_at)
+    def _append(self, sealing: Sealing, readings: int, lane: int) -> Sealed:
+        return append_sealed(self._database, sealing, readings, lane, self._clock.utc_now())
 
     def _place_of(self, after: tuple[bytes, int] | None) -> int:
         if after is None:

@@ -14,6 +14,7 @@ from datetime import datetime
 
 from edge.store.disputes import dispute, is_disputed
 from edge.store.epochs import Epoch, current_epoch, find_epoch, hash_at, save_epoch
+from edge.store.merged_numbers import confirmed_durable
 from edge.store.rows import Rows
 
 UNSENT, STORED, REJECTED = 0, 1, 2
@@ -59,8 +60,9 @@ def settle_receipt(rows: Rows, receipt: EpochState, at: datetime, *, may_dispute
     epoch = find_epoch(rows, receipt.epoch)
     if epoch is None:
         return Applied(is_known=False)
-    behind = max(0, epoch.durable - receipt.stored)
-    if receipt.is_foreign or (not behind and hash_at(rows, epoch, receipt.stored) != receipt.head):
+    behind = max(0, confirmed_durable(rows, epoch) - receipt.stored)
+    is_below = receipt.stored < epoch.durable  # our hash there is forgotten
+    if receipt.is_foreign or (not is_below and hash_at(rows, epoch, receipt.stored) != receipt.head):
         if not may_dispute and epoch.epoch == current_epoch(rows).epoch:
             return Applied(is_held=True)
         return Applied(mismatch=True, new_epoch=dispute(rows, epoch.epoch, at))
@@ -79,7 +81,7 @@ def reached_in(rows: Rows, epoch: bytes) -> int:
     if known is None:
         return 0
     found = rows.rows("SELECT seq FROM outbox WHERE epoch = ? AND state = 1 ORDER BY seq DESC LIMIT 1", epoch)
-    return max(known.durable, int(found[0][0]) if found else 0)
+    return max(confirmed_durable(rows, known), int(found[0][0]) if found else 0)
 
 
 def _archive(rows: Rows, epoch: Epoch, stored: int) -> int:

@@ -37,7 +37,7 @@ Write = Callable[[Callable[[], Any]], Any]
 class Recovery:
     """The part of the outbox that takes over."""
 
-    def __init__(self, database: Database, write: Write, take_over: Callable[[Sealing, int, int], None]) -> None:
+    def __init__(self, database: Database, write: Write, take_over: Callable[[Sealing, int, int], Any]) -> None:
         self._database = database
         self._write = write
         self._take_over = take_over

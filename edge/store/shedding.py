@@ -39,6 +39,7 @@ class Step(StrEnum):
     REDUCED = "reduced"
     DROPPED = "dropped"
     QUARANTINED = "quarantined"
+    MERGED = "merged"  # many into one, by `merging.py`
 
 
 class Level(IntEnum):
@@ -62,7 +63,14 @@ _ORDER = (
 
 
 _STATES = {Step.ARCHIVED: STORED, Step.QUARANTINED: REJECTED}
-_PLACES = (Step.ARCHIVED, Step.REDUCED, Step.DROPPED, None, Step.QUARANTINED)  # in the totals; None: the readings
+_PLACES = (
+    Step.ARCHIVED,
+    Step.REDUCED,
+    Step.DROPPED,
+    None,
+    Step.QUARANTINED,
+    Step.MERGED,
+)  # in the totals; None: the readings
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,13 +93,17 @@ class Replacement:
 
 @dataclass(frozen=True, slots=True)
 class ShedTotals:
-    """What this store has given up since it began: batches by step, and readings that no centre had confirmed."""
+    """What this store has given up since it began: batches by step, and readings that no centre had confirmed.
+
+    `merged`: batches that went into others.
+    """
 
     archived: int = 0
     reduced: int = 0
     dropped: int = 0
     readings: int = 0
     quarantined: int = 0
+    merged: int = 0
 
 
 class Shedding:
@@ -145,7 +157,7 @@ class Shedding:
             self._database.change("DELETE FROM envelope WHERE n = ?", number)
             for loss in losses:
                 append_loss(self._database, loss)
-            _count(self._database, candidate.step, lost)
+            count_shed(self._database, candidate.step, lost)
 
         self._write(work)
 
@@ -174,7 +186,7 @@ class Shedding:
             replacement.readings,
             number,
         )
-        if _count(self._database, candidate.step, replacement.lost) % _REPACKED == 0:
+        if count_shed(self._database, candidate.step, replacement.lost) % _REPACKED == 0:
             _repack(self._database, number)
 
     def _mark(self, candidate: Candidate) -> int:
@@ -190,11 +202,11 @@ class Shedding:
         return int(found[0][0])
 
 
-def _count(rows: Rows, step: Step, lost: int) -> int:
-    """Add to the totals; return how many batches were replaced so far."""
+def count_shed(rows: Rows, step: Step, lost: int, batches: int = 1) -> int:
+    """Add to the totals; return how many batches were replaced so far. Needs a writing transaction."""
     fact = load_fact(rows, _TOTALS) or []
     fact += [0] * (len(_PLACES) - len(fact))
-    fact[_PLACES.index(step)] += 1
+    fact[_PLACES.index(step)] += batches
     fact[3] += 0 if step is Step.ARCHIVED else lost
     mark_fact(rows, _TOTALS, fact)
     return int(sum(fact[:3]))

@@ -36,6 +36,7 @@ from edge.messages.envelope import envelope_hash, open_envelope
 from edge.reading.chain import GENESIS
 from edge.reading.record import PollRecord, Source
 from edge.reading.verdict import SlotReason
+from edge.store.merged_numbers import merged_numbers
 from edge.store.meta import load_fact
 from tests.simulation.books import Books, slot_of
 from tests.simulation.calendars import slots_of
@@ -302,14 +303,16 @@ def check_archive(system) -> list[str]:
 
 
 def _forgotten(box):
-    """Yield the numbers that a store has sealed and holds no more."""
+    """Yield the numbers that a store has sealed and holds no more, but for those whose content went into later ones."""
     with contextlib.closing(apsw.Connection(str(box.path), flags=apsw.SQLITE_OPEN_READWRITE)) as db:
         rows = _Rows(db)
         if not rows.rows("SELECT 1 FROM sqlite_schema WHERE name = 'epoch'"):
             return
         disputed = load_fact(rows, "disputed") or []  # their payloads moved to other numbers
+        merged = merged_numbers(rows)
         for epoch, next_seq in rows.rows("SELECT epoch, next_seq FROM epoch"):
             here = {seq for (seq,) in rows.rows("SELECT seq FROM outbox WHERE epoch = ?", epoch)}
+            here.update(*(range(one.first, one.last + 1) for one in merged if one.epoch == epoch))
             if epoch not in disputed:
                 yield from ((epoch, seq) for seq in range(1, next_seq) if seq not in here)
 
