@@ -24,7 +24,7 @@ CROWD = {
     "items": ["energy_active_import_total", "voltage_l1", "current_l1", "power_active_total"],
 }
 CROWDED = {"batch": {"max_readings": 4096, "max_age": "15m"}, "store": {"shed_percent": 50}}
-_STEPS = ("archived", "reduced", "dropped")
+_STEPS = ("archived", "reduced", "dropped", "", "quarantined", "merged")
 
 
 class Further:
@@ -198,7 +198,9 @@ def count_shedding(system) -> None:
             continue
         with contextlib.closing(apsw.Connection(str(box.path))) as db:
             fact = load_fact(Rows(db), "shed") or ()
-        system.faults.update({f"batch given up: {step}": times for step, times in zip(_STEPS, fact, strict=False)})
+        system.faults.update(
+            {f"batch given up: {step}": times for step, times in zip(_STEPS, fact, strict=False) if step}
+        )
 
 
 def _waiting(db, gateway):
