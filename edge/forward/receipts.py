@@ -90,7 +90,7 @@ def accept_receipt(
         is_new_run=last is None or last[0] != receipt.run,
         is_held=any(did.is_held for _, did in applied),
         is_news=last != (receipt.run, receipt.n),
-        asks_in_vain=any(one.missing and (did.behind or not did.is_known) for one, did in applied),
+        asks_in_vain=any(one.missing and (did.is_below or not did.is_known) for one, did in applied),
         issued_at=receipt.issued_at,
     )
 

@@ -41,7 +41,8 @@ class Applied:
     """What came of it, in batches. `is_known` False: the epoch is not of this store.
 
     `fallen`: unsent again. `behind`: durable once, and now lost by the centre. `new_epoch`: opened for the mismatch.
-    `is_held`: another chain, too soon after the last one: nothing was done.
+    `is_held`: another chain, too soon after the last one: nothing was done. `is_below`: the centre has come less far
+    than the lowest number that can still be sent.
     """
 
     stored: int = 0
@@ -53,6 +54,7 @@ class Applied:
     behind: int = 0
     new_epoch: bytes | None = None
     is_held: bool = False
+    is_below: bool = False
 
 
 def settle_receipt(rows: Rows, receipt: EpochState, at: datetime, *, may_dispute: bool = True) -> Applied:
@@ -72,7 +74,7 @@ def settle_receipt(rows: Rows, receipt: EpochState, at: datetime, *, may_dispute
     stored = _archive(rows, epoch, receipt.stored)
     fallen = _fall(rows, epoch, receipt)
     forgotten = _forget(rows, epoch, min(receipt.durable, receipt.stored))
-    return Applied(stored, forgotten, rejected, fallen=fallen, behind=behind)
+    return Applied(stored, forgotten, rejected, fallen=fallen, behind=behind, is_below=is_below)
 
 
 def reached_in(rows: Rows, epoch: bytes) -> int:
