@@ -43,11 +43,11 @@ def test_no_way_to_the_broker_is_told(monkeypatch, number):
 
 
 def test_a_login_refused_for_another_reason_is_told():
-    """MQTT 5 has many reasons; one without a code of its own is named in the broker's words (here: 159, too fast)."""
-    with scripted_broker(bytes.fromhex("2003009f00")) as port, pytest.raises(ForwardError) as caught:
+    """MQTT 5 has many reasons; one without a code of its own is named in the broker's words (here: 155)."""
+    with scripted_broker(bytes.fromhex("2003009b00")) as port, pytest.raises(ForwardError) as caught:
         _connected(link_to(port, version="5"))
     assert "E-FWD-126" == caught.value.code
-    assert "rate exceeded" in caught.value.fact()
+    assert "QoS not supported" in caught.value.fact()
 
 
 def _connected(link: MqttLink) -> None:
