@@ -1,10 +1,11 @@
 """Batches of which nothing more can be given up alone become few, with later numbers, one merge a call.
 
 A replacement is hardly smaller than its name and signature. Many of them say the same as one that names all slots.
-A batch that our own key does not open stays as it is, and so does what is behind it, and is reported. What would save
-little is not merged, nor looked at again before something changed.
+A batch that our own key does not open stays as it is, and so does what is behind it in its epoch, and is reported; only
+`adopt` signs what it says anew. What would save little is not merged, nor looked at again before something changed.
 """
 
+import logging
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -14,7 +15,7 @@ from edge.forward.outbox import Key
 from edge.forward.sealing import seal_after
 from edge.forward.shed_rules import merged_batches, spanned_batches, values_in, weight_of
 from edge.messages.batch import Batch, build_batch, parse_batch
-from edge.messages.envelope import envelope_hash, open_envelope
+from edge.messages.envelope import envelope_hash, open_envelope, read_envelope
 from edge.messages.signing import Signer, Verifier
 from edge.messages.topics import BACKLOG
 from edge.store.merging import Member, Part
@@ -23,6 +24,8 @@ from edge.store.sealed import Sealing
 
 _MOST = 64  # batches that are merged at once
 _LEAST_GAIN = 1 / 8
+
+_LOG = logging.getLogger(__name__)
 
 _Rule = Callable[[Sequence[Batch], datetime], list[Batch]]
 
@@ -57,14 +60,41 @@ class Merger:
         """Merge the oldest batches into the least that names their slots; None if that gains nothing. As `merge`."""
         return self._merge(under_way, 2, spanned_batches)
 
+    def adopt(self, under_way: Collection[Key]) -> Merge | None:
+        """Merge the oldest batches up to one of another key, and sign what it says anew; None if there is none.
+
+        The store vouches for its bytes: they have the hash that they had when they were sealed here. As `merge`.
+        """
+        for members in self._merging.runs(under_way, 1, _MOST):
+            batches = self._read(members)
+            if len(batches) == len(members):
+                continue
+            foreign = members[len(batches)].sealed
+            try:
+                batches.append(parse_batch(read_envelope(foreign.envelope).raw))
+            except MessageError as exc:
+                _LOG.warning("batch %s/%d cannot be read: %s", foreign.epoch.hex(), foreign.seq, exc.fact())
+                continue
+            if (merge := self._put(members, batches, 1, merged_batches, 0.0)) is not None:
+                return merge
+        return None
+
     def _merge(self, under_way: Collection[Key], least: int, rule: _Rule) -> Merge | None:
-        members = self._merging.next(under_way, least, _MOST)
-        if not members:
-            return None
-        attempt = (rule, least, _key_of(members[0]), _key_of(members[-1]))
-        if attempt in self._vain:
-            return None
-        batches = self._read(members)
+        self.trouble = None
+        for members in self._merging.runs(under_way, least, _MOST):
+            attempt = (rule, least, _key_of(members[0]), _key_of(members[-1]))
+            if attempt in self._vain:
+                continue
+            merge = self._put(members, self._read(members), least, rule, _LEAST_GAIN)
+            if merge is not None:
+                return merge
+            self._vain.add(attempt)
+        return None
+
+    def _put(
+        self, members: Sequence[Member], batches: list[Batch], least: int, rule: _Rule, gain: float
+    ) -> Merge | None:
+        """Put what is in the first members in their place, of as many as fit; None if that gains too little."""
         while len(batches) >= least:
             members = members[: len(batches)]
             try:
@@ -72,13 +102,12 @@ class Merger:
             except MessageError:  # it is too large
                 batches = batches[: len(batches) // 2]
                 continue
-            if sum(map(_size_of, parts)) > sum(len(one.sealed.envelope) for one in members) * (1 - _LEAST_GAIN):
-                break
+            if gain and sum(map(_size_of, parts)) > sum(len(one.sealed.envelope) for one in members) * (1 - gain):
+                return None
             lost = 0 if rule is merged_batches else _values_lost(members, batches)
             self._merging.replace(members, parts, BACKLOG, lost)
             self._vain.clear()
             return Merge(tuple(map(_key_of, members)), lost)
-        self._vain.add(attempt)
         return None
 
     def _read(self, members: Sequence[Member]) -> list[Batch]:

@@ -7,7 +7,8 @@ own key does not open stays as it is and is reported.
 
 Batches of which nothing more can go are merged (`merging.py`): many of them before an unsent reading is given up, for
 that loses nothing; a few when nothing else is left. And if then nothing can be merged, what they still say is told by
-fewer losses. Batches under way are left alone, unless nothing else is left for long: then no receipt makes room.
+fewer losses. If nothing else is left for long, no receipt makes room: then batches under way are no longer left alone,
+and one that another key signed is signed anew.
 """
 
 import logging
@@ -93,8 +94,11 @@ class Shedder:
         if given is not None:
             return given
         self._stuck_s = now_s if self._stuck_s is None else self._stuck_s
-        if under_way and now_s - self._stuck_s >= _PATIENCE_S:
-            return self.shed(now_s, ())
+        if now_s - self._stuck_s >= _PATIENCE_S:
+            if under_way:
+                return self.shed(now_s, ())
+            if (given := self._merged(self._merger.adopt(()))) is not None:
+                return given
         self.hold(now_s + _REST_S)
         return None
 

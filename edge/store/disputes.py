@@ -17,6 +17,7 @@ MOVED = "resealed into "  # the reason of a batch that lives on under another nu
 IS_MOVED = f"substr(reason, 1, {len(MOVED)}) = '{MOVED}'"
 _DISPUTED = "disputed"
 _REMEMBERED = 16  # as many as old epochs are kept
+_MOST_MOVED = 256  # so many rows tell where a batch went
 
 
 def disputed_epochs(rows: Rows) -> list[bytes]:
@@ -65,6 +66,7 @@ def retire(rows: Rows, epoch: bytes, seq: int, reason: str) -> int | None:
     rows.change("UPDATE outbox SET state = 2, reason = ? WHERE n = ?", reason, number)
     if (of := find_epoch(rows, epoch)) is not None:
         _advance(rows, of)
+    _bound_moved(rows)
     return int(readings)
 
 
@@ -77,3 +79,13 @@ def _advance(rows: Rows, epoch: Epoch) -> None:
     sha256 = hash_at(rows, epoch, settled)
     if settled > epoch.durable and sha256 is not None:
         save_epoch(rows, replace(epoch, durable=settled, durable_sha256=sha256))
+
+
+def _bound_moved(rows: Rows) -> None:
+    """Keep the newest rows of batches that moved; an older one goes once the mark of its epoch has passed it."""
+    old = rows.rows(
+        f"SELECT outbox.n FROM outbox JOIN epoch USING (epoch) WHERE state = 2 AND {IS_MOVED} "  # noqa: S608
+        "AND seq <= durable ORDER BY outbox.n DESC LIMIT -1 OFFSET ?",
+        _MOST_MOVED,
+    )
+    rows.change_each("DELETE FROM outbox WHERE n = ?", old)

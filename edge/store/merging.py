@@ -51,18 +51,17 @@ class Merging:
         self._write = write
         self.now = now
 
-    def next(self, under_way: Collection[tuple[bytes, int]], least: int, most: int) -> tuple[Member, ...]:
-        """Return the oldest batches that may be merged, `least` to `most` of one epoch, none of them under way.
+    def runs(self, under_way: Collection[tuple[bytes, int]], least: int, most: int) -> Iterator[tuple[Member, ...]]:
+        """Yield the oldest batches of each epoch that may be merged, `least` to `most`, none of them under way.
 
-        Nothing if there are not so many. Raises StoreError if the bytes of one are not what was put there.
+        The oldest epoch first. Raises StoreError if the bytes of one are not what was put there.
         """
         waiting = disputed_epochs(self._database)
         for one in sendable_epochs(self._database, _EPOCHS):
             if one.epoch not in waiting:
                 found = tuple(self._members(one, under_way, most))
                 if len(found) >= least:
-                    return found
-        return ()
+                    yield found
 
     def replace(self, members: Sequence[Member], parts: Sequence[Part], lane: int, lost: int) -> None:
         """Put the parts in the place of the members, in one transaction. Durable on return. `lost`: readings that go.

@@ -63,4 +63,3 @@ def test_the_centre_stays_away_for_many_times_what_there_is_room_for(tmp_path: P
         newest = {meter for quantity, meter, slot_at in found if slot_at == AT + (ROUNDS - 1) * HOUR}
         assert set(METERS) == newest
         assert None is find_fault(bench.databases[0])
-        print(bench.outbox.shedding().totals(), bench.outbox.counts(), bench.databases[0].set_aside)
