@@ -515,12 +515,12 @@ CODES: Codes = {
         (
             "the store is nearly full, and batch {epoch}/{seq} cannot be made smaller: {detail}",
             "it was sealed with another batch key, and a replacement needs that key's signature",
-            "bring back the way to the centre, so that it takes the batch as it is; the others are made smaller",
+            "bring back the way to the centre, so that it is taken as it is; if nothing else is left, it is signed anew",
         ),
         (
             "存储将满，而批次 {epoch}/{seq} 无法精简：{detail}",
             "该批次由另一批次密钥签封，其替代批次需要同一密钥的签名",
-            "恢复到主站的通路，使其原样接收该批次；其余批次会被精简",
+            "恢复到主站的通路，使其原样接收该批次；若数分钟内别无可让，其内容将以现用密钥重新签封",
         ),
     ),
     "E-FWD-216": (

@@ -20,7 +20,7 @@ from edge.messages.signing import Signer, Verifier
 from edge.messages.topics import BACKLOG
 from edge.store.merging import Member, Part
 from edge.store.outbox import Outbox
-from edge.store.sealed import Sealing
+from edge.store.sealed import Sealed, Sealing
 
 _MOST = 64  # batches that are merged at once
 _LEAST_GAIN = 1 / 8
@@ -69,12 +69,10 @@ class Merger:
             batches = self._read(members)
             if len(batches) == len(members):
                 continue
-            foreign = members[len(batches)].sealed
-            try:
-                batches.append(parse_batch(read_envelope(foreign.envelope).raw))
-            except MessageError as exc:
-                _LOG.warning("batch %s/%d cannot be read: %s", foreign.epoch.hex(), foreign.seq, exc.fact())
+            batch = self._vouched(members[len(batches)].sealed)
+            if batch is None:
                 continue
+            batches.append(batch)
             if (merge := self._put(members, batches, 1, merged_batches, 0.0)) is not None:
                 return merge
         return None
@@ -121,6 +119,20 @@ class Merger:
                 self.trouble = ForwardError("E-FWD-215", epoch=sealed.epoch.hex(), seq=sealed.seq, detail=exc.fact())
                 break
         return batches
+
+    def _vouched(self, sealed: Sealed) -> Batch | None:
+        """Return what is in a batch of another key that this gateway sealed under its name and number, else None."""
+        try:
+            opened = read_envelope(sealed.envelope)
+            batch = parse_batch(opened.raw)
+        except MessageError as exc:
+            _LOG.warning("batch %s/%d cannot be read: %s", sealed.epoch.hex(), sealed.seq, exc.fact())
+            return None
+        header = opened.header
+        if (header.gateway, header.epoch, header.seq) != (self._gateway, sealed.epoch, sealed.seq):
+            _LOG.warning("batch %s/%d says that it is another's", sealed.epoch.hex(), sealed.seq)
+            return None
+        return batch
 
     def _parts(self, batches: Sequence[Batch]) -> list[Part]:
         """Return the envelopes that follow the head, one after another. Raises MessageError if one is too large."""

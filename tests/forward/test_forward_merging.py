@@ -144,6 +144,18 @@ def test_what_another_key_signed_is_signed_anew_when_nothing_else_is_left(bench,
     assert METERS * 6 == bench.outbox.shedding().totals().readings
 
 
+def test_what_says_that_it_is_anothers_is_never_signed_anew(bench):
+    """What another gateway sealed stays as it is, whoever put it into this store."""
+    seal(bench, 1, signer=OTHER_KEY)
+    foreign = bench.outbox.unstored(None, 9)
+    assert None is Merger(bench.outbox, GATEWAY_KEY, "gw-9").adopt(())
+    assert foreign == bench.outbox.unstored(None, 9)
+    shedding = bench.outbox.shedding()
+    while (candidate := shedding.next()) is not None:
+        shedding.pass_over(candidate)
+    assert None is not Merger(bench.outbox, GATEWAY_KEY, GATEWAY).adopt(())
+
+
 def test_an_epoch_that_gains_nothing_holds_up_no_younger_one(bench, room):
     """A batch of another key stands first in the older epoch; those of the younger one are merged nevertheless."""
     seal(bench, 1, signer=OTHER_KEY)
