@@ -3,7 +3,6 @@
 Prints a line a drill. Ends with code 1 if one failed, 2 if the machine could not be started; nothing is skipped.
 """
 
-import os
 import platform
 import signal
 import sys
@@ -12,10 +11,9 @@ from pathlib import Path
 
 from scripts import bundle
 from tests.boot import drills
-from tests.boot.machine import BootError, booted, make_base
+from tests.boot.machine import BootError, base_folder, booted, make_base
 from tests.boot.site import Site
 
-_BASE = Path(os.environ.get("EDGE_BOOT_BASE") or bundle.ROOT / "build" / "boot" / "base")
 DRILLS = (
     drills.refusals,
     drills.udev_rules,
@@ -38,10 +36,11 @@ def main() -> int:
     begun = time.monotonic()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(130))  # an ordered end takes the machine along
     try:
-        is_new = make_base(_BASE)
+        base = base_folder(bundle.ROOT / "build" / "boot")
+        is_new = make_base(base)
         print(f"base            {'made' if is_new else 'there'}, {time.monotonic() - begun:.0f} s", flush=True)
         archive = bundle.build(platform.machine(), bundle.ROOT / "dist", None)
-        with booted(_BASE) as machine:
+        with booted(base) as machine:
             print(f"machine         {machine.run('systemctl', '--version').splitlines()[0]}", flush=True)
             code = _drill(Site(machine), archive)
     except (BootError, bundle.BundleError) as exc:

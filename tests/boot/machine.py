@@ -6,6 +6,7 @@ and address filters, watchdog, restarts. Not real: memory limits, and serial lin
 """
 
 import contextlib
+import hashlib
 import json
 import os
 import re
@@ -18,6 +19,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 PACKAGES = ("systemd", "systemd-sysv", "dbus", "udev", "python3", "mosquitto", "openssl")
+_VARIANT = "--variant=minbase"
 _NAMESPACES = ("-m", "-u", "-i", "-n", "-p", "-C")
 _POWER_OFF = signal.SIGRTMIN + 4  # systemd(1): PID 1 ends all services, then the machine
 _BOOT_S, _END_S = 60.0, 40.0
@@ -37,17 +39,29 @@ def eventually(check, seconds, what):
     return found
 
 
+def base_folder(otherwise: Path) -> Path:
+    """Return where the base of this recipe is kept: in the user's cache, if there is one, for every checkout to use."""
+    if named := os.environ.get("EDGE_BOOT_BASE"):
+        return Path(named)
+    recipe = hashlib.sha256(" ".join((_release(), _VARIANT, *PACKAGES)).encode()).hexdigest()[:12]
+    caches = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    return (caches / "edge-boot" if caches.is_dir() else otherwise) / f"base-{recipe}"
+
+
 def make_base(base: Path) -> bool:
     """Make the base if it is not there; return True if it was made. The mirror is the one that this machine uses."""
     if (base / "etc" / "debian_version").exists() and (base / ".made").exists():
         return False
     release = _release()
-    aside = base.with_name(f"{base.name}.new")
+    aside = base.with_name(f"{base.name}.new-{os.getpid()}")  # two runs may be at it
     shutil.rmtree(aside, ignore_errors=True)
     base.parent.mkdir(parents=True, exist_ok=True)
     include = f"--include={','.join(PACKAGES)}"
-    _call("mmdebstrap", "--quiet", "--variant=minbase", include, release, str(aside), *_sources(release))
+    _call("mmdebstrap", "--quiet", _VARIANT, include, release, str(aside), *_sources(release))
     (aside / ".made").touch()
+    if (base / ".made").exists():  # another run was quicker, and may be using it
+        shutil.rmtree(aside)
+        return True
     shutil.rmtree(base, ignore_errors=True)
     aside.rename(base)
     return True
