@@ -515,7 +515,7 @@ CODES: Codes = {
         (
             "the store is nearly full, and batch {epoch}/{seq} cannot be made smaller: {detail}",
             "it was sealed with another batch key, and a replacement needs that key's signature",
-            "bring back the way to the centre, so that it is taken as it is; if nothing else is left, it is signed anew",
+            "bring back the way to the centre, so that it is taken as it is; else it is signed anew in the end",
         ),
         (
             "存储将满，而批次 {epoch}/{seq} 无法精简：{detail}",

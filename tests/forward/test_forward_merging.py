@@ -148,11 +148,11 @@ def test_what_says_that_it_is_anothers_is_never_signed_anew(bench):
     """What another gateway sealed stays as it is, whoever put it into this store."""
     seal(bench, 1, signer=OTHER_KEY)
     foreign = bench.outbox.unstored(None, 9)
-    assert None is Merger(bench.outbox, GATEWAY_KEY, "gw-9").adopt(())
-    assert foreign == bench.outbox.unstored(None, 9)
     shedding = bench.outbox.shedding()
     while (candidate := shedding.next()) is not None:
         shedding.pass_over(candidate)
+    assert None is Merger(bench.outbox, GATEWAY_KEY, "gw-9").adopt(())
+    assert foreign == bench.outbox.unstored(None, 9)
     assert None is not Merger(bench.outbox, GATEWAY_KEY, GATEWAY).adopt(())
 
 
