@@ -1,4 +1,7 @@
-"""`edge config`: check, show, init, schema. The file is never changed here; `init` writes a new one only."""
+"""`edge config`: check, show, init, schema; what is in force and what was is `config_past.py`.
+
+The file is never changed here; `init` writes a new one only.
+"""
 
 import contextlib
 import json
@@ -11,6 +14,7 @@ from typing import Any
 import click
 
 from edge.cli.common import DEFAULT_CONFIG, config_option, json_option, language, say, show_error, tell
+from edge.cli.config_past import diff, history, reload, revert
 from edge.cli.settings_file import ALL_CHECKS
 from edge.config.complaint import dotted
 from edge.config.load import Loaded, parse_toml_model, read_toml_model
@@ -106,6 +110,10 @@ def init(
     _write_new(out, data)
     following = f"edge config check {out}; edge keys new"
     tell(say(f"written: {out}; next: {following}", f"已写入 {out}；下一步：{following}"))
+
+
+for _verb in (reload, diff, history, revert):
+    config.add_command(_verb)
 
 
 @config.command()

@@ -30,6 +30,7 @@ __all__ = [
     "load_settings",
     "load_toml_model",
     "parse_toml_model",
+    "read_file",
     "read_toml_model",
     "render_problems",
 ]
@@ -66,7 +67,7 @@ def load_toml_model(path: FilePath | str, model: type[Model], *, checks: Sequenc
 
 def read_toml_model(path: FilePath | str, model: type[Model], *, checks: Sequence[Check] = ()) -> Loaded[Model]:
     """Return a model from a TOML file, with the places of its values. Raises ConfigError with every mistake."""
-    return parse_toml_model(_read(FilePath(path)), path, model, checks=checks)
+    return parse_toml_model(read_file(FilePath(path)), path, model, checks=checks)
 
 
 def parse_toml_model(
@@ -85,7 +86,8 @@ def parse_toml_model(
     return Loaded(_with_whole_paths(value, FilePath(path).absolute().parent), file, locator)
 
 
-def _read(path: FilePath) -> bytes:
+def read_file(path: FilePath) -> bytes:
+    """Return what stands in a settings file. Raises ConfigError if it cannot be read, or is too large to be one."""
     file = str(path)
     try:
         # Opening a pipe or a device must not wait: what is no regular file is refused.

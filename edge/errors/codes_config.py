@@ -1,5 +1,7 @@
 """Codes of the settings: file 00x, syntax 01x, keys 02x, types 03x, values 04x, sense 05x, `init` 06x, items 07x.
 
+What is in force, and what was: from 083.
+
 In an excerpt the fact is the headline, the cause stands beside the carets, and the next act is the hint.
 """
 
@@ -413,5 +415,73 @@ CODES: Codes = {
             "文件的写法使程序无法在不丢失人工内容的情况下修改",
             "请手工修改；数值见上文",
         ),
+    ),
+    "E-CFG-083": (
+        (
+            "{file} was changed and is wrong: {detail}; the settings of before stay in force",
+            "a reload found mistakes in the file",
+            "edge config check {file} shows them; correct them, then edge config reload",
+        ),
+        (
+            "{file} 已修改但有错误：{detail}；仍使用原来的配置",
+            "重新加载时发现文件有错误",
+            "运行 edge config check {file} 查看并改正，再运行 edge config reload",
+        ),
+    ),
+    "E-CFG-084": (
+        (
+            "settings that were changed wait for a restart: {names}",
+            "the daemon is built on these; everything else of the file is in force",
+            "systemctl restart edge.target, or take the change back and run edge config reload",
+        ),
+        (
+            "以下已修改的配置需重启后生效：{names}",
+            "守护进程启动时以此为基础；文件中的其他内容已生效",
+            "运行 systemctl restart edge.target，或撤回修改后运行 edge config reload",
+        ),
+    ),
+    "E-CFG-085": (
+        (
+            "the settings could not be read again: {detail}; those of before stay in force",
+            "the program that reads them could not be started, or did not end well",
+            "run edge config reload again; if it comes again, systemctl restart edge.target",
+        ),
+        (
+            "无法重新读取配置：{detail}；仍使用原来的配置",
+            "读取配置的程序无法启动或异常结束",
+            "请再次运行 edge config reload；若仍出现，请 systemctl restart edge.target",
+        ),
+    ),
+    "E-CFG-086": (
+        (
+            "no kept settings to go back to in {folder}: {wanted}",
+            "settings are kept once they were in force; only the newest stay",
+            "edge config history lists what is there",
+        ),
+        (
+            "{folder} 中没有可恢复的配置：{wanted}",
+            "配置生效后才会保存，且只保留最新的若干份",
+            "edge config history 可列出现有的配置",
+        ),
+    ),
+    "E-CFG-087": (
+        (
+            "the settings in force could not be kept in {folder}: {detail}",
+            "the disk is full or faulty, or the folder may not be written",
+            "nothing else is affected; make room, then edge config reload",
+        ),
+        (
+            "无法在 {folder} 中保存生效的配置：{detail}",
+            "磁盘已满或有故障，或目录不可写",
+            "其他功能不受影响；请腾出空间后运行 edge config reload",
+        ),
+    ),
+    "E-CFG-089": (
+        (
+            "{file} is not what was kept: its content does not match its name",
+            "the file was changed or damaged since",
+            "take another one of edge config history",
+        ),
+        ("{file} 与保存时不一致：内容与文件名不符", "文件后来被修改或损坏", "请从 edge config history 中另选一份"),
     ),
 }
