@@ -197,6 +197,8 @@ def test_every_code_of_a_mistake_is_provoked() -> None:
     elsewhere |= {"E-CFG-071", "E-CFG-072", "E-CFG-075", "E-CFG-076", "E-CFG-077"}  # of the protocols: tests/poll
     elsewhere |= {"E-CFG-061", "E-CFG-062", "E-CFG-063"}  # of `config init` and `config show`: test_config_cli.py
     elsewhere |= {"E-CFG-065"}  # of `detect --write`: test_cli_detect.py
+    elsewhere |= {"E-CFG-083", "E-CFG-084", "E-CFG-085", "E-CFG-087"}  # of a reload: test_app_reload.py
+    elsewhere |= {"E-CFG-086", "E-CFG-089"}  # of `config revert`: test_cli_config_past.py
     assert {code for code in CODES if "E-CFG-010" <= code} - elsewhere == {case[0] for case in CASES}
 
 
