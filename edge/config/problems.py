@@ -3,6 +3,7 @@
 The words come from the catalogue: fact = headline, cause = beside the carets, advice = the hint.
 """
 
+import re
 import unicodedata
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -13,6 +14,7 @@ MOST_SHOWN = 20
 _WIDEST_EXCERPT = 100
 _BEFORE_CARET = 60
 
+_SECRET = re.compile(r"(?i)^(\s*[\w.-]{0,40}(?:password|passwd|secret|token)\s*=\s*)(\S.*)$")
 _NO_CHARACTER = "\N{REPLACEMENT CHARACTER}"
 
 _DID_YOU_MEAN = {"en": "did you mean {meant}? ", "zh": "是否想写 {meant}？"}
@@ -100,7 +102,11 @@ def error_as_json(error: EdgeError, lang: Language = "en") -> dict[str, object]:
 
 
 def cut_excerpt(line: str, column: int) -> tuple[str, int]:
-    """Return the line, or its part around the column if it is long, as it may be printed; and the column in it."""
+    """Return the line, or its part around the column if it is long, as it may be printed; and the column in it.
+
+    What stands behind a key that is called a password is struck out: the text goes into logs.
+    """
+    line = _SECRET.sub(lambda match: match[1] + "*" * len(match[2]), line)
     if len(line) <= _WIDEST_EXCERPT:
         return _printable(line), column
     start = max(0, column - 1 - _BEFORE_CARET)
