@@ -5,7 +5,7 @@ The words come from the catalogue: fact = headline, cause = beside the carets, a
 
 import re
 import unicodedata
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from edge.errors import ConfigError, EdgeError, Language, entry_of
@@ -27,7 +27,7 @@ class Problem:
     """One mistake; `line` and `column` count from 1, `length` is the stretch of the carets, `key` the dotted path.
 
     `excerpt` is the line, or its part around the column; `caret` is the column in it. `note` is the description of
-    the field that is meant (English, from the model).
+    the field that is meant (English, from the model). `is_warning`: the file can be used with it.
     """
 
     code: str
@@ -40,6 +40,7 @@ class Problem:
     values: Mapping[str, object] = field(default_factory=dict)
     meant: str = ""
     note: str = ""
+    is_warning: bool = False
 
     def fact(self, lang: Language = "en") -> str:
         """Return what is wrong."""
@@ -61,6 +62,7 @@ class Problem:
         """Return the fields of `edge config check --json`; names are stable."""
         return {
             "code": self.code,
+            "level": "warning" if self.is_warning else "error",
             "line": self.line,
             "column": self.column,
             "length": self.length,
@@ -79,10 +81,15 @@ def render_problems(error: EdgeError, lang: Language = "en") -> str:
     if not problems:
         return "\n".join(map(_printable, _three_lines(error, lang)))
     file = str(error.values.get("file", ""))
+    return f"{render_list(problems, file, lang)}\n\n" + _printable(f"error[{error.code}]: {error.fact(lang)}")
+
+
+def render_list(problems: Sequence[Problem], file: str, lang: Language = "en") -> str:
+    """Return each problem of a file with its line and carets, at most 20."""
     blocks = ["\n".join(map(_printable, _block(problem, file, lang))) for problem in problems[:MOST_SHOWN]]
     if len(problems) > MOST_SHOWN:
         blocks.append(_AND_MORE[lang].format(count=len(problems) - MOST_SHOWN))
-    return "\n\n".join([*blocks, _printable(f"error[{error.code}]: {error.fact(lang)}")])
+    return "\n\n".join(blocks)
 
 
 def error_as_json(error: EdgeError, lang: Language = "en") -> dict[str, object]:
@@ -131,7 +138,7 @@ def _block(problem: Problem, file: str, lang: Language) -> Iterator[str]:
     gutter = " " * len(number)
     start = problem.caret - 1
     carets = "^" * max(1, _width(problem.excerpt[start : start + problem.length]))
-    yield f"error[{problem.code}]: {problem.fact(lang)}"
+    yield f"{'warning' if problem.is_warning else 'error'}[{problem.code}]: {problem.fact(lang)}"
     yield f"{gutter}--> {file}:{problem.line}:{problem.column}"
     yield f"{gutter} |"
     yield f"{number} | {problem.excerpt}".rstrip()

@@ -1,6 +1,6 @@
 """Codes of the settings: file 00x, syntax 01x, keys 02x, types 03x, values 04x, sense 05x, `init` 06x, items 07x.
 
-What is in force, and what was: from 083.
+Time of a bus and meters of the register: 08x. What is in force, and what was: from 083.
 
 In an excerpt the fact is the headline, the cause stands beside the carets, and the next act is the hint.
 """
@@ -416,6 +416,42 @@ CODES: Codes = {
             "请手工修改；数值见上文",
         ),
     ),
+    "E-CFG-080": (
+        (
+            "task {task} cannot be done every {period}: bus {bus} needs {sum} for it",
+            "{count} meters x {each} = {sum}",
+            "take a longer period, fewer items, a higher speed, or spread the meters over more buses",
+        ),
+        (
+            "任务 {task} 无法每 {period} 完成一次：总线 {bus} 需要 {sum}",
+            "{count} 块表 x {each} = {sum}",
+            "请加长周期、减少数据项、提高波特率，或把电表分到更多总线",
+        ),
+    ),
+    "E-CFG-081": (
+        (
+            "bus {bus} has more to do than there is time: {percent} %",
+            "{parts}",
+            "make the tasks that need most rarer or shorter; the rest is missed in turn, as `overrun`",
+        ),
+        (
+            "总线 {bus} 的任务超出可用时间：{percent} %",
+            "{parts}",
+            "请减少最耗时任务的频次或数据项；否则会轮流漏抄（overrun）",
+        ),
+    ),
+    "E-CFG-082": (
+        (
+            "{count} meters of the register are on bus {bus}, which is not here: {meters}",
+            "no [[bus]] has this name",
+            "name a [[bus]] {bus}, or move the meters: edge meters export, correct the column bus, edge meters import",
+        ),
+        (
+            "档案中有 {count} 块表在总线 {bus} 上，但此文件没有该总线：{meters}",
+            "没有名为此的 [[bus]]",
+            "请添加名为 {bus} 的 [[bus]]，或用 edge meters export 导出、改正 bus 列后再 edge meters import",
+        ),
+    ),
     "E-CFG-083": (
         (
             "{file} was changed and is wrong: {detail}; the settings of before stay in force",
@@ -483,5 +519,17 @@ CODES: Codes = {
             "take another one of edge config history",
         ),
         ("{file} 与保存时不一致：内容与文件名不符", "文件后来被修改或损坏", "请从 edge config history 中另选一份"),
+    ),
+    "E-CFG-091": (
+        (
+            "{file} cannot be written anew in layout {layout}",
+            "it is written in a way that the program cannot change",
+            "it is read as it is; nothing has to be done",
+        ),
+        (
+            "无法把 {file} 改写为格式 {layout}",
+            "文件的写法使程序无法修改",
+            "该文件可照常读取，无需处理",
+        ),
     ),
 }

@@ -107,6 +107,7 @@ def test_the_json_document_names_everything(load: Callable[[str], Settings]) -> 
     assert [
         {
             "code": "E-CFG-015",
+            "level": "error",
             "line": 2,
             "column": 17,
             "length": 1,
