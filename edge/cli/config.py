@@ -14,12 +14,13 @@ from typing import Any
 import click
 
 from edge.cli.common import config_option, json_option, say, tell
-from edge.cli.config_check import HERE, check, load_file, migrate, print_json
+from edge.cli.config_check import HERE, check, load_file, migrate
 from edge.cli.config_past import diff, history, reload, revert
 from edge.cli.settings_file import ALL_CHECKS
 from edge.config.centre import CentreSettings
 from edge.config.complaint import dotted
 from edge.config.load import Loaded, parse_toml_model
+from edge.config.problems import struck_out
 from edge.config.schema import schema_of
 from edge.config.settings import Settings
 from edge.config.table import raw_of
@@ -47,7 +48,8 @@ def show(file: Path | None, effective: bool, config_path: Path | None, as_json: 
         dump = _only_given(dump, loaded, ())
     if as_json:
         origins = {dotted(path): _origin(loaded, path) for path in _leaves(dump)} if effective else {}
-        print_json({"version": 1, "file": loaded.file, "settings": dump, "origin": origins})
+        text = json.dumps({"version": 1, "file": loaded.file, "settings": dump, "origin": origins}, ensure_ascii=False)
+        click.echo(struck_out(text))
         return
     click.echo(_as_toml(dump, loaded if effective else None), nl=False)
 
@@ -202,4 +204,4 @@ def _toml_value(value: Any) -> str:
         return f"{{ {', '.join(f'{key} = {_toml_value(inner)}' for key, inner in value.items())} }}"
     if isinstance(value, list):
         return f"[{', '.join(map(_toml_value, value))}]"
-    return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007F")
+    return struck_out(json.dumps(value, ensure_ascii=False)).replace("\x7f", "\\u007F")

@@ -15,6 +15,7 @@ _WIDEST_EXCERPT = 100
 _BEFORE_CARET = 60
 
 _SECRET = re.compile(r"(?i)^(\s*[\w.-]{0,40}(?:password|passwd|secret|token)\s*=\s*)(\S.*)$")
+_IN_ADDRESS = re.compile(r"(?<=://)([^\s\"'/@]{0,200}:)([^\s\"']{1,200})(?=@)")
 _NO_CHARACTER = "\N{REPLACEMENT CHARACTER}"
 
 _DID_YOU_MEAN = {"en": "did you mean {meant}? ", "zh": "是否想写 {meant}？"}
@@ -44,7 +45,7 @@ class Problem:
 
     def fact(self, lang: Language = "en") -> str:
         """Return what is wrong."""
-        return entry_of(self.code).fact(lang, self.values)
+        return struck_out(entry_of(self.code).fact(lang, self.values))
 
     def label(self, lang: Language = "en") -> str:
         """Return what stands beside the carets."""
@@ -113,12 +114,18 @@ def cut_excerpt(line: str, column: int) -> tuple[str, int]:
 
     What stands behind a key that is called a password is struck out: the text goes into logs.
     """
-    line = _SECRET.sub(lambda match: match[1] + "*" * len(match[2]), line)
+    line = struck_out(line)
     if len(line) <= _WIDEST_EXCERPT:
         return _printable(line), column
     start = max(0, column - 1 - _BEFORE_CARET)
     part = _printable(line[start : start + _WIDEST_EXCERPT])
     return (f"…{part[1:]}" if start else part), column - start
+
+
+def struck_out(line: str) -> str:
+    """Return a line without what stands behind a key that is called a password, or behind the user of an address."""
+    line = _SECRET.sub(lambda match: match[1] + "*" * len(match[2]), line)
+    return _IN_ADDRESS.sub(lambda match: match[1] + "*" * len(match[2]), line)
 
 
 def _problems_of(error: EdgeError) -> tuple[Problem, ...]:

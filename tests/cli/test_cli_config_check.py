@@ -69,6 +69,13 @@ def run(*arguments):
     return CliRunner().invoke(config, [str(one) for one in arguments])
 
 
+def exit_code(*arguments):
+    """Return the exit code of the whole program."""
+    with pytest.raises(SystemExit) as caught:
+        main(["config", *arguments])
+    return caught.value.code
+
+
 def test_with_a_register_each_bus_says_how_busy_it_is(file):
     """Nothing is on standard error, and the exit code is 0."""
     register(file, A=10)
@@ -91,10 +98,7 @@ def test_what_the_register_makes_doubtful_is_shown_in_the_file_and_stops_nothing
         "warning[E-CFG-080]: task often cannot be done every 30s: bus A needs 31.5 s for it",
         f"  --> {file}:17:9",
     ] == shown
-    assert 0 == result.exit_code
-    with pytest.raises(SystemExit) as caught:
-        main(["config", "check", str(file), "--strict"])
-    assert 3 == caught.value.code
+    assert [0, 3] == [exit_code("check", str(file), *strict) for strict in ((), ("--strict",))]
 
 
 def test_warnings_as_json(file):
@@ -130,6 +134,18 @@ def test_a_centres_file_is_checked_as_one(tmp_path):
         :2
     ]
     assert "did you mean durable?" in result.stderr
+
+
+@pytest.mark.parametrize("options", [(), ("--json",), ("--effective",), ("--effective", "--json")])
+def test_a_password_in_an_address_is_struck_out(tmp_path, options):
+    """It does not belong there, but what shows the settings must not spread it; nor must a mistake beside it."""
+    path = tmp_path / "centre.toml"
+    path.write_text('[centre]\ntenant = "t"\ndatabase = "postgresql://u:s3c@ret@h/n"\n', encoding="utf-8")
+    shown = run("show", path, *options).stdout
+    assert ("postgresql://u:*******@h/n" in shown, "s3c" in shown) == (True, False)
+    path.write_text('[centre]\ntenant = "t"\n[mqtt]\nendpoint = "mqtt://u:s3c@b"\n', encoding="utf-8")
+    for result in (run("check", path), run("check", path, "--json")):
+        assert ("E-CFG-047" in result.output, "s3c" in result.output) == (True, False)
 
 
 def test_a_file_of_the_newest_layout_is_left(file):

@@ -99,6 +99,7 @@ CASES = [
     ("E-CFG-013", 4, 8, 6, "", HEAD + BUS.replace('"/dev/a"', "/dev/a")),
     ("E-CFG-013", 4, 6, 5, "", HEAD + TASK.replace('every = "15m"', "at = 00:05")),
     ("E-CFG-014", 5, 10, 5, '"even"', HEAD + BUS + 'parity = "evn"\n'),
+    ("E-CFG-014", 5, 10, 3, '"even"', HEAD + BUS + 'parity = "E"\n'),
     ("E-CFG-014", 5, 10, 6, '"even"', HEAD + BUS + 'parity = "EVEN"\n'),
     ("E-CFG-014", 5, 8, 6, "2400", HEAD + BUS + 'baud = "2400"\n'),
     ("E-CFG-014", 2, 49, 1, '"5"', HEAD + 'mqtt = { endpoints = ["mqtt://broker"], version=5 }\n'),
