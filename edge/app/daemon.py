@@ -9,16 +9,19 @@ import logging
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from typing import Literal, Protocol
 
 from edge import __version__
 from edge.app.heap import give_back_heap, share_one_heap
+from edge.app.reload import Reload, SettingsFile
 from edge.app.threads import LONGEST_WAIT_S, Worker, WorkerThread
 from edge.clock import BUILT_AT, Clock, ClockTrust, SystemClock
+from edge.config.force import in_force_after
 from edge.config.settings import Settings
-from edge.control.jobs import Job, StatusJob
+from edge.control.jobs import Job, ReloadJob, SettingsJob, StatusJob
 from edge.control.server import ControlServer, Reply
 from edge.errors import IdentityError, StoreError
 from edge.health.model import Health
@@ -58,6 +61,9 @@ class HalfOfApp(Protocol):
     def status(self) -> dict[str, object]:
         """Return what `edge status` shows of this half."""
 
+    def use_settings(self, settings: Settings) -> None:
+        """Go on with other settings; what only a start can take is as it was."""
+
 
 def make_clock(settings: Settings) -> SystemClock:
     """Return the machine's clock, with the trust that the settings state, and the time that the store saved last."""
@@ -75,7 +81,11 @@ def _saved_at(settings: Settings) -> datetime:
 
 
 class App:
-    """The daemon, or one half of it. `handed`: where the service manager put its copies of keys; None without one."""
+    """The daemon, or one half of it.
+
+    `handed`: where the service manager put its copies of keys; None without one. `file`: what the settings came from;
+    without it they are never read again.
+    """
 
     def __init__(
         self,
@@ -86,6 +96,7 @@ class App:
         clock: Clock,
         notifier: Notifier,
         handed: Path | None = None,
+        file: SettingsFile | None = None,
     ) -> None:
         self.settings = settings
         self.base_dir = base_dir
@@ -95,12 +106,15 @@ class App:
         self.handed = handed
         self.health = Health(clock)
         self.stopping = threading.Event()
+        self.reload = Reload(settings, file, clock, self.health, self._use)
+        self._open_halves: list[HalfOfApp] = []
 
     def run(self) -> int:
         """Run until `stopping` is set; return the exit code. Raises EdgeError for what keeps it from starting."""
         share_one_heap()
         with ExitStack() as stack:
-            halves = [stack.enter_context(half) for half in self._halves()]
+            halves = self._open_halves = [stack.enter_context(half) for half in self._halves()]
+            stack.callback(self.reload.close)
             threads = [
                 WorkerThread(name, worker, self.clock, self.stopping)
                 for half in halves
@@ -111,6 +125,7 @@ class App:
             for thread in threads:
                 thread.start()
             stack.callback(self._join, threads)
+            self.reload.began()
             self.notifier.ready(f"edge {__version__}: {', '.join(half.name for half in halves)}")
             self._tend(halves, servers, threads)
             self.notifier.stopping()
@@ -153,16 +168,32 @@ class App:
                     thread.nudged.set()
 
         def start(job: Job, reply: Reply) -> None:
-            if isinstance(job, StatusJob):
-                reply.end({"result": self._status(half)})
-            else:
-                half.start_job(job, reply, nudge)
+            match job:
+                case StatusJob():
+                    reply.end({"result": self._status(half)})
+                case ReloadJob():
+                    self.reload.ask(reply)
+                case SettingsJob():
+                    reply.end({"result": self.reload.in_force()})
+                case _:
+                    half.start_job(job, reply, nudge)
 
         server = ControlServer(
-            self.settings.state_dir / f"{half.name}.sock", start, {item.key for item in self.settings.item}
+            self.settings.state_dir / f"{half.name}.sock", start, lambda: {item.key for item in self.settings.item}
         )
         stack.callback(server.close)
         return server
+
+    def _use(self, settings: Settings) -> Settings:
+        """Let every half go on with what a running daemon can take of other settings; return those in force now."""
+        taken = in_force_after(self.settings, settings)
+        if self.only is None and len(self._open_halves) == 1:  # the keys for sending are opened at a start
+            taken = replace(taken, mqtt=self.settings.mqtt)
+        if taken != self.settings:
+            for half in self._open_halves:
+                half.use_settings(taken)
+        self.settings = taken
+        return taken
 
     def _status(self, half: HalfOfApp) -> dict[str, object]:
         return {
@@ -170,6 +201,7 @@ class App:
             "gateway": self.settings.gateway.id,
             "time": self.clock.utc_now().isoformat(timespec="seconds"),
             "clock": self.clock.trust().value,
+            **self.reload.status(),
             **half.status(),
             "health": self.health.snapshot(),
         }
@@ -180,6 +212,7 @@ class App:
                 server.step(LONGEST_WAIT_S / len(servers))
             for half in halves:
                 half.tend()
+            self.reload.tend()
             now = self.clock.monotonic()
             if all(now - thread.beat < _STUCK_S for thread in threads):
                 self.notifier.alive()

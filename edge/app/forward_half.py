@@ -20,7 +20,7 @@ from edge.config.settings import Settings
 from edge.control.jobs import CarriedReceiptJob, Job, SealJob
 from edge.control.server import Reply
 from edge.errors import ControlError
-from edge.forward.broker_link import BrokerLink
+from edge.forward.pace import Pace
 from edge.forward.settings import forward_settings, link_options
 from edge.forward.worker import ForwardWorker
 from edge.health.model import Health
@@ -33,6 +33,8 @@ from edge.store.outbox import Outbox
 
 _LOG = logging.getLogger(__name__)
 
+MakeWorker = Callable[[Settings], ForwardWorker]
+
 
 @contextmanager
 def open_forward(
@@ -43,40 +45,51 @@ def open_forward(
     centre = load_verifier(find_file(base_dir / settings.centre.key, handed))
     path, max_mib = settings.state_dir / STORE_FILE, settings.store.max_mib
 
-    def make_link(url: str, will: tuple[str, bytes, int, bool]) -> BrokerLink:
-        return MqttLink(link_options(settings, base_dir, url, will, handed), clock)
-
     with (
         open_database(path, max_mib=max_mib, clock=clock) as database,
         open_database(path, max_mib=max_mib, check=False, clock=clock) as own,
     ):
         if (notice := database.notice()) is not None:
             _LOG.error("%s", notice)
-        worker = ForwardWorker(
-            forward_settings(settings, __version__),
-            outbox=Outbox(database, clock),
-            signer=signer,
-            centre=centre,
-            clock=clock,
-            make_link=make_link,
-            rng=random.Random(),
-            health=health,
-        )
+
+        def make_worker(settings: Settings) -> ForwardWorker:
+            return ForwardWorker(
+                forward_settings(settings, __version__),
+                outbox=Outbox(database, clock),
+                signer=signer,
+                centre=centre,
+                clock=clock,
+                make_link=lambda url, will: MqttLink(link_options(settings, base_dir, url, will, handed), clock),
+                rng=random.Random(),
+                health=health,
+            )
+
         watches = (
             RoomWatch(path, own.room, clock, health),
             AsideWatch(path, partial(load_asides, own), clock, health),
             FileWatch(path, own.is_there, clock),
         )
-        yield ForwardHalf(settings, clock, worker, Outbox(own, clock), watches)
+        yield ForwardHalf(settings, clock, make_worker, Outbox(own, clock), watches)
 
 
 class _Stepped:
-    """The forwarder as a thread drives it."""
+    """The forwarder as a thread drives it. Other settings mean another worker: what is under way is in the store."""
 
-    def __init__(self, worker: ForwardWorker, clock: Clock, jobs: ForwardJobs) -> None:
-        self._worker = worker
+    def __init__(self, settings: Settings, make_worker: MakeWorker, clock: Clock) -> None:
+        self._make_worker = make_worker
+        self._worker = make_worker(settings)
         self._clock = clock
-        self._jobs = jobs
+        self.jobs = ForwardJobs()
+        self._following: Settings | None = None
+
+    @property
+    def pace(self) -> Pace:
+        """How fast batches go."""
+        return self._worker.pace
+
+    def use_settings(self, settings: Settings) -> None:
+        """Go on with other settings at the next step; from any thread."""
+        self._following = settings
 
     @property
     def progress_s(self) -> float:
@@ -85,7 +98,11 @@ class _Stepped:
 
     def step(self) -> float:
         """Do one network turn or one seal; what a command asks for goes first."""
-        if self._jobs.step():
+        if (following := self._following) is not None:
+            self._following = None
+            self._worker.stop()
+            self._worker = self._make_worker(following)
+        if self.jobs.step(self._worker):
             return self._clock.monotonic()
         return self._worker.step(self._clock.monotonic())
 
@@ -100,13 +117,11 @@ class ForwardHalf:
     name: Half = "forward"
 
     def __init__(
-        self, settings: Settings, clock: Clock, worker: ForwardWorker, outbox: Outbox, watches: Sequence[Watch]
+        self, settings: Settings, clock: Clock, make_worker: MakeWorker, outbox: Outbox, watches: Sequence[Watch]
     ) -> None:
         self._settings = settings
         self._clock = clock
-        self._pace = worker.pace
-        self._jobs = ForwardJobs(worker)
-        self._worker = _Stepped(worker, clock, self._jobs)
+        self._worker = _Stepped(settings, make_worker, clock)
         self._outbox = outbox
         self._watches = watches
 
@@ -118,8 +133,14 @@ class ForwardHalf:
         """Hand over what the worker can do; refuse the rest: this half has no bus and no register."""
         if not isinstance(job, SealJob | CarriedReceiptJob):
             raise ControlError("E-CTL-114", job=type(job).__name__)
-        self._jobs.add(job, reply)
+        self._worker.jobs.add(job, reply)
         nudge("forward")
+
+    def use_settings(self, settings: Settings) -> None:
+        """Go on with other settings; the connection is left and made anew only for what concerns it."""
+        old, self._settings = self._settings, settings
+        if (forward_settings(old, "") != forward_settings(settings, "")) or old.mqtt != settings.mqtt:
+            self._worker.use_settings(settings)
 
     def tend(self) -> None:
         """Look at the store, from outside; all else is done in the worker."""
@@ -143,5 +164,5 @@ class ForwardHalf:
             "oldest_unsent": oldest.isoformat(timespec="seconds") if oldest else None,
             "store_bytes": counts.size_bytes,
             "store_limit_bytes": counts.limit_bytes,
-            "pace": asdict(self._pace.rates(self._clock.monotonic())),
+            "pace": asdict(self._worker.pace.rates(self._clock.monotonic())),
         }

@@ -25,7 +25,7 @@ from edge.poll.buffer import CommitRule, RecordGroup
 from edge.poll.job_queue import BusJob
 from edge.poll.jobs import ReadOrder, ReadRun
 from edge.poll.learned import Learned
-from edge.poll.plan import plan_of_bus
+from edge.poll.plan import BusSettings, plan_of_bus
 from edge.poll.port import BusPort
 from edge.poll.rounds import Rounds
 from edge.poll.scan import scan_run
@@ -99,14 +99,14 @@ class PollHalf:
         self._is_plan_due = False
         self._was_time_unknown = False
         self._followers: list[TraceFollower] = []
+        self._group: RecordGroup | None = None
 
     def make_workers(self, journals: Sequence[Journal]) -> None:
         """Put the plan in force and make the workers; each has a connection of its own to the store."""
         plan = self.keeper.put_in_force(at_start=True)
         marks = self.keeper.journal.settled_marks()
-        store, health = self.settings.store, self.keeper.health
-        rule = CommitRule(polls=store.commit_polls, after_s=store.commit_s)
-        group = RecordGroup(clock=self.clock, health=health, rule=rule)
+        health, rule = self.keeper.health, _commit_rule(self.settings)
+        self._group = group = RecordGroup(clock=self.clock, health=health, rule=rule)
         for bus, journal in zip(self.settings.bus, journals, strict=True):
             worker = BusWorker(
                 bus=bus,
@@ -125,7 +125,7 @@ class PollHalf:
                 group=group,
                 learn=lambda address, learned: self._learned.put((address, learned)),
                 slots=journal,
-                snapshots=frozenset(task.name for task in self.settings.task if task.snapshot),
+                snapshots=_snapshots(self.settings),
             )
             worker.start()
             self._workers[bus.name] = worker
@@ -192,6 +192,17 @@ class PollHalf:
             "tasks": [task.name for task in self.settings.task],
         }
 
+    def use_settings(self, settings: Settings) -> None:
+        """Go on with other settings, of the same buses: what the plan before promised is settled up to this moment."""
+        self.settings = self.keeper.settings = settings
+        self._items = vendor_items(settings)
+        if self._group is not None:
+            self._group.rule = _commit_rule(settings)
+        self._change_plan()
+
+    def _site(self, name: str) -> BusSettings:
+        return BusSettings(self._bus(name), self._items, _snapshots(self.settings))
+
     def close(self) -> None:
         """Write what was learned and not written yet."""
         self._keep_learned(at_once=True)
@@ -252,7 +263,7 @@ class PollHalf:
             return
         self._is_plan_due = False
         for name, worker in self._workers.items():
-            worker.use_plan(plan_of_bus(plan, self.keeper.meters, name), dict(self.keeper.meters))
+            worker.use_plan(plan_of_bus(plan, self.keeper.meters, name), dict(self.keeper.meters), self._site(name))
 
     # Jobs.
 
@@ -297,3 +308,11 @@ class PollHalf:
         self.keeper.change_register(change)
         self._change_plan()
         reply.end({"result": {"meters": len(self.keeper.meters)}})
+
+
+def _commit_rule(settings: Settings) -> CommitRule:
+    return CommitRule(polls=settings.store.commit_polls, after_s=settings.store.commit_s)
+
+
+def _snapshots(settings: Settings) -> frozenset[str]:
+    return frozenset(task.name for task in settings.task if task.snapshot)

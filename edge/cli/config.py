@@ -1,4 +1,7 @@
-"""`edge config`: check, show, init, schema. The file is never changed here; `init` writes a new one only."""
+"""`edge config`: show, init, schema; `check` and `migrate` are `config_check.py`, what was in force `config_past.py`.
+
+The file is never changed here; `init` writes a new one only.
+"""
 
 import contextlib
 import json
@@ -10,11 +13,14 @@ from typing import Any
 
 import click
 
-from edge.cli.common import DEFAULT_CONFIG, config_option, json_option, language, say, show_error, tell
+from edge.cli.common import config_option, json_option, say, tell
+from edge.cli.config_check import HERE, check, load_file, migrate
+from edge.cli.config_past import diff, history, reload, revert
 from edge.cli.settings_file import ALL_CHECKS
+from edge.config.centre import CentreSettings
 from edge.config.complaint import dotted
-from edge.config.load import Loaded, parse_toml_model, read_toml_model
-from edge.config.problems import error_as_json
+from edge.config.load import Loaded, parse_toml_model
+from edge.config.problems import struck_out
 from edge.config.schema import schema_of
 from edge.config.settings import Settings
 from edge.config.table import raw_of
@@ -22,7 +28,6 @@ from edge.config.template import FirstSettings, build_first_file
 from edge.errors import ConfigError, UsageError
 
 _BAUD_CHOICES = ("300", "600", "1200", "2400", "4800", "9600", "19200", "38400", "57600", "115200")
-_HERE = Path("edge.toml")
 
 
 @click.group()
@@ -32,45 +37,25 @@ def config() -> None:
 
 @config.command()
 @click.argument("file", type=click.Path(path_type=Path), required=False)
-@config_option
-@json_option
-def check(file: Path | None, config_path: Path | None, as_json: bool) -> None:
-    """Name every mistake of a settings file, with line and column; exit code 3 if there is one."""
-    loaded = _load(file or config_path, as_json=as_json)
-    settings = loaded.value
-    buses, tasks = len(settings.bus), len(settings.task)
-    if as_json:
-        found = {"gateway": settings.gateway.id, "buses": buses, "tasks": tasks}
-        _print_json({"version": 1, "ok": True, "file": loaded.file, **found, "count": 0, "problems": []})
-        return
-    click.echo(
-        say(
-            f"{loaded.file}: fine; gateway {settings.gateway.id}, {buses} bus(es), {tasks} task(s)",
-            f"{loaded.file}：无误；网关 {settings.gateway.id}，{buses} 条总线，{tasks} 个任务",
-        )
-    )
-
-
-@config.command()
-@click.argument("file", type=click.Path(path_type=Path), required=False)
 @click.option("--effective", is_flag=True, help="every value, and where it comes from; not only what the file says")
 @config_option
 @json_option
 def show(file: Path | None, effective: bool, config_path: Path | None, as_json: bool) -> None:
     """Print the settings as they are understood. Passwords and keys are files; only their names are shown."""
-    loaded = _load(file or config_path, as_json=as_json)
+    loaded = load_file(file or config_path, as_json=as_json)
     dump = raw_of(loaded.value)
     if not effective:
         dump = _only_given(dump, loaded, ())
     if as_json:
         origins = {dotted(path): _origin(loaded, path) for path in _leaves(dump)} if effective else {}
-        _print_json({"version": 1, "file": loaded.file, "settings": dump, "origin": origins})
+        text = json.dumps({"version": 1, "file": loaded.file, "settings": dump, "origin": origins}, ensure_ascii=False)
+        click.echo(struck_out(text))
         return
     click.echo(_as_toml(dump, loaded if effective else None), nl=False)
 
 
 @config.command()
-@click.option("--out", type=click.Path(path_type=Path), default=_HERE, show_default=True, help="file to write")
+@click.option("--out", type=click.Path(path_type=Path), default=HERE, show_default=True, help="file to write")
 @click.option("--id", "gateway_id", help="name of this gateway at the centre")
 @click.option("--tenant", help="name of the utility")
 @click.option("--port", "ports", multiple=True, help="port of a bus; once for each bus")
@@ -108,23 +93,15 @@ def init(
     tell(say(f"written: {out}; next: {following}", f"已写入 {out}；下一步：{following}"))
 
 
+for _verb in (check, migrate, reload, diff, history, revert):
+    config.add_command(_verb)
+
+
 @config.command()
-def schema() -> None:
+@click.option("--centre", is_flag=True, help="the schema of centre.toml")
+def schema(centre: bool) -> None:
     """Print the JSON Schema of edge.toml, for editors."""
-    click.echo(schema_of(Settings), nl=False)
-
-
-def _load(chosen: Path | None, *, as_json: bool) -> Loaded[Settings]:
-    """Return the settings, or end with exit code 3 after saying what is wrong with them."""
-    file = chosen or (_HERE if not DEFAULT_CONFIG.exists() and _HERE.exists() else DEFAULT_CONFIG)
-    try:
-        return read_toml_model(file, Settings, checks=ALL_CHECKS)
-    except ConfigError as exc:
-        if as_json:
-            _print_json(error_as_json(exc, language()))
-        else:
-            show_error(exc)
-        raise click.exceptions.Exit(exc.exit_code) from exc
+    click.echo(schema_of(CentreSettings if centre else Settings), nl=False)
 
 
 def _ask(given: dict[str, str | None]) -> dict[str, str]:
@@ -169,10 +146,6 @@ def _write_new(path: Path, data: bytes) -> None:
         raise ConfigError("E-CFG-062", file=str(path), detail=str(exc)) from exc
 
 
-def _print_json(document: dict[str, Any]) -> None:
-    click.echo(json.dumps(document, ensure_ascii=False))
-
-
 def _leaves(value: Any, path: tuple[str | int, ...] = ()) -> Iterator[tuple[str | int, ...]]:
     """Return the path of every value that is no table; a list of texts counts as one value."""
     if isinstance(value, dict):
@@ -185,7 +158,7 @@ def _leaves(value: Any, path: tuple[str | int, ...] = ()) -> Iterator[tuple[str 
         yield path
 
 
-def _only_given(value: Any, loaded: Loaded[Settings], path: tuple[str | int, ...]) -> Any:
+def _only_given(value: Any, loaded: Loaded[Any], path: tuple[str | int, ...]) -> Any:
     """Return what the file itself says: the values that have a line in it."""
     if isinstance(value, list):
         return [_only_given(inner, loaded, (*path, index)) for index, inner in enumerate(value)]
@@ -195,12 +168,12 @@ def _only_given(value: Any, loaded: Loaded[Settings], path: tuple[str | int, ...
     return {key: _only_given(inner, loaded, (*path, key)) for key, inner in given.items()}
 
 
-def _origin(loaded: Loaded[Settings], path: tuple[str | int, ...]) -> str:
+def _origin(loaded: Loaded[Any], path: tuple[str | int, ...]) -> str:
     line = loaded.line_of(path)
     return "default" if line is None else f"{loaded.file}:{line}"
 
 
-def _as_toml(dump: dict[str, Any], loaded: Loaded[Settings] | None) -> str:
+def _as_toml(dump: dict[str, Any], loaded: Loaded[Any] | None) -> str:
     """Return the settings as TOML; with `loaded`, each value says in a comment where it comes from."""
     lines: list[str] = []
     # Plain values first, an empty list of tables among them: behind a table they would belong to it.
@@ -219,7 +192,7 @@ def _is_table(value: Any) -> bool:
     return isinstance(value, dict) or (isinstance(value, list) and bool(value) and isinstance(value[0], dict))
 
 
-def _pairs(table: dict[str, Any], path: tuple[str | int, ...], loaded: Loaded[Settings] | None) -> Iterator[str]:
+def _pairs(table: dict[str, Any], path: tuple[str | int, ...], loaded: Loaded[Any] | None) -> Iterator[str]:
     for key, value in table.items():
         origin = "" if loaded is None else f"  # {_origin(loaded, (*path, key))}"
         yield f"{key} = {_toml_value(value)}{origin}"
@@ -231,4 +204,4 @@ def _toml_value(value: Any) -> str:
         return f"{{ {', '.join(f'{key} = {_toml_value(inner)}' for key, inner in value.items())} }}"
     if isinstance(value, list):
         return f"[{', '.join(map(_toml_value, value))}]"
-    return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007F")
+    return struck_out(json.dumps(value, ensure_ascii=False)).replace("\x7f", "\\u007F")

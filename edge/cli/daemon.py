@@ -22,10 +22,11 @@ from edge.errors import EdgeError, Language
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Order:
-    """What the daemon is told; `folder` is that of the settings file, `only` one half or empty for both."""
+    """What the daemon is told; `data` is what stood in the settings file, `only` one half or empty for both."""
 
     settings: Settings
-    folder: Path
+    file: Path
+    data: bytes
     only: str
     is_verbose: bool
     lang: Language
@@ -36,7 +37,12 @@ def become_daemon(order: Order, arguments: list[str]) -> NoReturn:
 
     `arguments` are what was called, for whoever looks at the list of processes.
     """
-    document = {**asdict(order), "settings": raw_of(order.settings), "folder": str(order.folder)}
+    document = {
+        **asdict(order),
+        "settings": raw_of(order.settings),
+        "file": os.fsdecode(order.file),
+        "data": order.data.decode("latin-1"),
+    }
     descriptor = os.memfd_create("edge-settings", 0)  # 0: it stays open for who comes
     with open(descriptor, "wb", closefd=False) as out:
         out.write(json.dumps(document).encode("ascii"))
@@ -51,7 +57,8 @@ def read_order(descriptor: int) -> Order:
     with open(descriptor, "rb") as handed:
         fields: dict[str, Any] = json.loads(handed.read())
     settings = build_table(Settings, fields["settings"])
-    return Order(**{**fields, "settings": settings, "folder": Path(fields["folder"])})
+    data = fields["data"].encode("latin-1")
+    return Order(**{**fields, "settings": settings, "file": Path(fields["file"]), "data": data})
 
 
 def main() -> int:
@@ -76,6 +83,7 @@ def main() -> int:
 def run_daemon(order: Order) -> int:
     """Run the daemon in this process until SIGTERM or SIGINT; return its exit code. Raises EdgeError."""
     from edge.app.daemon import App, Half, make_clock
+    from edge.app.reload import SettingsFile
     from edge.notify import Notifier
 
     set_up_logging(is_verbose=order.is_verbose)
@@ -84,14 +92,20 @@ def run_daemon(order: Order) -> int:
     handed = os.environ.get("CREDENTIALS_DIRECTORY")
     app = App(
         order.settings,
-        order.folder,
+        order.file.resolve().parent,
         only=half,
         clock=clock,
         notifier=notifier,
         handed=Path(handed) if handed else None,
+        file=SettingsFile(
+            path=order.file,
+            data=order.data,
+            read_again=[sys.executable, "-P", "-m", "edge.cli.reread", str(order.file)],
+        ),
     )
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: app.stopping.set())
+    signal.signal(signal.SIGHUP, lambda *_: app.reload.ask())
     return app.run()
 
 

@@ -1,11 +1,8 @@
 """`edge detect`: find speed, parity and protocol of a bus, row by row, and write them into the settings if wanted."""
 
-import contextlib
 import difflib
-import os
 import sys
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 import click
@@ -14,6 +11,7 @@ from edge.cli.common import DEFAULT_CONFIG, check_address, json_option, say, tel
 from edge.cli.draw import draw_progress, end_progress, print_json, show_condition, with_words
 from edge.cli.on_bus import BusChoice, need_settings, port_argument
 from edge.clock import Clock
+from edge.config.aside import write_aside
 from edge.config.edit import with_bus_values
 from edge.config.settings import Bus
 from edge.poll.detect import Combination, DetectRun
@@ -127,18 +125,5 @@ def _write(choice: BusChoice, found: Mapping[str, Any], *, yes: bool) -> None:
         tell(line)
     if not (yes or not sys.stdin.isatty() or click.confirm(say("do this?", "是否执行？"), err=True)):
         return
-    _replace(file, new)
-    tell(say("written; a running daemon takes it after a restart", "已写入；运行中的守护进程重启后生效"))
-
-
-def _replace(file: Path, text: str) -> None:
-    """Write a file aside, synced, with the mode and owner that it had, and put it in place."""
-    aside, was = file.with_name(f".{file.name}.new"), file.stat()
-    with aside.open("w", encoding="utf-8") as opened:
-        os.fchmod(opened.fileno(), was.st_mode & 0o777)
-        with contextlib.suppress(PermissionError):
-            os.fchown(opened.fileno(), was.st_uid, was.st_gid)
-        opened.write(text)
-        opened.flush()
-        os.fsync(opened.fileno())
-    aside.replace(file)
+    write_aside(file.resolve(), new.encode(), like=file)
+    tell(say("written; edge config reload puts it in force", "已写入；运行 edge config reload 即生效"))

@@ -68,6 +68,12 @@ def load_meters(place: Place) -> tuple[Meter, ...]:
     return found
 
 
+def find_register(settings: Settings) -> Place | None:
+    """Return where the register of a gateway lies, None if there is none yet. Raises PermissionError."""
+    place = Place(settings.state_dir, tuple(bus.name for bus in settings.bus))
+    return place if place.register.exists() else None
+
+
 def polled_meters(settings: Settings) -> dict[str, PolledMeter]:
     """Return the meters of the register on the buses of the settings, by address."""
     buses = {bus.name: bus for bus in settings.bus}

@@ -17,11 +17,17 @@ def run(config_path: Path | None, only: str | None, verbose: bool) -> int:
     With --only the two halves run as two processes: `poll` needs no key and no network, `forward` no serial port.
     """
     from edge.cli.daemon import Order, become_daemon
-    from edge.cli.settings_file import load_settings
+    from edge.cli.settings_file import read_settings
 
     path = config_path or DEFAULT_CONFIG
-    settings = load_settings(path)
-    make_state_dir(settings.state_dir)
-    folder = path.resolve().parent
-    order = Order(settings=settings, folder=folder, only=only or "", is_verbose=verbose, lang=language())
+    data, loaded = read_settings(path)
+    make_state_dir(loaded.value.state_dir)
+    order = Order(
+        settings=loaded.value,
+        file=path.absolute(),
+        data=data,
+        only=only or "",
+        is_verbose=verbose,
+        lang=language(),
+    )
     return become_daemon(order, ["run", *(["--only", only] if only else []), "--config", str(path)])

@@ -5,16 +5,18 @@ Same rules and same mistakes' texts as for `edge.toml`; a relative path is seen 
 
 import os
 from pathlib import Path
-from typing import Literal
+from typing import ClassVar, Literal
 
-from edge.config.checks import has_both_or_none, has_no_nul
+from edge.config.checks import Check, has_both_or_none, has_no_nul
 from edge.config.fields import Field, WrongValueError
+from edge.config.layouts import Steps
 from edge.config.load import load_toml_model
 from edge.config.settings import Broker, Duration, Name
 from edge.config.table import table
 from edge.errors import UsageError
 
 FILE_NAME = "centre.toml"
+CENTRE_CHECKS: tuple[Check, ...] = (has_both_or_none("mqtt", "certificate", "key"), has_no_nul)
 
 
 @table
@@ -78,6 +80,8 @@ class Completeness:
 class CentreSettings:
     """The whole of `centre.toml`."""
 
+    STEPS: ClassVar[Steps] = {}
+
     schema: Literal[1] = Field(1, description="version of this layout")
     centre: CentreFacts
     mqtt: CentreMqtt = CentreMqtt()  # type: ignore[call-arg]
@@ -91,9 +95,7 @@ def load_centre(folder: Path) -> CentreSettings:
     """
     if not os.path.lexists(folder / FILE_NAME):
         raise UsageError("E-CEN-113", folder=folder, name=FILE_NAME)
-    return load_toml_model(
-        folder / FILE_NAME, CentreSettings, checks=(has_both_or_none("mqtt", "certificate", "key"), has_no_nul)
-    )
+    return load_toml_model(folder / FILE_NAME, CentreSettings, checks=CENTRE_CHECKS)
 
 
 TEMPLATE = """\

@@ -75,6 +75,10 @@ def dotted(path: Path) -> str:
 def closest(given: str, choices: list[str]) -> str:
     """Return the choice that is nearest to what was given, in whatever case it was written; or nothing."""
     folded = {choice.casefold(): choice for choice in reversed(choices)}
+    start = given.strip('"').casefold()
+    begun = [choice for choice in folded if start and choice.strip('"').startswith(start)]
+    if len(begun) == 1:  # a word that was shortened: E for even
+        return folded[begun[0]]
     matches = get_close_matches(given.casefold()[:_LONGEST_VALUE], folded, 1, 0.6)
     return folded[matches[0]] if matches else ""
 

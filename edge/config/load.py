@@ -1,8 +1,8 @@
 """The doors of the settings: a file in, a checked model out, or every mistake at once with its place.
 
-In order: the file itself, its syntax, the model's rules, what one table alone cannot know. A file that names other
-files is not asked whether they exist: that is the doctor's business. Relative paths come out absolute, seen from the
-folder of the settings file.
+In order: the file itself, its syntax, its layout, the model's rules, what one table alone cannot know. A file that
+names other files is not asked whether they exist: that is the doctor's business. Relative paths come out absolute, seen
+from the folder of the settings file.
 """
 
 import os
@@ -16,11 +16,12 @@ from typing import Generic, TypeVar
 from edge.config.checks import GATEWAY_CHECKS, Check
 from edge.config.complaint import Complaint, complaints_of, dotted
 from edge.config.fields import keys_of
+from edge.config.layouts import Forwards, is_newer, read_forwards, steps_to
 from edge.config.locate import Locator, Span
 from edge.config.problems import Problem, cut_excerpt, render_problems
 from edge.config.settings import Settings
 from edge.config.syntax import Parsed, SyntaxFault, parse_toml
-from edge.config.table import Path, WrongTableError, build_table
+from edge.config.table import Fault, Path, WrongTableError, build_table
 from edge.errors import ConfigError
 
 __all__ = [
@@ -30,6 +31,7 @@ __all__ = [
     "load_settings",
     "load_toml_model",
     "parse_toml_model",
+    "read_file",
     "read_toml_model",
     "render_problems",
 ]
@@ -47,11 +49,15 @@ class Loaded(Generic[Model]):
 
     value: Model
     file: str
-    locator: Locator
+    places: "_Places"
 
     def line_of(self, path: Path) -> int | None:
         """Return the line of a key, or None if the value is the default."""
-        return self.locator.key(path).line if path in self.locator.paths() else None
+        return self.places.line_of(path)
+
+    def problems_of(self, complaints: Iterable[Complaint]) -> list[Problem]:
+        """Return what was found later, with its places in the file, by line."""
+        return self.places.sorted([], complaints)
 
 
 def load_settings(path: FilePath | str) -> Settings:
@@ -66,7 +72,7 @@ def load_toml_model(path: FilePath | str, model: type[Model], *, checks: Sequenc
 
 def read_toml_model(path: FilePath | str, model: type[Model], *, checks: Sequence[Check] = ()) -> Loaded[Model]:
     """Return a model from a TOML file, with the places of its values. Raises ConfigError with every mistake."""
-    return parse_toml_model(_read(FilePath(path)), path, model, checks=checks)
+    return parse_toml_model(read_file(FilePath(path)), path, model, checks=checks)
 
 
 def parse_toml_model(
@@ -77,15 +83,17 @@ def parse_toml_model(
     text = _decode(data, file)
     parsed = parse_toml(text)
     locator = Locator(parsed.text if parsed.raw is not None else "")
-    value, complaints = _validate(parsed, model, checks)
-    places = _Places(text.split("\n"), locator)
+    forwards = read_forwards(parsed.raw, steps_to(model)) if parsed.raw is not None else None
+    value, complaints = _validate(parsed, forwards, model, checks)
+    places = _Places(text.split("\n"), locator, forwards)
     problems = places.sorted([places.of_fault(fault) for fault in parsed.faults], complaints)
     if problems or value is None:
         raise ConfigError("E-CFG-001", problems, file=file, count=len(problems))
-    return Loaded(_with_whole_paths(value, FilePath(path).absolute().parent), file, locator)
+    return Loaded(_with_whole_paths(value, FilePath(path).absolute().parent), file, places)
 
 
-def _read(path: FilePath) -> bytes:
+def read_file(path: FilePath) -> bytes:
+    """Return what stands in a settings file. Raises ConfigError if it cannot be read, or is too large to be one."""
     file = str(path)
     try:
         # Opening a pipe or a device must not wait: what is no regular file is refused.
@@ -120,17 +128,22 @@ def _decode(data: bytes, file: str) -> str:
     return text
 
 
-def _validate(parsed: Parsed, model: type[Model], checks: Sequence[Check]) -> tuple[Model | None, list[Complaint]]:
-    if parsed.raw is None:
+def _validate(
+    parsed: Parsed, forwards: Forwards | None, model: type[Model], checks: Sequence[Check]
+) -> tuple[Model | None, list[Complaint]]:
+    if forwards is None:
         return None, []
+    if is_newer(forwards.raw, model):  # nothing else of it can be judged
+        newer = Fault("E-CFG-056", ("schema",), forwards.raw["schema"])
+        return None, list(complaints_of([newer], model))
     complaints: list[Complaint] = []
     value = None
     try:
-        value = build_table(model, parsed.raw)
+        value = build_table(model, forwards.raw)
     except WrongTableError as exc:
         complaints += islice(complaints_of(exc.faults, model), MOST_HELD)
     for check in checks:
-        complaints += islice(check(parsed.raw), MOST_HELD)
+        complaints += islice(check(forwards.raw), MOST_HELD)
     # The same said of a table and of a key inside it: the key is nearer.
     nearer = {(each.code, each.path[:depth]) for each in complaints for depth in range(len(each.path))}
     return value, [
@@ -155,6 +168,12 @@ class _Places:
 
     lines: list[str]
     locator: Locator
+    forwards: Forwards | None
+
+    def line_of(self, path: Path) -> int | None:
+        """Return the line of a key, or None if the file does not have it."""
+        path = self._in_file(path)
+        return self.locator.key(path).line if path in self.locator.paths() else None
 
     def sorted(self, faults: list[Problem], complaints: Iterable[Complaint]) -> list[Problem]:
         """Return all problems by line; the same code at the same place counts once."""
@@ -169,9 +188,12 @@ class _Places:
         place = self.locator.key if complaint.is_about_key else self.locator.value
         values = dict(complaint.values)
         if complaint.other is not None:
-            values["line"] = self.locator.key(complaint.other).line
-        problem = self._problem(complaint.code, place(complaint.path), complaint.path, values)
+            values["line"] = self.locator.key(self._in_file(complaint.other)).line
+        problem = self._problem(complaint.code, place(self._in_file(complaint.path)), complaint.path, values)
         return replace(problem, meant=complaint.meant, note=complaint.note)
+
+    def _in_file(self, path: Path) -> Path:
+        return self.forwards.path_in_file(path) if self.forwards else path
 
     def _problem(self, code: str, span: Span, path: Path, values: Mapping[str, object]) -> Problem:
         excerpt, caret = cut_excerpt(self.lines[span.line - 1], span.column)

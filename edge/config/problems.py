@@ -3,8 +3,9 @@
 The words come from the catalogue: fact = headline, cause = beside the carets, advice = the hint.
 """
 
+import re
 import unicodedata
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from edge.errors import ConfigError, EdgeError, Language, entry_of
@@ -13,6 +14,8 @@ MOST_SHOWN = 20
 _WIDEST_EXCERPT = 100
 _BEFORE_CARET = 60
 
+_SECRET = re.compile(r"(?i)^(\s*[\w.-]{0,40}(?:password|passwd|secret|token)\s*=\s*)(\S.*)$")
+_IN_ADDRESS = re.compile(r"(?<=://)([^\s\"'/@]{0,200}:)([^\s\"']{1,200})(?=@)")
 _NO_CHARACTER = "\N{REPLACEMENT CHARACTER}"
 
 _DID_YOU_MEAN = {"en": "did you mean {meant}? ", "zh": "是否想写 {meant}？"}
@@ -25,7 +28,7 @@ class Problem:
     """One mistake; `line` and `column` count from 1, `length` is the stretch of the carets, `key` the dotted path.
 
     `excerpt` is the line, or its part around the column; `caret` is the column in it. `note` is the description of
-    the field that is meant (English, from the model).
+    the field that is meant (English, from the model). `is_warning`: the file can be used with it.
     """
 
     code: str
@@ -38,10 +41,11 @@ class Problem:
     values: Mapping[str, object] = field(default_factory=dict)
     meant: str = ""
     note: str = ""
+    is_warning: bool = False
 
     def fact(self, lang: Language = "en") -> str:
         """Return what is wrong."""
-        return entry_of(self.code).fact(lang, self.values)
+        return struck_out(entry_of(self.code).fact(lang, self.values))
 
     def label(self, lang: Language = "en") -> str:
         """Return what stands beside the carets."""
@@ -59,6 +63,7 @@ class Problem:
         """Return the fields of `edge config check --json`; names are stable."""
         return {
             "code": self.code,
+            "level": "warning" if self.is_warning else "error",
             "line": self.line,
             "column": self.column,
             "length": self.length,
@@ -77,10 +82,15 @@ def render_problems(error: EdgeError, lang: Language = "en") -> str:
     if not problems:
         return "\n".join(map(_printable, _three_lines(error, lang)))
     file = str(error.values.get("file", ""))
+    return f"{render_list(problems, file, lang)}\n\n" + _printable(f"error[{error.code}]: {error.fact(lang)}")
+
+
+def render_list(problems: Sequence[Problem], file: str, lang: Language = "en") -> str:
+    """Return each problem of a file with its line and carets, at most 20."""
     blocks = ["\n".join(map(_printable, _block(problem, file, lang))) for problem in problems[:MOST_SHOWN]]
     if len(problems) > MOST_SHOWN:
         blocks.append(_AND_MORE[lang].format(count=len(problems) - MOST_SHOWN))
-    return "\n\n".join([*blocks, _printable(f"error[{error.code}]: {error.fact(lang)}")])
+    return "\n\n".join(blocks)
 
 
 def error_as_json(error: EdgeError, lang: Language = "en") -> dict[str, object]:
@@ -100,12 +110,22 @@ def error_as_json(error: EdgeError, lang: Language = "en") -> dict[str, object]:
 
 
 def cut_excerpt(line: str, column: int) -> tuple[str, int]:
-    """Return the line, or its part around the column if it is long, as it may be printed; and the column in it."""
+    """Return the line, or its part around the column if it is long, as it may be printed; and the column in it.
+
+    What stands behind a key that is called a password is struck out: the text goes into logs.
+    """
+    line = struck_out(line)
     if len(line) <= _WIDEST_EXCERPT:
         return _printable(line), column
     start = max(0, column - 1 - _BEFORE_CARET)
     part = _printable(line[start : start + _WIDEST_EXCERPT])
     return (f"…{part[1:]}" if start else part), column - start
+
+
+def struck_out(line: str) -> str:
+    """Return a line without what stands behind a key that is called a password, or behind the user of an address."""
+    line = _SECRET.sub(lambda match: match[1] + "*" * len(match[2]), line)
+    return _IN_ADDRESS.sub(lambda match: match[1] + "*" * len(match[2]), line)
 
 
 def _problems_of(error: EdgeError) -> tuple[Problem, ...]:
@@ -125,7 +145,7 @@ def _block(problem: Problem, file: str, lang: Language) -> Iterator[str]:
     gutter = " " * len(number)
     start = problem.caret - 1
     carets = "^" * max(1, _width(problem.excerpt[start : start + problem.length]))
-    yield f"error[{problem.code}]: {problem.fact(lang)}"
+    yield f"{'warning' if problem.is_warning else 'error'}[{problem.code}]: {problem.fact(lang)}"
     yield f"{gutter}--> {file}:{problem.line}:{problem.column}"
     yield f"{gutter} |"
     yield f"{number} | {problem.excerpt}".rstrip()

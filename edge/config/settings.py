@@ -6,10 +6,11 @@ and the reference in `docs/settings.md`. Reading the file, and saying where in i
 
 import re
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from edge.config.fields import Field, Rules, WrongValueError
+from edge.config.layouts import Steps
 from edge.config.table import table
 
 NAME_PATTERN = r"^[A-Za-z0-9_-]{1,32}$"
@@ -253,6 +254,8 @@ class Centre:
 @table
 class Settings:
     """The whole of `edge.toml`. Relative paths are relative to the folder of that file."""
+
+    STEPS: ClassVar[Steps] = {}
 
     schema: Literal[1] = Field(1, description="version of this layout")
     gateway: Gateway

@@ -92,11 +92,33 @@ class CarriedReceiptJob:
 
 
 @dataclass(frozen=True, slots=True)
+class ReloadJob:
+    """Read the settings file again and put in force what a running daemon can take."""
+
+
+@dataclass(frozen=True, slots=True)
+class SettingsJob:
+    """Say which settings are in force."""
+
+
+@dataclass(frozen=True, slots=True)
 class StatusJob:
     """Say how things are."""
 
 
-Job = ReadJob | ScanJob | DetectJob | TraceJob | DiagnoseJob | RegisterJob | SealJob | CarriedReceiptJob | StatusJob
+Job = (
+    ReadJob
+    | ScanJob
+    | DetectJob
+    | TraceJob
+    | DiagnoseJob
+    | RegisterJob
+    | SealJob
+    | CarriedReceiptJob
+    | StatusJob
+    | ReloadJob
+    | SettingsJob
+)
 
 
 def parse_job(line: bytes, own: Container[str] = ()) -> Job:
@@ -168,6 +190,8 @@ def _register_job(document: dict[str, object]) -> RegisterJob:
 
 _PARSERS: Mapping[str, Callable[[dict[str, object]], Job]] = {
     "status": lambda _: StatusJob(),
+    "reload": lambda _: ReloadJob(),
+    "settings": lambda _: SettingsJob(),
     "scan": _scan_job,
     "detect": _detect_job,
     "trace": lambda document: TraceJob(_text(document, "bus"), _count(document, "last")),

@@ -75,10 +75,12 @@ class _Peer:
 class ControlServer:
     """Serves jobs at a path. `start_job` gets each checked job and the way back; it must not block.
 
-    `own`: the keys that the settings define by `[[item]]`.
+    `own`: the keys that the settings define by `[[item]]`, as they are when a job comes.
     """
 
-    def __init__(self, path: Path, start_job: Callable[[Job, Reply], None], own: Container[str] = ()) -> None:
+    def __init__(
+        self, path: Path, start_job: Callable[[Job, Reply], None], own: Callable[[], Container[str]] = tuple
+    ) -> None:
         self.path = path
         self._own = own
         self._start_job = start_job
@@ -160,7 +162,7 @@ class ControlServer:
     def _ask(self, peer: _Peer, line: bytes) -> None:
         peer.has_asked = True
         try:
-            self._start_job(parse_job(line, self._own), peer.reply)
+            self._start_job(parse_job(line, self._own()), peer.reply)
         except EdgeError as exc:
             peer.reply.fail(exc)
         except Exception as exc:

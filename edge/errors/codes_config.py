@@ -1,5 +1,7 @@
 """Codes of the settings: file 00x, syntax 01x, keys 02x, types 03x, values 04x, sense 05x, `init` 06x, items 07x.
 
+Time of a bus and meters of the register: 08x. What is in force, and what was: from 083.
+
 In an excerpt the fact is the headline, the cause stands beside the carets, and the next act is the hint.
 """
 
@@ -412,6 +414,122 @@ CODES: Codes = {
             "无法在文件中修改总线 {bus} 的设置：{detail}",
             "文件的写法使程序无法在不丢失人工内容的情况下修改",
             "请手工修改；数值见上文",
+        ),
+    ),
+    "E-CFG-080": (
+        (
+            "task {task} cannot be done every {period}: bus {bus} needs {sum} for it",
+            "{count} meters x {each} = {sum}",
+            "take a longer period, fewer items, a higher speed, or spread the meters over more buses",
+        ),
+        (
+            "任务 {task} 无法每 {period} 完成一次：总线 {bus} 需要 {sum}",
+            "{count} 块表 x {each} = {sum}",
+            "请加长周期、减少数据项、提高波特率，或把电表分到更多总线",
+        ),
+    ),
+    "E-CFG-081": (
+        (
+            "bus {bus} has more to do than there is time: {percent} %",
+            "{parts}",
+            "make the tasks that need most rarer or shorter; the rest is missed in turn, as `overrun`",
+        ),
+        (
+            "总线 {bus} 的任务超出可用时间：{percent} %",
+            "{parts}",
+            "请减少最耗时任务的频次或数据项；否则会轮流漏抄（overrun）",
+        ),
+    ),
+    "E-CFG-082": (
+        (
+            "{count} meters of the register are on bus {bus}, which is not here: {meters}",
+            "no [[bus]] has this name",
+            "name a [[bus]] {bus}, or move the meters: edge meters export, correct the column bus, edge meters import",
+        ),
+        (
+            "档案中有 {count} 块表在总线 {bus} 上，但此文件没有该总线：{meters}",
+            "没有名为此的 [[bus]]",
+            "请添加名为 {bus} 的 [[bus]]，或用 edge meters export 导出、改正 bus 列后再 edge meters import",
+        ),
+    ),
+    "E-CFG-083": (
+        (
+            "{file} was changed and is wrong: {detail}; the settings of before stay in force",
+            "a reload found mistakes in the file",
+            "edge config check {file} shows them; correct them, then edge config reload",
+        ),
+        (
+            "{file} 已修改但有错误：{detail}；仍使用原来的配置",
+            "重新加载时发现文件有错误",
+            "运行 edge config check {file} 查看并改正，再运行 edge config reload",
+        ),
+    ),
+    "E-CFG-084": (
+        (
+            "settings that were changed wait for a restart: {names}",
+            "the daemon is built on these; everything else of the file is in force",
+            "systemctl restart edge.target, or take the change back and run edge config reload",
+        ),
+        (
+            "以下已修改的配置需重启后生效：{names}",
+            "守护进程启动时以此为基础；文件中的其他内容已生效",
+            "运行 systemctl restart edge.target，或撤回修改后运行 edge config reload",
+        ),
+    ),
+    "E-CFG-085": (
+        (
+            "the settings could not be read again: {detail}; those of before stay in force",
+            "the program that reads them could not be started, or did not end well",
+            "run edge config reload again; if it comes again, systemctl restart edge.target",
+        ),
+        (
+            "无法重新读取配置：{detail}；仍使用原来的配置",
+            "读取配置的程序无法启动或异常结束",
+            "请再次运行 edge config reload；若仍出现，请 systemctl restart edge.target",
+        ),
+    ),
+    "E-CFG-086": (
+        (
+            "no kept settings to go back to in {folder}: {wanted}",
+            "settings are kept once they were in force; only the newest stay",
+            "edge config history lists what is there",
+        ),
+        (
+            "{folder} 中没有可恢复的配置：{wanted}",
+            "配置生效后才会保存，且只保留最新的若干份",
+            "edge config history 可列出现有的配置",
+        ),
+    ),
+    "E-CFG-087": (
+        (
+            "the settings in force could not be kept in {folder}: {detail}",
+            "the disk is full or faulty, or the folder may not be written",
+            "nothing else is affected; make room, then edge config reload",
+        ),
+        (
+            "无法在 {folder} 中保存生效的配置：{detail}",
+            "磁盘已满或有故障，或目录不可写",
+            "其他功能不受影响；请腾出空间后运行 edge config reload",
+        ),
+    ),
+    "E-CFG-089": (
+        (
+            "{file} is not what was kept: its content does not match its name",
+            "the file was changed or damaged since",
+            "take another one of edge config history",
+        ),
+        ("{file} 与保存时不一致：内容与文件名不符", "文件后来被修改或损坏", "请从 edge config history 中另选一份"),
+    ),
+    "E-CFG-091": (
+        (
+            "{file} cannot be written anew in layout {layout}",
+            "it is written in a way that the program cannot change",
+            "it is read as it is; nothing has to be done",
+        ),
+        (
+            "无法把 {file} 改写为格式 {layout}",
+            "文件的写法使程序无法修改",
+            "该文件可照常读取，无需处理",
         ),
     ),
 }

@@ -8,6 +8,7 @@ from edge.poll.meters_here import MetersHere
 from edge.poll.port import BusPort
 from edge.protocols.exchange import Exchange, Timing
 from edge.reading.outcome import Outcome
+from edge.reading.vendor import VendorItem
 
 
 @dataclass(slots=True, kw_only=True)
@@ -17,6 +18,12 @@ class BusAsker:
     bus: Bus
     port: BusPort
     _here: MetersHere = field(init=False)
+
+    def ask_as_set(self, bus: Bus, items: tuple[VendorItem, ...]) -> None:
+        """Ask from now on as the bus is set now; the same settings change nothing."""
+        if (bus, items) != (self.bus, self._here.items):
+            self.bus = self.port.bus = bus
+            self._here.use_settings(bus, items)
 
     def exchange(self, exchange: Exchange, line: LineSettings | None = None, quiet_s: float | None = None) -> Outcome:
         """Run one exchange on this bus. Raises LinkError if the port is closed and cannot be opened."""

@@ -27,7 +27,7 @@ _REMEMBERED = 64  # exchanges that tell how noisy the meter's line is
 _NOISY = 2  # damaged ones among them
 _NOISY_WITHOUT_PARITY = 1  # no parity bit finds the single flips: the checksum of one byte is all there is
 _POLLS_REFUSED = 3
-_USUAL_ANSWER_S = 0.03
+USUAL_ANSWER_S = 0.03
 _NOT_PROVEN = 30
 _STANDARD_QUIET_MS = 20  # DL/T 645-2007: no meter answers sooner, so none need hear sooner
 
@@ -179,5 +179,5 @@ class MeterState:
             tariffs=self.learned.tariffs,
             sizes=frozenset(self.learned.sizes.items()),
             byte_s=self.line.byte_time_s,
-            turn_s=self.bus.gap_ms / 1000 + _USUAL_ANSWER_S,
+            turn_s=self.bus.gap_ms / 1000 + USUAL_ANSWER_S,
         )

@@ -136,6 +136,11 @@ class MetersHere:
                 meters = {**meters, address: replace(meter, learned=state.worth_keeping())}
         self.meters = dict(meters)
 
+    def use_settings(self, bus: Bus, items: tuple[VendorItem, ...]) -> None:
+        """Ask from now on as the bus is set now; what was learned stays, for `meters` holds it."""
+        self.bus, self.items = bus, items
+        self._states.clear()
+
     def _is_same(self, meter: PolledMeter) -> bool:
         """Return whether what is known of a meter still holds: its protocol and what was agreed are the same."""
         old = self.meters[meter.address]

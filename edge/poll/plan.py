@@ -9,8 +9,18 @@ from edge.config.settings import Bus, Settings, Task, parse_duration
 from edge.poll.learned import NOTHING, Learned
 from edge.reading.plan import Plan, PlanTask, Schedule
 from edge.reading.quantities import expand_item
+from edge.reading.vendor import VendorItem
 
 EITHER_YEAR = "dlt645"
+
+
+@dataclass(frozen=True, slots=True)
+class BusSettings:
+    """What the settings say to the worker of one bus, beside the plan: the bus, own items, tasks that freeze first."""
+
+    bus: Bus
+    items: tuple[VendorItem, ...]
+    snapshots: frozenset[str]
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,11 +11,13 @@ Rules:
 4. What the memory does not hold ends as missing for good, `not_kept`; a protocol without memory ends all its slots so.
    That a meter refuses its memory is remembered to the end of the local day: a new meter has none yet.
 5. Only the oldest slots are in memory, a few at a time; the store holds the others.
+6. A slot is filled with the items of the plan that was in force at it: the task may ask for others by now.
 """
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from itertools import takewhile
 from typing import Protocol
 from zoneinfo import ZoneInfo
 
@@ -65,6 +67,9 @@ class OpenSlots(Protocol):
     def open_slots_of(self, task: str, meter: str, after: datetime | None, limit: int) -> Sequence[OpenSlot]:
         """Return those of a task and meter after an instant, oldest first. Raises StoreError."""
 
+    def kept_plans(self) -> Sequence[Plan]:
+        """Return the plans of late, in the order in which they came into force. Raises StoreError."""
+
 
 @dataclass(slots=True)
 class _Running:
@@ -102,6 +107,7 @@ class Refill:
     _known: dict[str, Known] = field(default_factory=dict)
     _filled: dict[Pair, datetime] = field(default_factory=dict)
     _rests: dict[str, tuple[float, float]] = field(default_factory=dict)
+    _kept: Sequence[Plan] = ()
 
     def use_plan(self, plan: Plan) -> None:
         """Go on with another plan."""
@@ -172,7 +178,7 @@ class Refill:
         now_s, now = self.clock.monotonic(), self.clock.utc_now()
         if now_s >= self._look_at_s:
             self._look_at_s = now_s + _LOOK_EVERY_S
-            self._oldest = {}
+            self._oldest, self._kept = {}, self.slots.kept_plans()
             for task in self.plan.tasks:
                 for address in task.meters:
                     self._look((task.name, address))
@@ -187,6 +193,12 @@ class Refill:
 
     def _task(self, pair: Pair) -> PlanTask:
         return next(task for task in self.plan.tasks if task.name == pair[0])
+
+    def _task_at(self, pair: Pair, slot_at: datetime) -> PlanTask:
+        """Return the task as the plan had it that was in force at a slot: that is what the centre waits for."""
+        plans = [plan for plan in self._kept if plan.valid_from < slot_at]
+        named = (task for plan in reversed(plans) for task in plan.tasks if task.name == pair[0])
+        return next(named, None) or self._task(pair)
 
     def _look(self, pair: Pair) -> None:
         self._oldest.pop(pair, None)
@@ -204,9 +216,10 @@ class Refill:
 
     def _begin(self, pair: Pair, spare_s: float) -> list[PollRecord] | None:
         """Begin a course; return what is settled without asking, None if there is no time for its first request."""
-        task, address = self._task(pair), pair[1]
-        ripe = self.clock.utc_now() - _ripe_after(task)
+        ripe, address = self.clock.utc_now() - _ripe_after(self._task(pair)), pair[1]
         slots = [slot_at for slot_at in self._open(pair, _MOST_SLOTS) if slot_at <= ripe]
+        task = self._task_at(pair, slots[0]) if slots else self._task(pair)
+        slots = list(takewhile(lambda slot_at: self._task_at(pair, slot_at).items == task.items, slots))
         zone = ZoneInfo(self.plan.timezone)
         moments = {slot: slot.astimezone(zone).replace(tzinfo=None) for slot in slots}
         if not slots:

@@ -124,15 +124,13 @@ class Rounds:
     def replace_plan(self, plan: Plan) -> None:
         """Go on with another plan from its `valid_from` on: up to there the old one counts.
 
-        Meters of rounds under way that the new plan no longer holds are noted as not asked.
+        Meters of rounds under way that the new plan no longer holds are noted as not asked; the others are asked for
+        what the old plan promised: the centre expects of a slot what was in force at it.
         """
         self.make_due(plan.valid_from)
         had = {(task.name, address) for task in self.plan.tasks for address in task.meters}
         kept = {task.name: task for task in plan.tasks}
-        for one in self._rounds:
-            task = kept.get(one.task.name)
-            self._drop(one, keep=frozenset(task.meters) if task else frozenset())
-            one.task = task or one.task
+        self._rounds = [one for one in self._rounds if self._goes_on(one, kept.get(one.task.name), plan.valid_from)]
         self.plan = plan
         self._next.clear()
         made = self._made_until
@@ -143,6 +141,21 @@ class Rounds:
             for address in task.meters:
                 if (task.name, address) not in had:
                     self._join(task, address)
+
+    def _goes_on(self, one: Round, task: PlanTask | None, valid_from: datetime) -> bool:
+        """Let a round go on under a plan whose task this is now; return False if nobody promises it."""
+        meters = frozenset(task.meters) if task else frozenset()
+        if one.slot_at <= valid_from:
+            self._drop(one, keep=meters)
+            one.task = replace(one.task, meters=task.meters) if task else one.task
+            return True
+        # Made before the plan was taken: it is what this plan promises of that slot.
+        if task is None or task.schedule != one.task.schedule:
+            self._made_until[one.task.name] = valid_from
+            return False
+        one.task = task
+        one.waiting = deque(address for address in one.waiting if address in meters)
+        return True
 
     def _join(self, task: PlanTask, address: str) -> None:
         """Let a new meter take part in what its plan promised before it was taken: slots made in between."""

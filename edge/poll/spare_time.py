@@ -16,11 +16,12 @@ from edge.health.model import Health
 from edge.poll.jobs import Asker
 from edge.poll.meters_here import MetersHere, clock_claim
 from edge.poll.plan import EITHER_YEAR, PolledMeter
-from edge.poll.refill import Refill
+from edge.poll.refill import OpenSlots, Refill
 from edge.poll.speed import SpeedChange
 from edge.poll.time_sync import TimeSyncRun
 from edge.protocols.exchange import Timing
 from edge.quality.time_sync import Hindrance
+from edge.reading.plan import Plan
 from edge.reading.record import PollRecord
 
 log = logging.getLogger(__name__)
@@ -66,6 +67,24 @@ class SpareTime:
     _synced_on: date | None = None
     _sync_at_s: float = 0.0
     _look_at_s: float = 0.0
+
+    def fill_slots(self, slots: OpenSlots, plan: Plan) -> None:
+        """Fill missed slots of this bus, too, from now on."""
+        self.refill = Refill(
+            bus=self.meters.bus,
+            clock=self.clock,
+            slots=slots,
+            plan=plan,
+            state_of=self.meters.state,
+            is_silent=self.meters.backoff.is_silent,
+            learned=self.meters.tell_register,
+        )
+
+    def use_plan(self, plan: Plan) -> None:
+        """Go on with another plan, and with the bus as it is set by now."""
+        if self.refill is not None:
+            self.refill.bus = self.meters.bus
+            self.refill.use_plan(plan)
 
     def step(self, asker: Asker, spare_s: float) -> list[PollRecord] | None:
         """Do at most one exchange; return records of slots that are settled. None: nothing to do, or no time for it.

@@ -26,9 +26,9 @@ from edge.poll.job_queue import JobQueue
 from edge.poll.learned import Learned
 from edge.poll.meter_poll import MeterPoll
 from edge.poll.meters_here import MetersHere
-from edge.poll.plan import PolledMeter
+from edge.poll.plan import BusSettings, PolledMeter
 from edge.poll.records import missing_record, poll_record, stamp_of
-from edge.poll.refill import OpenSlots, Refill
+from edge.poll.refill import OpenSlots
 from edge.poll.rounds import Round, Rounds, Unasked
 from edge.poll.snapshot import Snapshots, freeze_orders
 from edge.poll.spare_time import SpareTime
@@ -81,7 +81,7 @@ class BusWorker(BusAsker):
     _anew_since: datetime | None = None
     _jump: ClockJump = field(init=False)
     turn: TimeTurn = field(init=False)
-    _new_plans: deque[tuple[Plan, Mapping[str, PolledMeter]]] = field(default_factory=deque)
+    _new_plans: deque[tuple[Plan, Mapping[str, PolledMeter], BusSettings | None]] = field(default_factory=deque)
 
     def __post_init__(
         self,
@@ -104,15 +104,7 @@ class BusWorker(BusAsker):
         """Make the first rounds; call once, when the store's marks are in `rounds`."""
         self.rounds.begin(self.clock.utc_now())
         if self.slots is not None:
-            self._spare.refill = Refill(
-                bus=self.bus,
-                clock=self.clock,
-                slots=self.slots,
-                plan=self.rounds.plan,
-                state_of=self._here.state,
-                is_silent=self._here.backoff.is_silent,
-                learned=self._here.tell_register,
-            )
+            self._spare.fill_slots(self.slots, self.rounds.plan)
 
     def step(self) -> float:
         """Do the next piece of work; return the monotonic time of the next one.
@@ -162,14 +154,15 @@ class BusWorker(BusAsker):
     def _go_on(self, what: GoOn) -> None:
         """Begin again with what the store holds now."""
         now = self.clock.utc_now()
+        for _, _, site in self._new_plans:
+            self._use_settings(site)
         self._new_plans.clear()
         self._anew_since = None
         self._here.use(what.meters)
         self._chances.clear()
         self._snapshots.begin_anew(now)
         self.rounds.begin_from(what.plan, what.marks, now)
-        if self._spare.refill is not None:
-            self._spare.refill.use_plan(what.plan)
+        self._spare.use_plan(what.plan)
 
     def stop(self) -> None:
         """Commit what is buffered and give the port back."""
@@ -178,9 +171,9 @@ class BusWorker(BusAsker):
         finally:
             self.port.close()
 
-    def use_plan(self, plan: Plan, meters: Mapping[str, PolledMeter]) -> None:
-        """Take another plan and other meters between two polls; may be called from another thread."""
-        self._new_plans.append((plan, meters))
+    def use_plan(self, plan: Plan, meters: Mapping[str, PolledMeter], site: BusSettings | None = None) -> None:
+        """Take another plan, other meters and settings between two polls; may be called from another thread."""
+        self._new_plans.append((plan, meters, site))
 
     def restart_slots(self, since: datetime) -> None:
         """Begin the slots anew at the next step, forgetting those of a time that has not come; from any thread.
@@ -369,7 +362,8 @@ class BusWorker(BusAsker):
             self.rounds.missed_as = SlotReason.GATEWAY_DOWN
         else:
             self.rounds.missed_as = SlotReason.PORT_GONE if self.port.is_lost else SlotReason.OVERRUN
-        self.rounds.make_due(self.clock.utc_now())
+        now = self.clock.utc_now()
+        self.rounds.make_due(min(now, self._new_plans[0][0].valid_from) if self._new_plans else now)
 
     def _begin_anew(self, since: datetime) -> None:
         """Store what is buffered, then let store and rounds forget slots of a time that has not come yet."""
@@ -392,9 +386,15 @@ class BusWorker(BusAsker):
         if self._anew_since is not None and self._poll is None:
             self._begin_anew(self._anew_since)
         while self._new_plans and self._poll is None:
-            plan, meters = self._new_plans.popleft()
+            plan, meters, site = self._new_plans.popleft()
             self._buffer.commit()  # before another bus stores for a meter that moved there
             self._here.use(meters)
+            self._use_settings(site)
             self.rounds.replace_plan(plan)
-            if self._spare.refill is not None:
-                self._spare.refill.use_plan(plan)
+            self._spare.use_plan(plan)
+
+    def _use_settings(self, site: BusSettings | None) -> None:
+        """Go on with other settings of the bus and of its tasks."""
+        if site is not None:
+            self.snapshots = self._snapshots.tasks = site.snapshots
+            self.ask_as_set(site.bus, site.items)

@@ -12,13 +12,13 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any, Protocol
 
+from edge.config.aside import sync_folder
 from edge.errors import StoreError
 from edge.store.inspection import SCHEMA_FACT, schema_crc
 from edge.store.meta import load_fact, mark_fact
 from edge.store.ownership import give_to_owner_of
 from edge.store.rows import Rows
 from edge.store.schema import APPLICATION_ID
-from edge.store.set_aside import sync_folder
 
 _DAMAGED = "E-STO-105"
 

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
+from edge.config.aside import sync_folder
 from edge.store.ownership import give_to_owner_of
 
 FACT = "carried_over"  # in a store that follows a damaged one: how many records came from there
@@ -110,15 +111,6 @@ def free_name(path: Path, at: datetime, word: str = "bad") -> str:
         number += 1
         names = f"{name}-{number}"
     return names
-
-
-def sync_folder(folder: Path) -> None:
-    """Put the names of a folder on the disk. Raises OSError."""
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def _move_logs(path: Path, moved: Path) -> None:

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+from edge.config.aside import sync_folder
 from edge.reading.chain import EPOCH_BYTES
 from edge.store.asides import note_ended
 from edge.store.ballast import ballast_of
@@ -21,7 +22,7 @@ from edge.store.holes import Hole, note_holes
 from edge.store.migration import sync_file
 from edge.store.ownership import give_to_owner_of
 from edge.store.rows import Rows
-from edge.store.set_aside import free_name, sync_folder
+from edge.store.set_aside import free_name
 
 _NOTE = (
     "edge: the store {name} was deleted, moved away or emptied while edge was stopped. A new one was begun at {at}.\n"

@@ -19,7 +19,7 @@ def test_what_was_given_up_stands_in_the_status(tmp_path):
         shedding = bench.outbox.shedding()
         shedding.replace(shedding.next(), Replacement(b"less", 1, 2))
         bench.start()
-        half = ForwardHalf(load_settings(EXAMPLE), bench.clock, bench.worker, bench.outbox, watches=())
+        half = ForwardHalf(load_settings(EXAMPLE), bench.clock, lambda _: bench.worker, bench.outbox, watches=())
         none = dict.fromkeys(("archived", "dropped", "quarantined", "merged"), 0)
         assert {**none, "reduced": 1, "readings": 2} == half.status()["shed"]
     finally:

@@ -59,7 +59,7 @@ def change(half, job):
 
 
 def plans_of(half, bus):
-    return [plan for plan, _ in half._workers[bus]._new_plans]
+    return [plan for plan, *_ in half._workers[bus]._new_plans]
 
 
 def test_a_register_change_reaches_every_bus(half):

@@ -36,7 +36,14 @@ def start(folder, *arguments):
 
 def test_what_is_handed_over_arrives(monkeypatch):
     """Every setting, a folder whose name is no text, and the options; the arguments stay to be seen."""
-    order = Order(settings=load_settings(SITE), folder=Path("/é\udcff"), only="poll", is_verbose=True, lang="zh")
+    order = Order(
+        settings=load_settings(SITE),
+        file=Path("/é\udcff/edge.toml"),
+        data=b"\xff\xfe# \n",
+        only="poll",
+        is_verbose=True,
+        lang="zh",
+    )
     called = []
     monkeypatch.setattr(os, "execv", lambda path, arguments: called.append(arguments))
     become_daemon(order, ["run", "--only", "poll"])

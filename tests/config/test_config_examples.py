@@ -21,19 +21,23 @@ SITES = sorted(path for path in CONFIG.glob("*.toml") if path.name != "centre.to
 
 
 def test_the_sites_that_the_manual_promises_are_there() -> None:
-    """One bus on USB, two buses with 40 meters, serial servers."""
-    assert ["single-bus-usb.toml", "tcp-serial-server.toml", "two-buses-40-meters.toml"] == [
-        path.name for path in SITES
-    ]
+    """Both years on one bus, one bus on USB, no network, serial servers, two buses with 40 meters."""
+    assert [
+        "mixed-1997-2007.toml",
+        "single-bus-usb.toml",
+        "stick-no-network.toml",
+        "tcp-serial-server.toml",
+        "two-buses-40-meters.toml",
+    ] == [path.name for path in SITES]
 
 
 @pytest.mark.parametrize("path", SITES, ids=lambda path: path.name)
 def test_every_site_loads(path: Path) -> None:
-    """An example has no mistake, and reads from a bus to a broker."""
+    """An example has no mistake, and reads from a bus to a broker, or to a stick where there is no network."""
     settings = load_settings(path)
     assert settings.bus
     assert settings.task
-    assert settings.mqtt is not None
+    assert (settings.mqtt is None) == (path.name == "stick-no-network.toml")
     own = {item.key for item in settings.item}
     assert all(expand_item(item, own) for task in settings.task for item in task.items)
 

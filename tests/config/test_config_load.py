@@ -99,6 +99,7 @@ CASES = [
     ("E-CFG-013", 4, 8, 6, "", HEAD + BUS.replace('"/dev/a"', "/dev/a")),
     ("E-CFG-013", 4, 6, 5, "", HEAD + TASK.replace('every = "15m"', "at = 00:05")),
     ("E-CFG-014", 5, 10, 5, '"even"', HEAD + BUS + 'parity = "evn"\n'),
+    ("E-CFG-014", 5, 10, 3, '"even"', HEAD + BUS + 'parity = "E"\n'),
     ("E-CFG-014", 5, 10, 6, '"even"', HEAD + BUS + 'parity = "EVEN"\n'),
     ("E-CFG-014", 5, 8, 6, "2400", HEAD + BUS + 'baud = "2400"\n'),
     ("E-CFG-014", 2, 49, 1, '"5"', HEAD + 'mqtt = { endpoints = ["mqtt://broker"], version=5 }\n'),
@@ -197,6 +198,10 @@ def test_every_code_of_a_mistake_is_provoked() -> None:
     elsewhere |= {"E-CFG-071", "E-CFG-072", "E-CFG-075", "E-CFG-076", "E-CFG-077"}  # of the protocols: tests/poll
     elsewhere |= {"E-CFG-061", "E-CFG-062", "E-CFG-063"}  # of `config init` and `config show`: test_config_cli.py
     elsewhere |= {"E-CFG-065"}  # of `detect --write`: test_cli_detect.py
+    elsewhere |= {"E-CFG-083", "E-CFG-084", "E-CFG-085", "E-CFG-087"}  # of a reload: test_app_reload.py
+    elsewhere |= {"E-CFG-086", "E-CFG-089"}  # of `config revert`: test_cli_config_past.py
+    elsewhere |= {"E-CFG-080", "E-CFG-081", "E-CFG-082"}  # of the register: test_poll_bus_time.py
+    elsewhere |= {"E-CFG-091"}  # of older layouts: test_config_layouts.py
     assert {code for code in CODES if "E-CFG-010" <= code} - elsewhere == {case[0] for case in CASES}
 
 

@@ -6,6 +6,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from edge.cli.settings_file import ALL_CHECKS
 from edge.config.checks import GATEWAY_CHECKS
 from edge.config.load import parse_toml_model
 from edge.config.problems import Problem, error_as_json, render_problems
@@ -14,6 +15,7 @@ from edge.config.syntax import parse_toml
 from edge.errors import ConfigError
 
 GOOD = (Path(__file__).parent.parent / "vectors" / "config_good.toml").read_text(encoding="utf-8")
+EXAMPLES = sorted(Path(__file__).parents[2].glob("config/[!c]*.toml"))
 _LINES = GOOD.split("\n")
 _MARKS = ("[", "]", "[[bus]]", '"', "'''", '"""', "\n", "\r", "=", "#", ".", "{", "}", ",", "0", "1e400", "nan", "true")
 _PIECES = st.one_of(
@@ -49,6 +51,10 @@ def _check(data: bytes) -> None:
         assert isinstance(loaded.value, Settings)
 
 
+def _check_has_line(error: ConfigError) -> None:
+    assert error.problems or "line" in error.values
+
+
 def _check_error(error: ConfigError, lines: list[str]) -> None:
     for problem in error.problems:
         assert isinstance(problem, Problem)
@@ -73,6 +79,20 @@ def test_cut_and_inserted_text_never_breaks_the_loader(changes: list[tuple[int, 
     for place, length, piece in changes:
         text = text[:place] + piece + text[place + length :]
     _check(text.encode("utf-8", "surrogatepass"))
+
+
+@settings(max_examples=250)
+@given(st.sampled_from(EXAMPLES), st.integers(0), st.integers(0, 40), _PIECES)
+def test_a_mutated_example_gives_settings_or_mistakes_with_their_lines(path, place, length, piece):
+    """Every example file, cut and filled in anywhere, with all checks that a gateway makes."""
+    text = path.read_text(encoding="utf-8")
+    place %= len(text)
+    data = (text[:place] + piece + text[place + length :]).encode("utf-8", "surrogatepass")
+    try:
+        parse_toml_model(data, path, Settings, checks=ALL_CHECKS)
+    except ConfigError as exc:
+        _check_has_line(exc)
+        _check_error(exc, data.decode("utf-8-sig", "replace").replace("\r\n", "\n").split("\n"))
 
 
 @settings(max_examples=250)

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from edge.config.load import load_settings
-from edge.config.problems import MOST_SHOWN, Problem, error_as_json, render_problems
+from edge.config.problems import MOST_SHOWN, Problem, cut_excerpt, error_as_json, render_problems
 from edge.config.settings import Settings
 from edge.errors import ConfigError
 
@@ -107,6 +107,7 @@ def test_the_json_document_names_everything(load: Callable[[str], Settings]) -> 
     assert [
         {
             "code": "E-CFG-015",
+            "level": "error",
             "line": 2,
             "column": 17,
             "length": 1,
@@ -124,3 +125,9 @@ def test_a_key_in_a_list_is_counted_from_zero(problems: Callable[[str], tuple[Pr
     """The key path is the one that programs use."""
     (problem,) = problems(HEAD + '[[bus]]\nname = "A"\nport = "/dev/a"\n[[bus]]\nname = "B"\nport = ""\n')
     assert "bus[1].port" == problem.key
+
+
+def test_a_password_in_the_settings_is_struck_out() -> None:
+    """Somebody wrote it where only the name of a file belongs: the mistake is shown, the secret is not."""
+    assert "geheim7" not in cut_excerpt('password = "geheim7"', 1)[0]
+    assert 'password_file = "geheim7"' == cut_excerpt('password_file = "geheim7"', 1)[0]

@@ -27,7 +27,7 @@ from edge.errors import ControlError, EdgeError
 
 
 @contextlib.contextmanager
-def served(path, start_job, own=()):
+def served(path, start_job, own=tuple):
     """Serve with a server stepped by a thread of the test, as the daemon's main thread steps it."""
     server = ControlServer(path, start_job, own)
     stopping = threading.Event()
@@ -101,7 +101,7 @@ def test_closing_the_connection_ends_the_job(tmp_path):
 def test_an_item_of_the_settings_may_be_asked_for(tmp_path):
     """A key that the settings define is as good as a quantity's, and is handed on as it is."""
     job = {"job": "read", "meter": "202311000001", "items": ["vendor_heat"]}
-    with served(tmp_path / "s", echo, {"vendor_heat"}):
+    with served(tmp_path / "s", echo, lambda: {"vendor_heat"}):
         assert repr(ReadJob("202311000001", ("vendor_heat",))) == list(ask(tmp_path / "s", job))[-1]["result"]
 
 

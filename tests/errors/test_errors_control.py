@@ -130,7 +130,7 @@ def test_the_forwarder_has_no_bus(settings, tmp_path):
     """A scan asked of the wrong half."""
     bench = Bench(tmp_path / "edge.db")
     try:
-        half = ForwardHalf(settings, bench.clock, bench.worker, bench.outbox, watches=())
+        half = ForwardHalf(settings, bench.clock, lambda _: bench.worker, bench.outbox, watches=())
         assert "E-CTL-114" == refusal(half, ScanJob("A")).code
     finally:
         bench.close()

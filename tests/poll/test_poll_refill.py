@@ -38,6 +38,10 @@ class Slots:
 
     def __init__(self, *slots):
         self.slots, self.most = list(slots), 0
+        self.plans = []
+
+    def kept_plans(self):
+        return self.plans
 
     def open_slots_of(self, task, meter, after, limit):
         found = sorted(at for t, m, at in self.slots if (t, m) == (task, meter) and (after is None or at > after))
@@ -378,3 +382,18 @@ def test_no_fault_puts_a_value_under_a_wrong_slot_or_ends_one_that_is_kept(fault
         at = one.slot_at if one.task == "load" else one.slot_at - timedelta(minutes=5)
         for key in one.values.keys() & OF_KEY.keys():
             assert bench.sims[one.meter].truth(OF_KEY[key], at)[0] == one.values[key]
+
+
+def test_a_slot_is_filled_with_the_items_that_were_promised_at_it():
+    """The task asks for other items by now: slots of before bring the old ones, those since then the new."""
+    slots = quarters(4)
+    bench = Bench(slots, RecordingMeter(A))
+    begun = sorted(at for _, _, at in slots)
+    changed = begun[1] + timedelta(minutes=1)
+    old = replace(bench.refill.plan, valid_from=begun[0] - timedelta(days=1))
+    new = replace(old, valid_from=changed, tasks=(replace(bench.tasks[0], items=(VOLTAGE,)),))
+    bench.slots.plans = [old, new]
+    bench.refill.use_plan(new)
+    records = sorted(bench.run(), key=lambda one: one.slot_at)
+    assert [SlotState.REFILLED] * 4 == [one.state for one in records]
+    assert [True, True, False, False] == [IMPORT in one.values for one in records]

@@ -1,5 +1,6 @@
 """The worker of one bus, whole: simulated meters on a wire of virtual time, records in a list."""
 
+import dataclasses
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 
@@ -12,7 +13,7 @@ from edge.errors import LinkError, StoreError
 from edge.health.model import Answer, Health
 from edge.poll.buffer import CommitRule, RecordGroup
 from edge.poll.jobs import ReadOrder, ReadRun
-from edge.poll.plan import PolledMeter
+from edge.poll.plan import BusSettings, PolledMeter
 from edge.poll.port import BusPort
 from edge.poll.rounds import Rounds
 from edge.poll.worker import BusWorker
@@ -504,6 +505,9 @@ def test_a_store_that_cannot_tell_open_slots_stops_no_polling(make_site):
         def open_slots_of(self, task, meter, after, limit):
             raise StoreError("E-STO-103", path="edge.db")
 
+        def kept_plans(self):
+            return []
+
     site = make_site(A)
     site.worker.slots = Unreadable()
     site.worker.start()
@@ -526,3 +530,17 @@ def test_a_clock_set_right_in_the_middle_of_a_round_records_no_slot_to_come(make
     after = site.sink.records[1:]
     assert {slot(1), slot(2)} == {record.slot_at for record in after}
     assert 6 == len(after)
+
+
+def test_settings_that_change_count_from_the_next_poll_on(make_site):
+    """The bus is asked as it is set by now, and what a task freezes is known; the plan goes on."""
+    site = make_site(A)
+    site.run_until(20)
+    bus = dataclasses.replace(site.worker.bus, reply_ms=900, tries=4)
+    settings = BusSettings(bus, (), frozenset({"other"}))
+    site.worker.use_plan(site.worker.rounds.plan, dict(site.worker._here.meters), settings)
+    site.run_until(60)
+    worker = site.worker
+    assert (bus, bus, bus) == (worker.bus, worker.port.bus, worker._here.state(A).bus)
+    assert {"other"} == worker.snapshots == worker._snapshots.tasks
+    assert [SlotState.READ] == [one.state for one in site.by_meter()[A]][-1:]

@@ -96,9 +96,9 @@ def test_the_table_of_exposure_names_systemd_and_every_service(capsys: pytest.Ca
 
 @pytest.mark.parametrize("name", DAEMONS)
 def test_the_unit_starts_verbs_that_exist(name: str) -> None:
-    """ExecStart and ExecStartPre name verbs and options of this program."""
+    """ExecStart, ExecStartPre and ExecReload name verbs and options of this program."""
     text = read(name)
-    for line in (*values("ExecStart", text), *values("ExecStartPre", text)):
+    for line in (*values("ExecStart", text), *values("ExecStartPre", text), *values("ExecReload", text)):
         program, *words = line.split()
         assert "/opt/edge/current/bin/edge" == program
         verbs = words[: 2 if words[0] in ("config", "centre") else 1]
@@ -165,7 +165,8 @@ def test_the_kernels_boot_id_stays_readable(name: str) -> None:
 
 def test_the_units_share_one_sandbox() -> None:
     """What closes one daemon closes all: they differ in the lines that are named here, and in no others."""
-    own = {"User", "Group", "SyslogIdentifier", "ExecStart", "ExecStartPre", "ReadWritePaths", "InaccessiblePaths"}
+    own = {"User", "Group", "SyslogIdentifier", "ExecStart", "ExecStartPre", "ExecReload"}
+    own |= {"ReadWritePaths", "InaccessiblePaths"}
     own |= {"LoadCredential", "SupplementaryGroups", "DeviceAllow", "PrivateDevices", "PrivateNetwork", "IPAddressDeny"}
     own |= {"RestrictAddressFamilies", "Environment", "StateDirectory", "StateDirectoryMode", "UMask", "MemoryMax"}
     own |= {"CPUWeight", "WatchdogSec", "TimeoutStopSec", "NoExecPaths"}

@@ -43,7 +43,7 @@ def analyze(*arguments: str) -> subprocess.CompletedProcess[str]:
 
 def stand_in(folder: Path, name: str, *more: Path | str) -> Path:
     """Return a copy of a unit whose program exists on this machine, with drop-ins behind it."""
-    text = re.sub(r"^(ExecStart(?:Pre)?)=/opt/\S+", r"\1=/bin/true", read(name), flags=re.MULTILINE)
+    text = re.sub(r"^(Exec(?:Start|StartPre|Reload))=/opt/\S+", r"\1=/bin/true", read(name), flags=re.MULTILINE)
     added = [extra.read_text(encoding="utf-8") if isinstance(extra, Path) else extra for extra in more]
     unit = folder / name
     unit.write_text("\n".join([text, *added]), encoding="utf-8")
