@@ -22,7 +22,8 @@ ABOUT = "backup.json"
 def back_up(ledger: Ledger, target: Path, at: datetime) -> Path:
     """Write a backup into a new folder under `target`, named by the instant, and return it.
 
-    Durable: the copy and the mark are, on return. Raises StoreError E-CEN-307, and then no mark was written.
+    Durable: the copy and the mark are, on return. Raises StoreError E-CEN-307, and then no mark was written; E-CEN-319
+    if the copy is whole, but whether the mark was written is not known.
     """
     name = at.astimezone(UTC).strftime("%Y%m%dT%H%M%SZ")
     done, part = target / name, target / f".{name}.part"
@@ -40,7 +41,10 @@ def back_up(ledger: Ledger, target: Path, at: datetime) -> Path:
             shutil.rmtree(part, ignore_errors=True)
             raise
         sync_path(target)
-    ledger.mark_durable(states)
+    try:
+        ledger.mark_durable(states)
+    except StoreError as exc:
+        raise StoreError("E-CEN-319", path=done, detail=f"[{exc.code}] {exc.fact()}") from exc
     return done
 
 

@@ -95,6 +95,7 @@ _LEDGER_EXITS = {
     "E-CEN-316": _FORBIDDEN,
     "E-CEN-317": _PARTLY,
     "E-CEN-318": _PARTLY,
+    "E-CEN-319": _PARTLY,
 }
 
 

@@ -459,6 +459,18 @@ CODES: Codes = {
             "原有台账保持不变：排除原因，或改用另一个备份",
         ),
     ),
+    "E-CEN-319": (
+        (
+            "the copy {path} is whole, but perhaps not known to the ledger: {detail}",
+            "the ledger failed while it noted that the copy counts: gateways may forget what is in it",
+            "keep this copy, restore no older one, and make another once the ledger works",
+        ),
+        (
+            "备份 {path} 完整，但台账可能未记录：{detail}",
+            "记录该备份生效时台账出错：网关可能已删除其中的数据",
+            "保留该备份，不要恢复更早的备份；台账恢复正常后再做一次",
+        ),
+    ),
     "E-CEN-401": (
         (
             "the broker denies the centre these topics: {topics}",

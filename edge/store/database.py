@@ -20,7 +20,7 @@ from edge.store.asides import AsideNote
 from edge.store.ballast import ballast_of, drop_ballast, lay_ballast
 from edge.store.epochs import begin_epoch, current_epoch
 from edge.store.foreign import DAMAGED, DISK_FULL, translating_sqlite
-from edge.store.inspection import are_slots_sound, find_fault, heal_slots
+from edge.store.inspection import inspect
 from edge.store.locks import InUse, turn
 from edge.store.meta import load_fact, mark_fact
 from edge.store.migration import migrate, refuse_foreign
@@ -297,7 +297,7 @@ class _Opening:
                 raise
             return self._set_aside(str(exc.values.get("detail", "")))
         try:
-            fault = _inspect(database)
+            fault = inspect(database)
             if fault is None:
                 return database
         except BaseException:
@@ -375,24 +375,6 @@ class _Opening:
             connection.close()
             raise
         return database
-
-
-def _inspect(database: Database) -> str | None:
-    try:
-        with database.reading():  # one view: the forwarder may be sealing meanwhile
-            fault = find_fault(database)
-        if fault is None:
-            if not are_slots_sound(database):  # asked before the lock: there may be very many
-                with database.writing():
-                    heal_slots(database)
-            # A sync that failed may have left in the system's memory what no later sync brings to the disk. What is
-            # read here is written anew, or a power cut would take it away, with all that was committed after it.
-            database.rows("PRAGMA wal_checkpoint(TRUNCATE)")
-    except StoreError as exc:
-        if exc.code != DAMAGED:
-            raise
-        return str(exc.values.get("detail", "damaged"))
-    return fault
 
 
 def _demand_sqlite(version: str) -> None:

@@ -37,7 +37,7 @@ def translating_sqlite(path: Path, *, is_suspect: bool = False) -> Iterator[None
     """Turn the library's exceptions into ours; one that means a defect of our own passes as it is."""
     try:
         yield
-    except apsw.SQLError as exc:
+    except (apsw.SQLError, apsw.ConstraintError) as exc:
         if not is_suspect:
             raise
         raise StoreError(DAMAGED, path=path, detail=str(exc)) from exc

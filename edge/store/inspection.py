@@ -1,16 +1,21 @@
 """The checks at opening: whether the file is still what was written into it.
 
-In order: SQLite's own quick check; the text of the tables; the epochs; the chain of the outbox (every link, and the
+In order: the indexes, which are made anew from their tables if they do not lead to every row; SQLite's own quick check,
+which does not compare these; the text of the tables; the epochs; the chain of the outbox (every link, and the
 bytes of all unsent envelopes, some at a time; a replacement stands in the chain for its original). A fault
 in these means that the file cannot be trusted. Then the small tables of slots: a row there that is not what was written
 is moved to `damaged`, never believed, and the store goes on. Rows of the journal are checked when they are taken.
 """
 
-from typing import Any
+import logging
+from contextlib import AbstractContextManager
+from typing import Any, Protocol
 
+from edge.errors import StoreError
 from edge.reading.chain import GENESIS
 from edge.reading.loss import Loss, LossReason
 from edge.store.epochs import Epoch, all_epochs
+from edge.store.foreign import DAMAGED
 from edge.store.instants import from_us
 from edge.store.losses import append_loss
 from edge.store.marks import are_marks_sound, load_marks, mend_marks
@@ -27,6 +32,52 @@ _NEXT_SLOTS = (
     "ORDER BY task, meter, slot_us LIMIT ?"
 )
 _PORTION = 2048
+_INDEXED = ("epoch", "outbox")
+
+_LOG = logging.getLogger(__name__)
+
+
+class Inspected(Rows, Protocol):
+    """An open database as the checks see it."""
+
+    def reading(self) -> AbstractContextManager[None]:
+        """Hold one view of the file."""
+
+    def writing(self) -> AbstractContextManager[None]:
+        """Hold a writing transaction."""
+
+
+def inspect(database: Inspected) -> str | None:
+    """Check the file and mend what can be mended in place; return in a few words what is wrong with it, else None.
+
+    Raises StoreError for what the storage does wrong.
+    """
+    try:
+        for table in _INDEXED:
+            _mend_indexes(database, table)
+        with database.reading():  # one view: the forwarder may be sealing meanwhile
+            fault = find_fault(database)
+        if fault is None:
+            if not are_slots_sound(database):  # asked before the lock: there may be very many
+                with database.writing():
+                    heal_slots(database)
+            # A sync that failed may have left in the system's memory what no later sync brings to the disk. What is
+            # read here is written anew, or a power cut would take it away, with all that was committed after it.
+            database.rows("PRAGMA wal_checkpoint(TRUNCATE)")
+    except StoreError as exc:
+        if exc.code != DAMAGED:
+            raise
+        return str(exc.values.get("detail", "damaged"))
+    return fault
+
+
+def _mend_indexes(database: Inspected, table: str) -> None:
+    with database.reading():
+        verdict = database.rows(f"PRAGMA integrity_check({table})")[0][0]
+    if verdict != "ok":
+        _LOG.warning("the indexes of the table %s are made anew: %s", table, verdict)
+        with database.writing():
+            database.change(f"REINDEX {table}")
 
 
 def find_fault(rows: Rows) -> str | None:

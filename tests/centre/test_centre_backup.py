@@ -97,6 +97,23 @@ def test_the_mark_comes_after_the_copy_is_synced_and_named(heard, tmp_path, monk
     assert ("mark", ["20261123T080000Z"]) == done[-1]
 
 
+def test_a_mark_that_may_be_there_names_the_copy_that_counts(heard, tmp_path, monkeypatch):
+    """The ledger fails after its commit: the copy stays and is named, for gateways may forget what is in it."""
+    mark = type(heard).mark_durable
+
+    def mark_and_fail(self, states):
+        mark(self, states)
+        raise StoreError("E-CEN-301", path="ledger", detail="the disk is gone")
+
+    monkeypatch.setattr(type(heard), "mark_durable", mark_and_fail)
+    with pytest.raises(StoreError) as caught:
+        back_up(heard, tmp_path / "b", SLOT)
+    (made,) = (tmp_path / "b").iterdir()
+    assert ("E-CEN-319", made) == (caught.value.code, caught.value.values["path"])
+    assert "the disk is gone" in caught.value.fact()
+    assert (made / "backup.json").is_file()
+
+
 def test_a_copy_that_fails_marks_nothing_and_leaves_nothing(heard, tmp_path, monkeypatch):
     """A folder that cannot be made, a name that is taken, a copy that breaks off."""
     (tmp_path / "file").write_text("", encoding="utf-8")

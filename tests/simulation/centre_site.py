@@ -158,7 +158,10 @@ class Centre:
                 made = back_up(beside if is_marked else _Unmarked(beside), target, self.now.utc())
         except (EdgeError, apsw.Error):
             self.faults["backup failed"] += 1
-            return
+            whole = list(target.glob("[!.]*")) if target.is_dir() else []
+            if not (is_marked and whole):
+                return
+            (made,) = whole  # perhaps its mark was written
         self.faults["backup made"] += 1
         with SqliteLedger(made / COPY) as copy:
             states = [state for gateway in copy.gateways() for state in copy.epochs(gateway)]
