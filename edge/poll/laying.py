@@ -152,6 +152,8 @@ def _base(rows: Sequence[PollRecord], plans: Sequence[Begun], true: TrueTime) ->
             continue
         if next_slot(task.schedule, begun.plan.timezone, begun.said_at) == first:
             base = begun.plan.valid_from
+        elif begun.said_at < first:  # the slots between are sealed: they were named after the begin of the plan, too
+            base = min(base, begun.plan.valid_from)
     return min(base, true.now)
 
 

@@ -124,6 +124,24 @@ def test_of_two_readings_in_one_slot_the_first_counts():
     assert [(first, SlotState.READ)] == [(one.slot_at, one.state) for one in laid.records]
 
 
+@given(seconds, polls, st.integers(1, 5))
+def test_what_is_sealed_of_a_new_plan_hides_no_true_slot(off_s, polls, sealed):
+    """The first polls by the plan are sealed under wrong slots: what was read after them is in its true slot."""
+    off, boot_at = off_s * SECOND, T0
+    begun = Begun(plan(boot_at), boot_at + off)
+    rows = recorded(boot_at + off, boot_at, off, polls)[sealed:]
+    if not rows:
+        return
+    now = boot_at + (max(polls) + 1) * SECOND
+    laid = lay_anew(rows, [begun], true_time(boot_at, now))
+    slots = [one.slot_at for one in laid.records]
+    assert slots == list(slots_between(QUARTER, ZONE, boot_at, slots[-1] if slots else boot_at))
+    read = [one.stamp.boot_s for one in rows if one.state is SlotState.READ]
+    true_slots = {previous_slot(QUARTER, ZONE, boot_at + boot_s * SECOND) for boot_s in read}
+    found = {one.slot_at for one in laid.records if one.state is SlotState.READ}
+    assert {slot for slot in true_slots if slot > boot_at} == found
+
+
 def test_a_second_chance_keeps_its_slot_or_opens_it_again():
     """It filled a slot that was missed while the time was known."""
     slot, off = T0.replace(minute=0, second=0), timedelta(hours=1)

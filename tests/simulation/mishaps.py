@@ -62,6 +62,10 @@ class Mishaps:
             self._damage(machine)
         machine.start_at = self.now.at + self.random.choice(_SHORT_S)
 
+    def boot_before_start(self, box) -> None:
+        """Boot a box whose power comes back when it starts, unless it was given power before."""
+        self.system.at(box.start_at - 0.001, lambda: None if box.is_up else self._boot(box))
+
     def _boot(self, machine) -> None:
         if machine is self.system.centre:
             return
@@ -115,7 +119,7 @@ class Mishaps:
             self.faults["gateway lost its power"] += 1
             box.cut_power()
             box.start_at = self.now.at + self.random.choice((*_SHORT_S, *_LONG_S))
-            self.system.at(box.start_at - 0.001, lambda: self._boot(box))
+            self.boot_before_start(box)
 
     def clock(self) -> None:
         """Step the clock a little, as a time server does, or set it wrong for a while."""
