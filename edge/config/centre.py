@@ -9,9 +9,9 @@ from typing import ClassVar, Literal
 
 from edge.config.checks import Check, has_both_or_none, has_no_nul
 from edge.config.fields import Field, WrongValueError
-from edge.config.layouts import Steps
 from edge.config.load import load_toml_model
 from edge.config.settings import Broker, Duration, Name
+from edge.config.steps import Steps
 from edge.config.table import table
 from edge.errors import UsageError
 

@@ -10,35 +10,19 @@ Rules:
 
 import json
 import tomllib
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from copy import deepcopy
 from dataclasses import dataclass, field
 from typing import Any
 
 from edge.config.fields import keys_of
 from edge.config.locate import Locator, Span
+from edge.config.steps import Changed, Steps
 from edge.config.table import Path
 from edge.errors import ConfigError
 
 _FIRST = 1
 _KEY = "schema"
-
-
-@dataclass(frozen=True, slots=True)
-class Changed:
-    """A key that the next layout calls `now`, or no longer has (empty).
-
-    `table`: the names of the tables around it, none for the outermost; of a list of tables every entry is meant.
-    `value` gives the value as the next layout has it; what it does not understand it gives back as it is.
-    """
-
-    table: tuple[str, ...]
-    key: str
-    now: str
-    value: Callable[[Any], Any] = lambda given: given
-
-
-Steps = Mapping[int, Sequence[Changed]]  # from each layout to the next
 
 
 @dataclass(frozen=True, slots=True)

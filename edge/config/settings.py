@@ -10,7 +10,7 @@ from typing import Annotated, ClassVar, Literal
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from edge.config.fields import Field, Rules, WrongValueError
-from edge.config.layouts import Steps
+from edge.config.steps import Steps
 from edge.config.table import table
 
 NAME_PATTERN = r"^[A-Za-z0-9_-]{1,32}$"

@@ -10,7 +10,7 @@ from edge.cli.config import config
 from edge.cli.config_check import migrate_file
 from edge.cli.main import main
 from edge.config.fields import Field
-from edge.config.layouts import Changed, Steps
+from edge.config.steps import Changed, Steps
 from edge.config.table import table
 from edge.errors import ConfigError, UsageError
 from edge.store.meter import Meter

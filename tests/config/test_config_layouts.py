@@ -8,9 +8,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from edge.config.fields import Field
-from edge.config.layouts import Changed, Steps, migrated_text, read_forwards
+from edge.config.layouts import migrated_text, read_forwards
 from edge.config.load import Loaded, parse_toml_model
 from edge.config.settings import Settings
+from edge.config.steps import Changed, Steps
 from edge.config.table import table
 from edge.errors import ConfigError
 

@@ -31,9 +31,14 @@ class _Entry:
     call: Call
     file: int
 
+    @property
+    def folder(self) -> str:
+        """The folder whose sync makes it sure: that of the name that is new, or that goes."""
+        return (self.call.to or self.call.name).rpartition("/")[0]
+
 
 class Disk:
-    """The files of one folder at one moment of a recording; `cut` says what is left of them."""
+    """The files of one folder, and of those in it, at one moment of a recording; `cut` says what is left of them."""
 
     def __init__(self, calls: Iterable[Call], moment: int) -> None:
         self._moment = moment
@@ -62,7 +67,7 @@ class Disk:
     def _take(self, call: Call) -> None:
         if call.what in _NAMES:
             self._take_name(call)
-        elif call.what == "sync" and call.name == "":
+        elif call.what == "sync" and call.name not in self._names:  # a folder
             if call.is_done(self._moment):
                 self._sync_names(call)
         elif call.what == "sync":
@@ -84,10 +89,10 @@ class Disk:
         _rename(self._names, entry)
 
     def _sync_names(self, sync: Call) -> None:
-        for entry in self._pending:
-            if entry.call.is_done(sync.start):
-                _rename(self._sure, entry)
-        self._pending = [entry for entry in self._pending if not entry.call.is_done(sync.start)]
+        done = [one for one in self._pending if one.call.is_done(sync.start) and one.folder == sync.name]
+        for entry in done:
+            _rename(self._sure, entry)
+        self._pending = [entry for entry in self._pending if entry not in done]
 
     @staticmethod
     def _sync(file: _File, sync: Call) -> None:

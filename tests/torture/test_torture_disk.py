@@ -56,6 +56,13 @@ def test_a_sync_that_has_not_returned_keeps_nothing_for_sure():
     assert {b"", b"abc"} <= {dict(state)["a"] for state in outcomes(done)}
 
 
+def test_a_name_in_a_folder_is_sure_with_that_folder_only():
+    """The folder around it may be synced as often as it likes."""
+    made = (*CREATED, ("create", "in/a", {}))
+    assert {("a",), ("a", "in/a")} == {tuple(dict(state)) for state in outcomes(calls(*made, ("sync", "", {})))}
+    assert {("a", "in/a")} == {tuple(dict(state)) for state in outcomes(calls(*made, ("sync", "in", {})))}
+
+
 def test_a_name_is_sure_only_with_its_folder():
     """A rename that nobody synced has happened or has not, whole; an unlink likewise."""
     new = (("create", "b", {}), ("write", "b", {"data": b"new"}), ("sync", "b", {}))
