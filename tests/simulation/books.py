@@ -133,10 +133,11 @@ class WitnessJournal(Journal):
         return found
 
     def append_plan(self, plan, stamp=None):
-        """Put a plan in force."""
+        """Put a plan in force. One may be in force already though the power failed before that was said."""
         is_new = super().append_plan(plan, stamp)
-        if is_new:
-            self._books.plans[self._box.name].append(plan)
+        in_force, plans = self.current_plan(), self._books.plans[self._box.name]
+        if in_force not in plans:
+            plans.append(in_force)
         return is_new
 
     def forget_after(self, limit, back_to=None):
