@@ -84,6 +84,8 @@ def test_worlds_that_found_a_defect(seed, kinds):
         pytest.param(925, id="epoch that was gone comes back with its store"),
         # A receipt of a run that the centre had left was played again, and was believed.
         pytest.param(934, id="receipt of a run that was left"),
+        # A slow meter still owed another master an answer of before the slot; it was taken for the slot.
+        pytest.param(9156, id="answer that another master was owed"),
     ],
 )
 def test_further_worlds_that_found_a_defect(seed):
