@@ -88,7 +88,7 @@ class Snapshots:
         values, units, faults = _own(task, poll)
         if not values:
             return _missing(record, next(iter(faults.values()), SlotReason.UNKNOWN_ITEM))
-        flags = (f"meter_time={stamp.value}", *self._frozen_at(record))
+        flags = (f"meter_time={stamp.value}", *self._frozen_at(record), *record.flags)
         return replace(record, source=Source.FREEZE, values=values, units=units, faults=faults, flags=flags)
 
     def _is_of(self, record: PollRecord, task: PlanTask, stamp: Value | None) -> bool:

@@ -86,6 +86,8 @@ def test_worlds_that_found_a_defect(seed, kinds):
         pytest.param(934, id="receipt of a run that was left"),
         # A slow meter still owed another master an answer of before the slot; it was taken for the slot.
         pytest.param(9156, id="answer that another master was owed"),
+        # A poll of a wrong clock began just before a true slot and ended in it; its values were laid into that slot.
+        pytest.param(9823, id="poll astride a slot of the true time"),
     ],
 )
 def test_further_worlds_that_found_a_defect(seed):
