@@ -88,6 +88,8 @@ def test_worlds_that_found_a_defect(seed, kinds):
         pytest.param(9156, id="answer that another master was owed"),
         # A poll of a wrong clock began just before a true slot and ended in it; its values were laid into that slot.
         pytest.param(9823, id="poll astride a slot of the true time"),
+        # A wrong clock let the meters freeze five minutes before a slot of the true time; it was taken for that slot.
+        pytest.param(20056, id="freeze that a wrong clock ordered beside the slot"),
     ],
 )
 def test_further_worlds_that_found_a_defect(seed):
