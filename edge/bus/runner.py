@@ -3,6 +3,7 @@
 Deadlines, all by the monotonic clock (a port's `flush` tells nothing, so the end of a request is computed):
 1. quiet: `gap_s` without a byte before the first request; a wire that never falls silent is waited for at most 2 s.
    While the wire belongs to another master (`listener`) nothing is sent: after 10 s that is the outcome ForeignMaster.
+   So is an answer that the meter owed that master: it may be of an instant before we asked.
 2. first byte: end of request + `timing.reply_s`.
 3. after each chunk: at least `timing.gap_s` more, but never beyond the time of the longest sound answer.
 4. whole exchange: no further request after 30 s, however many follow-up frames a meter announces.
@@ -20,7 +21,7 @@ from edge.bus.trace import TraceEvent
 from edge.clock import Clock
 from edge.errors import LinkError
 from edge.protocols.exchange import Exchange, Listener, Progress
-from edge.reading.outcome import ForeignMaster, Outcome, PortGone
+from edge.reading.outcome import Answer, ForeignMaster, Outcome, PortGone
 
 Tap = Callable[[TraceEvent], None]
 
@@ -107,7 +108,13 @@ class _Run:
 
     def ask(self) -> Outcome:
         """Send requests and take answers until the exchange knows its outcome."""
-        longest = self._clock.monotonic() + _LONGEST_S
+        began_s = self._clock.monotonic()
+        outcome = self._ask(began_s + _LONGEST_S)
+        if isinstance(outcome, Answer) and self._listener is not None:
+            return ForeignMaster() if self._listener.was_answered(outcome.address, began_s) else outcome
+        return outcome
+
+    def _ask(self, longest: float) -> Outcome:
         while True:
             progress = self._take_answer(*self._send())
             if progress is Progress.WAIT or self._clock.monotonic() > longest:

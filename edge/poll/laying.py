@@ -4,8 +4,8 @@ For the rows that one boot recorded for one task and meter while its time was no
 behind or ahead; the boot-time clock, which never steps, says when each was really made. Nobody polls meanwhile.
 
 1. What the wrong time named is forgotten: the mark goes back to where it was before, or to the begin of the plan.
-2. A reading goes to the slot in which it was really made, if one was promised there; the first of two counts. So does
-   the reason of a poll that failed. A slot that ran out unasked is where its instant really was.
+2. A reading goes to the slot in which its poll really began, if one was promised there; the first of two counts. So
+   does the reason of a poll that failed. A slot that ran out unasked is where its instant really was.
 3. Slots before and between them are `gateway_down`. Those after the last one are the poller's to name.
 4. A reading that fits no slot, or one that has its reading already, goes.
 5. What filled a slot that was missed before stays there if it was really made in it; else that slot is open again.
@@ -20,6 +20,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
+from edge.poll.records import take_asked
 from edge.poll.rounds import live_window
 from edge.quality.slots import next_slot, slots_between
 from edge.reading.plan import Plan, PlanTask
@@ -130,7 +131,7 @@ def _lay_filling(laid: Laid, row: PollRecord, plans: Sequence[Begun], true: True
     """Leave a reading in the slot that it filled, if it was made in it; else open that slot again."""
     task = _task_of(plans[-1].plan, row) if plans else None
     window = live_window(task.schedule) if task is not None else timedelta()
-    if row.slot_at <= true.stamp(row.stamp).at <= row.slot_at + window:
+    if row.slot_at <= _asked_at(row, true) <= row.slot_at + window:
         laid.kept.append(_dated(row, true))
     else:
         laid.reopened.append(_down(row, row.slot_at, true))
@@ -183,12 +184,17 @@ def _slot_of(
     row: PollRecord, slots: Sequence[datetime], windows: Sequence[timedelta], true: TrueTime
 ) -> datetime | None:
     """Return the promised slot to which a row belongs; None: to none."""
-    stamp = true.stamp(row.stamp)
     if row.reason is SlotReason.GATEWAY_DOWN:
         return None
-    at = row.slot_at + (stamp.at - row.stamp.at) if row.reason in _RAN_OUT else stamp.at
+    is_unasked = row.reason in _RAN_OUT
+    at = row.slot_at + (true.stamp(row.stamp).at - row.stamp.at) if is_unasked else _asked_at(row, true)
     number = bisect_right(slots, at) - 1
     return slots[number] if number >= 0 and at <= slots[number] + windows[number] else None
+
+
+def _asked_at(row: PollRecord, true: TrueTime) -> datetime:
+    """Return when the poll of a row really began."""
+    return true.stamp(row.stamp).at - take_asked(row.flags)[0]
 
 
 def _is_polled(row: PollRecord) -> bool:
@@ -202,7 +208,7 @@ def _dated(row: PollRecord, true: TrueTime) -> PollRecord:
     """Return a row with its true time."""
     stamp = true.stamp(row.stamp)
     off = stamp.at - row.stamp.at
-    return replace(row, stamp=stamp, flags=tuple(_moved_flag(flag, off) for flag in row.flags))
+    return replace(row, stamp=stamp, flags=tuple(_moved_flag(flag, off) for flag in take_asked(row.flags)[1]))
 
 
 def _moved_flag(flag: str, off: timedelta) -> str:

@@ -56,7 +56,10 @@ class ItemReading:
 
 @dataclass(slots=True)
 class MeterPoll:
-    """The course of one poll. Ask `next_exchange`, run it, `take` its outcome, until `is_done`."""
+    """The course of one poll. Ask `next_exchange`, run it, `take` its outcome, until `is_done`.
+
+    `asked_s`: the monotonic time at which it began, if it is polled for a slot.
+    """
 
     address: str
     keys: tuple[str, ...]
@@ -68,6 +71,7 @@ class MeterPoll:
     late_from: frozenset[str] = frozenset()
     needs_two: bool = False
     is_silent: bool = False
+    asked_s: float | None = None
     proven: set[str] = field(default_factory=set)
     refused: set[str] = field(default_factory=set)
     refused_alone: set[str] = field(default_factory=set)

@@ -72,7 +72,9 @@ class MetersHere:
         state = self.state(address)
         if state.protocol == EITHER_YEAR:
             return VersionSearch(address, Timing(reply_s=self.bus.reply_ms / 1000))
-        return state.poll(keys, self._today(), is_silent=self.backoff.is_silent(address), late_from=self._late_from())
+        poll = state.poll(keys, self._today(), is_silent=self.backoff.is_silent(address), late_from=self._late_from())
+        poll.asked_s = self.clock.monotonic()
+        return poll
 
     def is_resting(self, address: str) -> bool:
         """Return True if it is too early to ask this meter again."""

@@ -8,6 +8,9 @@ Rules:
 3. The time is read after the values: if it is the moment of the order then, no other freeze came in between. It may
    be off by the meter's clock, a few minutes, less than half the period: the freeze of an earlier slot cannot pass.
 4. A meter whose time is another one did not take the freeze: missing, `not_frozen`.
+5. That a meter's clock may be off also lets a freeze pass that was ordered some minutes beside the slot: by a clock of
+   ours that was wrong then, before a restart or not. Where that may be, the meter's clock is read too, and tells when
+   the freeze really was: if this worker did not order it, or cannot say that nobody ordered another one shortly before.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -36,21 +39,39 @@ _LATEST = timedelta(seconds=60)  # after its slot no freeze is ordered any more
 _MOST_OFF = timedelta(minutes=5)
 _MINUTE = timedelta(minutes=1)
 _SHORTEST_S = 300.0  # stamps have whole minutes, and clocks differ
+_SLACK = timedelta(seconds=5)  # as long as reading a clock may take
+_CLOCK = "clock"
+_CLOCK_FORMAT, _FROZEN_FORMAT = "%y%m%d%H%M%S", "%y%m%d%H%M"
 _TIME_KEY = time_ask(Freeze.NOW, 1).request.keys[0]
+
+
+@dataclass(frozen=True, slots=True)
+class _Order:
+    """A freeze that was ordered for a slot; `is_alone`: for so long nobody had ordered one that its stamp tells."""
+
+    slot_at: datetime
+    at: datetime
+    is_alone: bool
 
 
 @dataclass(slots=True, kw_only=True)
 class Snapshots:
-    """The snapshot tasks of one bus by their names; `began_at`: slots before it are not this worker's to freeze."""
+    """The snapshot tasks of one bus by their names; `began_at`: slots before it are not this worker's to freeze.
+
+    `since_s`: monotonic; what was ordered before the worker began nobody knows, since then it ordered nothing.
+    """
 
     tasks: frozenset[str]
     timezone: str
     began_at: datetime
-    _ordered: dict[str, tuple[datetime, datetime]] = field(default_factory=dict)
+    since_s: float
+    _ordered: dict[str, _Order] = field(default_factory=dict)
+    _last: _Order | None = None
 
     def begin_anew(self, now: datetime) -> None:
         """Forget slots of a time that has not come yet, which a wrong clock made."""
         self._ordered.clear()
+        self._last = None
         self.began_at = now
 
     def due(self, rounds: Iterable[Round], now: datetime) -> Round | None:
@@ -61,20 +82,27 @@ class Snapshots:
                 return one
         return None
 
-    def note_ordered(self, one: Round, at: datetime) -> None:
+    def note_ordered(self, one: Round, at: datetime, now_s: float) -> None:
         """Note that the freeze of a round goes out, whatever becomes of it; and again, when it has gone out."""
-        self._ordered[one.task.name] = (one.slot_at, at)
+        if self._last is not None and self._last.slot_at == one.slot_at:
+            is_alone = self._last.is_alone
+        else:
+            is_alone = now_s - self.since_s >= (_tolerance(one.task.schedule) + 2 * _MINUTE).total_seconds()
+        self._last = self._ordered[one.task.name] = _Order(one.slot_at, at, is_alone)
+        self.since_s = now_s
 
     def withdraw(self, one: Round) -> None:
         """Note that the freeze of a round did not go out after all: nobody heard it, so it may be tried again."""
         self._ordered.pop(one.task.name, None)
 
-    def keys(self, task: PlanTask) -> tuple[str, ...]:
-        """Return what the meters are asked for: the frozen registers and then their time; else the task's items."""
-        if task.name not in self.tasks:
-            return task.items
-        whats = sorted({place.what for key in task.items if (place := frozen_place(key, Freeze.NOW))})
-        return (*(value_ask(Freeze.NOW, what, 1).request.keys[0] for what in whats), _TIME_KEY)
+    def keys(self, one: Round) -> tuple[str, ...]:
+        """Return what is asked for: the frozen registers, their time, in doubt the clock; else the task's items."""
+        if one.task.name not in self.tasks:
+            return one.task.items
+        whats = sorted({place.what for key in one.task.items if (place := frozen_place(key, Freeze.NOW))})
+        order = self._order_of(one.task.name, one.slot_at)
+        clock = () if order is not None and order.is_alone else (_CLOCK,)
+        return (*(value_ask(Freeze.NOW, what, 1).request.keys[0] for what in whats), _TIME_KEY, *clock)
 
     def judged(self, record: PollRecord, task: PlanTask, poll: MeterPoll) -> PollRecord:
         """Return the record of a poll of frozen registers as that of the task: its own keys, or why it is missing."""
@@ -83,30 +111,44 @@ class Snapshots:
         stamp = poll.read.get(_TIME_KEY)
         if stamp is None:
             return _missing(record, poll.faults.get(_TIME_KEY, SlotReason.NOT_FROZEN))
-        if not self._is_of(record, task, stamp.value):
+        if _CLOCK in poll.keys and _CLOCK not in poll.read:
+            return _missing(record, poll.faults.get(_CLOCK, SlotReason.NOT_FROZEN))
+        clock = poll.read[_CLOCK].value if _CLOCK in poll.read else None
+        if not self._is_of(record, task, _time_of(stamp.value, _FROZEN_FORMAT), _time_of(clock, _CLOCK_FORMAT)):
             return _missing(record, SlotReason.NOT_FROZEN)
         values, units, faults = _own(task, poll)
         if not values:
             return _missing(record, next(iter(faults.values()), SlotReason.UNKNOWN_ITEM))
-        flags = (f"meter_time={stamp.value}", *self._frozen_at(record))
+        flags = (f"meter_time={stamp.value}", *self._frozen_at(record), *record.flags)
         return replace(record, source=Source.FREEZE, values=values, units=units, faults=faults, flags=flags)
 
-    def _is_of(self, record: PollRecord, task: PlanTask, stamp: Value | None) -> bool:
-        """Return whether the time of a freeze is that of the record's slot (rule 3)."""
-        try:
-            found = datetime.strptime(str(stamp), "%y%m%d%H%M")  # noqa: DTZ007 - a meter's own
-        except ValueError:
+    def _is_of(self, record: PollRecord, task: PlanTask, found: datetime | None, clock: datetime | None) -> bool:
+        """Return whether the time of a freeze is that of the record's slot (rule 3), in doubt by the clock (rule 5)."""
+        if found is None:
             return False
-        ordered, at = self._ordered.get(task.name, (record.slot_at, record.slot_at))
-        moment = (at if ordered == record.slot_at else record.slot_at).astimezone(ZoneInfo(self.timezone))
-        return abs(found - moment.replace(tzinfo=None, second=0, microsecond=0)) <= _tolerance(task.schedule)
+        order = self._order_of(record.task, record.slot_at)
+        first, last = (order.at, order.at) if order is not None else (record.slot_at, record.slot_at + _LATEST)
+        if abs(found - self._local(first).replace(second=0, microsecond=0)) > _tolerance(task.schedule):
+            return False
+        if clock is None:
+            return order is not None and order.is_alone
+        frozen_at = found - (clock - self._local(record.stamp.at))  # at the earliest: stamps have whole minutes
+        return self._local(first) - _MINUTE - _SLACK < frozen_at < self._local(last) + _SLACK
+
+    def _local(self, at: datetime) -> datetime:
+        return at.astimezone(ZoneInfo(self.timezone)).replace(tzinfo=None)
 
     def _frozen_at(self, record: PollRecord) -> tuple[str, ...]:
-        slot_at, at = self._ordered.get(record.task, (None, record.slot_at))
-        return (f"frozen_at={at.isoformat(timespec='milliseconds')}",) if slot_at == record.slot_at else ()
+        order = self._order_of(record.task, record.slot_at)
+        return (f"frozen_at={order.at.isoformat(timespec='milliseconds')}",) if order is not None else ()
+
+    def _order_of(self, task: str, slot_at: datetime) -> _Order | None:
+        """Return the order that went out for a slot; None if this worker gave none."""
+        order = self._ordered.get(task)
+        return order if order is not None and order.slot_at == slot_at else None
 
     def _slot_ordered(self, task: str) -> datetime:
-        return self._ordered.get(task, (self.began_at, self.began_at))[0]
+        return self._ordered[task].slot_at if task in self._ordered else self.began_at
 
 
 def freeze_orders(states: Sequence[MeterState], timing: Timing) -> Iterator[tuple[Exchange, LineSettings]]:
@@ -159,6 +201,14 @@ def _own(task: PlanTask, poll: MeterPoll) -> tuple[dict[str, Value | None], dict
         values |= found
         units |= found_units
     return values, units, faults
+
+
+def _time_of(text: Value | None, form: str) -> datetime | None:
+    """Return a time of the meter's own; None if it was not read, or is none."""
+    try:
+        return datetime.strptime(str(text), form)  # noqa: DTZ007 - a meter's own
+    except ValueError:
+        return None
 
 
 def _missing(record: PollRecord, reason: SlotReason) -> PollRecord:

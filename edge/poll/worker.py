@@ -90,13 +90,11 @@ class BusWorker(BusAsker):
         items: tuple[VendorItem, ...],
     ) -> None:
         self._jump, self.turn = ClockJump(self.clock), TimeTurn(self.clock)
-        self._snapshots = Snapshots(
-            tasks=self.snapshots, timezone=self.rounds.plan.timezone, began_at=self.clock.utc_now()
-        )
+        zone, now_s = self.rounds.plan.timezone, self.clock.monotonic()
+        self._snapshots = Snapshots(tasks=self.snapshots, timezone=zone, began_at=self.clock.utc_now(), since_s=now_s)
         self._here = MetersHere(
             bus=self.bus, clock=self.clock, health=self.health, meters=meters, learn=learn, items=items
         )
-        zone = self.rounds.plan.timezone
         self._spare = SpareTime(meters=self._here, clock=self.clock, health=self.health, zone=zone)
         self._buffer = RecordBuffer(bus=self.bus.name, sink=self.sink, group=self.group)
 
@@ -208,7 +206,7 @@ class BusWorker(BusAsker):
 
     def _ask(self, one: Round, address: str) -> None:
         self._polled = (one, address)
-        self._poll = self._here.begin(address, self._snapshots.keys(one.task))
+        self._poll = self._here.begin(address, self._snapshots.keys(one))
 
     def _step_poll(self, poll: MeterPoll | VersionSearch) -> None:
         if not poll.is_done:
@@ -273,14 +271,14 @@ class BusWorker(BusAsker):
 
     def _freeze(self, one: Round) -> None:
         """Order the freeze of a snapshot."""
-        self._snapshots.note_ordered(one, self.clock.utc_now())
+        self._snapshots.note_ordered(one, self.clock.utc_now(), self.clock.monotonic())
         verdicts: set[Verdict] = set()
         states = [self._here.state(address) for address in one.task.meters if address in self._here]
         for order, line in freeze_orders(states, self.timing):
             if not self.port.is_ready():
                 break
             verdicts.add(self.exchange(order, line).verdict)
-            self._snapshots.note_ordered(one, self.clock.utc_now())
+            self._snapshots.note_ordered(one, self.clock.utc_now(), self.clock.monotonic())
         if verdicts == {Verdict.FOREIGN_MASTER}:
             self._snapshots.withdraw(one)
         self._busy_until_s = self.clock.monotonic() + _FREEZE_S

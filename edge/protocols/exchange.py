@@ -113,6 +113,9 @@ class Listener(Protocol):
     def hear(self, data: bytes, now_s: float) -> None:
         """Take bytes off the wire."""
 
+    def was_answered(self, address: str, since_s: float) -> bool:
+        """Return whether what this meter said since then was the answer to another master's question."""
+
 
 class Driver(Protocol):
     """A protocol as the poller knows it."""

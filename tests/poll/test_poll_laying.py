@@ -99,6 +99,28 @@ def test_a_poll_that_failed_says_why_its_true_slot_has_nothing():
     assert boot_at.replace(minute=15, second=0) == laid.records[-1].slot_at
 
 
+@pytest.mark.parametrize(("took_ms", "minute"), [(0, 15), (1999, 15), (2001, 0)])
+def test_a_poll_belongs_to_the_slot_in_which_it_began(took_ms, minute):
+    """A slot came while the meter was asked: its first values are of before it. The flag has done its work then."""
+    off, ended_s = timedelta(hours=-2), (14 * 60 + 30) + 2
+    asked = row(T0 + off, T0, ended_s, off, flags=("other=1", f"asked_ms={took_ms}"))
+    plans = [Begun(plan(T0 - timedelta(hours=1)), T0 - timedelta(hours=1))]
+    laid = lay_anew([asked], plans, true_time(T0, T0 + timedelta(hours=1)))
+    found = [(one.slot_at.minute, one.flags) for one in laid.records if one.state is SlotState.READ]
+    assert [(minute, ("other=1",))] == found
+
+
+def test_a_second_chance_that_began_before_its_slot_opens_it_again():
+    """It ended in it, but what it brought is of before."""
+    slot, off = T0.replace(minute=15, second=0), timedelta(hours=1)
+    begun_before = row(slot, T0, 14 * 60 + 32, off, state=SlotState.REFILLED, flags=("asked_ms=2001",))
+    laid = lay_anew([begun_before], [Begun(plan(), T0)], true_time(T0, T0 + timedelta(hours=3)))
+    assert [slot] == [one.slot_at for one in laid.reopened]
+    in_it = replace(begun_before, flags=("asked_ms=1999",))
+    laid = lay_anew([in_it], [Begun(plan(), T0)], true_time(T0, T0 + timedelta(hours=3)))
+    assert [(slot, ())] == [(one.slot_at, one.flags) for one in laid.kept]
+
+
 def test_a_slot_that_ran_out_is_where_its_instant_really_was():
     """It is noted when the next one begins: the time of the note says nothing of its own."""
     off = timedelta(days=1)

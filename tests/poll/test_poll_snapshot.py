@@ -190,6 +190,45 @@ def test_a_slot_that_came_before_the_start_is_not_frozen_late(make_site):
     assert [SlotReason.NOT_FROZEN] == [one.reason for one in site.of(A)]
 
 
+@pytest.mark.parametrize("error", [-4, 0, 4])
+@pytest.mark.parametrize(("beside", "is_read"), [(0, True), (-4, False), (4, False)])
+def test_a_freeze_that_another_life_ordered_is_dated_by_the_meters_clock(make_site, error, beside, is_read):
+    """A clock of ours that was wrong ordered it some minutes beside the slot: that is told from a clock that is off."""
+    site = make_site(meter := RecordingMeter(A))
+    meter.state.clock_error = timedelta(minutes=error)
+    meter.memory.freeze("99999999", meter.local_time(FIRST + timedelta(minutes=beside)))
+    site.clock.sleep(310 + 60 * max(beside, 0))
+    site.begin()
+    site.run_to(FIRST + timedelta(minutes=6))
+    assert [] == site.orders
+    assert [None if is_read else SlotReason.NOT_FROZEN] == [one.reason for one in site.of(A)]
+
+
+def test_a_meter_that_missed_the_order_may_hold_one_of_shortly_before(make_site):
+    """Who ordered that is not known: the worker had only just begun."""
+    site = make_site(meter := RecordingMeter(A), RecordingMeter(B))
+    meter.memory.freeze("99999999", meter.local_time(FIRST - timedelta(minutes=4)))
+    meter.is_deaf = True
+    site.run_to(FIRST + timedelta(minutes=1))
+    assert [SlotReason.NOT_FROZEN] == [one.reason for one in site.of(A)]
+    assert [None] == [one.reason for one in site.of(B)]
+
+
+def test_the_meters_clock_is_read_only_in_doubt(make_site):
+    """At the first slot nobody knows what was ordered just before the start; after that this worker knows."""
+    site = make_site(meter := RecordingMeter(A, refused=("0400",)), other := RecordingMeter(B))
+    asked = []
+    other.on_answer = lambda answered: asked.append(answered.di)
+    site.run_to(FIRST + timedelta(minutes=1))
+    assert {"04000101", "04000102"} <= set(asked)
+    asked.clear()
+    site.run_to(FIRST + timedelta(minutes=16))
+    assert "05010001" in asked
+    assert not {"04000101", "04000102"} & set(asked)
+    assert [SlotReason.REFUSED, None] == [one.reason for one in site.of(A)]
+    assert meter.frozen
+
+
 def test_a_meter_that_was_away_is_read_as_of_the_freeze_later_in_the_slot(make_site):
     """It heard the order, but did not answer for a minute: its second chance brings what it froze, not what is now."""
     site = make_site(meter := RecordingMeter(A), RecordingMeter(B))

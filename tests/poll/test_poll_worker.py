@@ -7,7 +7,7 @@ from itertools import pairwise
 import pytest
 
 from edge.bus.memory_link import MemoryLink
-from edge.clock import ManualClock
+from edge.clock import ClockTrust, ManualClock
 from edge.config.settings import Bus
 from edge.errors import LinkError, StoreError
 from edge.health.model import Answer, Health
@@ -15,6 +15,7 @@ from edge.poll.buffer import CommitRule, RecordGroup
 from edge.poll.jobs import ReadOrder, ReadRun
 from edge.poll.plan import BusSettings, PolledMeter
 from edge.poll.port import BusPort
+from edge.poll.records import take_asked
 from edge.poll.rounds import Rounds
 from edge.poll.worker import BusWorker
 from edge.protocols.exchange import Timing
@@ -159,6 +160,26 @@ def test_three_rounds_of_healthy_meters(make_site):
             truth = site.sims[address].truth("02010100", record.stamp.at)
             assert truth[0] == record.values["voltage_l1"]
             assert record.stamp.at - record.slot_at < timedelta(seconds=5)
+
+
+def test_a_poll_of_an_unknown_time_says_when_it_began(make_site):
+    """Its slot is told by that once the time is known; where it is known, nothing is said."""
+    site = make_site(A, B)
+    site.clock.trusted = ClockTrust.FLOOR
+    site.run_until(50)
+    site.clock.trusted = ClockTrust.SYNCHRONISED
+    began = []
+    for record in (site.by_meter()[address][0] for address in (A, B)):
+        before, others = take_asked(record.flags)
+        assert () == others
+        began.append(record.stamp.at - before)
+    ended = [site.by_meter()[address][0].stamp.at for address in (A, B)]
+    nearly = timedelta(milliseconds=1)
+    assert slot(1) - nearly < began[0] <= slot(1)
+    assert ended[0] - nearly < began[1] <= ended[0]
+    site = make_site(C)
+    site.run_until(50)
+    assert () == site.by_meter()[C][0].flags
 
 
 def test_a_dead_meter_is_missing_and_its_neighbours_are_read(make_site):

@@ -11,6 +11,11 @@ METER = "202311000001"
 REQUEST = encode_frame(METER, 0x11, bytes.fromhex("00000100"))
 OTHER = encode_frame(METER, 0x11, bytes.fromhex("00000200"))
 ANSWER = encode_frame(METER, 0x91, bytes(8))
+THEIRS = encode_frame(METER, 0x91, bytes.fromhex("0000010012345678"))
+REFUSAL = encode_frame(METER, 0xD1, b"\x02")
+ANYBODY = encode_frame("AAAAAAAAAAAA", 0x11, bytes.fromhex("00000100"))
+OLD = encode_frame(METER, 0x01, bytes.fromhex("1090"))
+OLD_ANSWER = encode_frame(METER, 0x81, bytes.fromhex("109012345678"))
 
 
 def test_a_request_that_we_did_not_send_is_foreign():
@@ -79,3 +84,45 @@ def test_the_other_may_ask_what_we_asked_without_an_echo():
         heard.hear(ANSWER, 100.0)
     heard.hear(REQUEST, 101.0)
     assert 1 == heard.foreign
+
+
+@pytest.mark.parametrize(
+    ("request_", "answer"), [(REQUEST, THEIRS), (REQUEST, REFUSAL), (ANYBODY, THEIRS), (OLD, OLD_ANSWER)]
+)
+def test_the_first_answer_that_fits_is_the_others(request_, answer):
+    """The other asked first, and the meter takes its time: that is of before our question; the next one is ours."""
+    heard = Overheard()
+    heard.hear(request_, 100.0)
+    heard.sent(request_)
+    assert not heard.was_answered(METER, 100.6)
+    heard.hear(answer, 101.2)
+    assert heard.was_answered(METER, 100.6)
+    assert not heard.was_answered(METER, 101.2)
+    heard.hear(answer, 101.6)
+    assert not heard.was_answered(METER, 101.2)
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        encode_frame(METER, 0x91, bytes.fromhex("0000020012345678")),  # to another question
+        encode_frame("202311000002", 0x91, bytes.fromhex("0000010012345678")),  # of another meter
+        encode_frame(METER, 0x93, bytes.fromhex("000001001234")),  # of another function
+    ],
+)
+def test_an_answer_to_something_else_is_not_the_others(answer):
+    """The other's question stays open: its answer is still to come."""
+    heard = Overheard()
+    heard.hear(REQUEST, 100.0)
+    heard.hear(answer, 101.0)
+    assert not any(heard.was_answered(address, 100.5) for address in (METER, "202311000002"))
+    heard.hear(THEIRS, 101.2)
+    assert heard.was_answered(METER, 100.5)
+
+
+def test_a_question_of_long_ago_is_answered_no_more():
+    """A meter that never answered the other answers us."""
+    heard = Overheard()
+    heard.hear(REQUEST, 100.0)
+    heard.hear(THEIRS, 111.0)
+    assert not heard.was_answered(METER, 100.5)

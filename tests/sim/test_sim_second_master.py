@@ -9,6 +9,7 @@ from edge.bus.memory_link import MemoryLink
 from edge.bus.runner import run_exchange
 from edge.clock import ManualClock
 from edge.protocols.dlt645.frame import Frame, FrameReader, NeedData, encode_frame
+from edge.protocols.dlt645.overheard import Overheard
 from edge.protocols.drivers import driver
 from edge.protocols.exchange import Request, Timing
 from edge.reading.verdict import Verdict
@@ -39,9 +40,9 @@ class _Bench:
             heard += [(self.clock.monotonic(), data)] if data else []
         return heard
 
-    def read(self, address=OURS):
+    def read(self, address=OURS, listener=None):
         exchange = driver("dlt645-2007").read(address, Request("00010000", ()), Timing(reply_s=0.6))
-        return run_exchange(self.link, exchange, self.clock, LineSettings(), gap_s=0.02)
+        return run_exchange(self.link, exchange, self.clock, LineSettings(), gap_s=0.02, listener=listener)
 
 
 def _frames(data):
@@ -157,3 +158,11 @@ def test_what_the_other_said_before_is_dropped():
     bench.clock.sleep(20)
     bench.link.drop_input()
     assert [] == bench.listen(5)
+
+
+def test_an_answer_that_the_meter_owed_the_other_is_not_taken():
+    """It answers the other so late that we have asked it too: what comes first is of before our question."""
+    bench, listener = _Bench(faults=(parse_fault("late:1200"),)), Overheard()
+    bench.clock.sleep(1.5)  # the other's question has been heard, and nobody has answered
+    assert Verdict.FOREIGN_MASTER is bench.read(THEIRS, listener).verdict
+    assert 1 == listener.foreign

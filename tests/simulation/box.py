@@ -103,6 +103,8 @@ class Box:
         self.dies_after_append = False
         self.dies_in_start: int | None = None  # the power goes in this act of the next start
         self.on_death = lambda box: box.cut_power()
+        self.on_boot = lambda box: box.boot(0.0, ClockTrust.SYNCHRONISED)
+        self.needs_boot = False  # it lost its power since it booted last
         self.links = []
         self._disks = disks
         self._open: list = []
@@ -177,6 +179,8 @@ class Box:
     def start(self) -> None:
         """Start the daemon; if the disk does not let it, the service starts it again a little later."""
         self.start_at = None
+        if self.needs_boot:
+            self.on_boot(self)
         self.life = self.disk.life = Life(self.random, countdown=self.dies_in_start)
         self.dies_in_start = None
         try:
@@ -307,10 +311,12 @@ class Box:
     def cut_power(self) -> None:
         """Take the power away."""
         self.die()
+        self.needs_boot = True
         self.disk.cut_power()
 
     def boot(self, offset_s: float, trusted: ClockTrust) -> None:
         """Let the box boot with such a clock."""
+        self.needs_boot = False
         self.clock.boot(offset_s, trusted)
 
     def lose_store(self) -> None:

@@ -126,7 +126,7 @@ class Further:
     def _start_again(self, box) -> None:
         box.dies_in_start = self.random.randint(1, self.random.choice((12, 60)))
         box.start_at = self.now.at + self.random.choice(_SHORT_S)
-        self.mishaps.boot_before_start(box)
+        self.system.at(box.start_at - 0.001, lambda: self.mishaps.boot(box))
 
     def register_torn(self) -> None:
         """Change the register, and let the machine die in one of the acts of writing it."""

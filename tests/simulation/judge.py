@@ -12,7 +12,6 @@ from tests.simulation.questions import places
 
 RIGHT, WRONG, LET_BY, TWINS, EMPTY = "right", "wrong", "let by", "of twins", "empty"
 _LATELY_S = 60.0
-_OTHERS_S = 3.0  # how late the answer to the same question of a second master may come: it is as good as one to ours
 
 
 def judge(world, asked, outcome, since_s):
@@ -46,7 +45,6 @@ def _said_so(world, meter, asked, outcome, since_s):
     if not asked.request.identifier:
         return meter.address == outcome.address and [("", meter.address)] == found
     di, argument = asked.request.identifier, asked.request.argument
-    since_s -= _OTHERS_S * (world.master is not None)
     if asked.begin is not None:  # an answer to a like question: fewer records, but none left out
         return "".join(str(value) for _, value in found) in _held(world, meter, asked)
     said = [

@@ -43,8 +43,9 @@ class Mishaps:
                 self.system.at(self.random.uniform(1.0, self.end), getattr(self, kind))
 
     def heal(self) -> None:
-        """Let nothing more be damaged."""
+        """Let nothing more be damaged, and whoever boots from here on know the time."""
         self._damages = False
+        self._has_rtc = True
 
     def died(self, machine) -> None:
         """Take in that a program died in an act, with or without the power; it is started again a little later."""
@@ -53,7 +54,7 @@ class Mishaps:
         if self.random.random() < 0.6:
             self.faults[f"{what} lost its power in an act"] += 1
             machine.cut_power()
-            self._boot(machine)
+            self.boot(machine)
         else:
             self.faults[f"{what} killed in an act"] += 1
             machine.die()
@@ -62,12 +63,9 @@ class Mishaps:
             self._damage(machine)
         machine.start_at = self.now.at + self.random.choice(_SHORT_S)
 
-    def boot_before_start(self, box) -> None:
-        """Boot a box whose power comes back when it starts, unless it was given power before."""
-        self.system.at(box.start_at - 0.001, lambda: None if box.is_up else self._boot(box))
-
-    def _boot(self, machine) -> None:
-        if machine is self.system.centre:
+    def boot(self, machine) -> None:
+        """Let a machine boot, if it does not run already: whoever repaired it may have started it before its time."""
+        if machine is self.system.centre or machine.is_up:
             return
         if self._has_rtc:
             machine.boot(0.0, ClockTrust.SYNCHRONISED)
@@ -119,7 +117,7 @@ class Mishaps:
             self.faults["gateway lost its power"] += 1
             box.cut_power()
             box.start_at = self.now.at + self.random.choice((*_SHORT_S, *_LONG_S))
-            self.boot_before_start(box)
+            self.system.at(box.start_at - 0.001, lambda: self.boot(box))
 
     def clock(self) -> None:
         """Step the clock a little, as a time server does, or set it wrong for a while."""

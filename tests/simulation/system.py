@@ -191,6 +191,7 @@ class System:
             settings=settings,
         )
         box.on_death = lambda dead: self.mishaps.died(dead)  # noqa: PLW0108 - there are none yet
+        box.on_boot = lambda off: self.mishaps.boot(off)  # noqa: PLW0108 - the same
         if self.plain is not None:
             self.plain.adopt(box.disk)
         box.register(

@@ -79,6 +79,12 @@ def test_worlds_that_found_a_defect(seed, kinds):
         pytest.param(925, id="epoch that was gone comes back with its store"),
         # A receipt of a run that the centre had left was played again, and was believed.
         pytest.param(934, id="receipt of a run that was left"),
+        # A slow meter still owed another master an answer of before the slot; it was taken for the slot.
+        pytest.param(9156, id="answer that another master was owed"),
+        # A poll of a wrong clock began just before a true slot and ended in it; its values were laid into that slot.
+        pytest.param(9823, id="poll astride a slot of the true time"),
+        # A wrong clock let the meters freeze five minutes before a slot of the true time; it was taken for that slot.
+        pytest.param(20056, id="freeze that a wrong clock ordered beside the slot"),
     ],
 )
 def test_further_worlds_that_found_a_defect(seed):
