@@ -89,7 +89,7 @@ def test_worlds_that_found_a_defect(seed, kinds):
     ],
 )
 def test_further_worlds_that_found_a_defect(seed):
-    """Each was seen to fail before the product, or the books, were mended; these have the mishaps of `further.py` too."""
+    """Each was seen to fail before product or books were mended; these have the mishaps of `further.py` too."""
     system = run_system(seed)
     assert [] == system.wrong
 
