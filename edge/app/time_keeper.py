@@ -46,7 +46,9 @@ class TimeKeeper:
                 moved, dropped = moved + laid.moved, dropped + laid.dropped
         self._health.count("records.redated", moved)
         self._health.count("records.without_slot", dropped)
-        late = self._journal.forget_after(true.now, true.boot_at)  # of an earlier boot: this one settled nothing below
+        # What was sealed cannot be laid anew, nor can what an earlier boot named: below this, all is of a known time.
+        lost_at = true.boot_at + timedelta(seconds=self._journal.undated_since(true.boot_id))
+        late = self._journal.forget_after(true.now, lost_at)
         if late:
             log.error("%s", StoreError("E-STO-111", count=late))
         self._journal.forget_undated()

@@ -41,6 +41,7 @@ class ClockWait:
         if self._clock.trust().is_good:
             self._end()
             return self._is_being_dated(now_s, has_plan=plan is not None)
+        self._good_since_s = None
         oldest = next((record.stamp for record in records if not record.stamp.is_dated), plan)
         if oldest is None:
             return False
@@ -50,6 +51,11 @@ class ClockWait:
         if waited_s >= self._saved_s + _SAVE_S:
             self._save(waited_s)
         return waited_s < self._patience_s
+
+    def look(self) -> None:
+        """Note that the poller is done, if it is: the next stretch without a clock is waited for anew."""
+        if self._good_since_s is not None and self._outbox.undated_boot() is None:
+            self._good_since_s = None
 
     def _is_being_dated(self, now_s: float, *, has_plan: bool) -> bool:
         """Return True while the poller still gives plans, and records of this boot, their true time; not for ever."""

@@ -89,6 +89,7 @@ class Sealer:
         waiting = self._outbox.waiting()
         self._readings = waiting.readings
         self._timer.note(now_s, waiting)
+        self._wait.look()
 
     def due_s(self) -> float | None:
         """Return when `seal` is worth calling; None if nothing waits."""

@@ -9,7 +9,8 @@ behind or ahead; the boot-time clock, which never steps, says when each was real
 3. Slots before and between them are `gateway_down`. Those after the last one are the poller's to name.
 4. A reading that fits no slot, or one that has its reading already, goes.
 5. What filled a slot that was missed before stays there if it was really made in it; else that slot is open again.
-6. What came from a meter's own memory stands for the slot that it names: it is left as it is.
+6. What came from a meter's own memory stands for the slot that it names: it is left as it is. A freeze that was
+   ordered is none of that: it was made when it was ordered, however late it was read.
 
 So each slot ends as one reading or one reason. What was sealed is no longer among the rows, and stays as it was
 marked; so do rows of another boot, for nobody knows what its clock should have said.
@@ -131,7 +132,7 @@ def _lay_filling(laid: Laid, row: PollRecord, plans: Sequence[Begun], true: True
     """Leave a reading in the slot that it filled, if it was made in it; else open that slot again."""
     task = _task_of(plans[-1].plan, row) if plans else None
     window = live_window(task.schedule) if task is not None else timedelta()
-    if row.slot_at <= _asked_at(row, true) <= row.slot_at + window:
+    if row.slot_at <= _made_at(row, true) <= row.slot_at + window:
         laid.kept.append(_dated(row, true))
     else:
         laid.reopened.append(_down(row, row.slot_at, true))
@@ -186,22 +187,31 @@ def _slot_of(
     """Return the promised slot to which a row belongs; None: to none."""
     if row.reason is SlotReason.GATEWAY_DOWN:
         return None
-    is_unasked = row.reason in _RAN_OUT
-    at = row.slot_at + (true.stamp(row.stamp).at - row.stamp.at) if is_unasked else _asked_at(row, true)
+    off = true.stamp(row.stamp).at - row.stamp.at
+    at = row.slot_at + off if row.reason in _RAN_OUT else _made_at(row, true)
     number = bisect_right(slots, at) - 1
     return slots[number] if number >= 0 and at <= slots[number] + windows[number] else None
-
-
-def _asked_at(row: PollRecord, true: TrueTime) -> datetime:
-    """Return when the poll of a row really began."""
-    return true.stamp(row.stamp).at - take_asked(row.flags)[0]
 
 
 def _is_polled(row: PollRecord) -> bool:
     """Return True for what a poll brought, or a slot that was not asked for."""
     if row.state is SlotState.REFILLED:
-        return row.source is Source.LIVE
+        return row.source is Source.LIVE or _ordered_at(row) is not None
     return row.state in (SlotState.READ, SlotState.MISSING_OPEN)
+
+
+def _made_at(row: PollRecord, true: TrueTime) -> datetime:
+    """Return the true instant of a reading: of its freeze, if that was ordered, else of the begin of its poll."""
+    stamp, ordered_at = true.stamp(row.stamp), _ordered_at(row)
+    if ordered_at is not None:
+        return ordered_at + (stamp.at - row.stamp.at)
+    return stamp.at - take_asked(row.flags)[0]
+
+
+def _ordered_at(row: PollRecord) -> datetime | None:
+    """Return when the freeze that was read had been ordered, by the clock of then; None if none was."""
+    said = [flag.removeprefix(_FROZEN_AT) for flag in row.flags if flag.startswith(_FROZEN_AT)]
+    return datetime.fromisoformat(said[0]) if said else None
 
 
 def _dated(row: PollRecord, true: TrueTime) -> PollRecord:

@@ -1,13 +1,14 @@
 """The checks at opening: whether the file is still what was written into it.
 
-In order: the indexes, which are made anew from their tables if they do not lead to every row; SQLite's own quick check,
-which does not compare these; the text of the tables; the epochs; the chain of the outbox (every link, and the
-bytes of all unsent envelopes, some at a time; a replacement stands in the chain for its original). A fault
+In order: SQLite's own quick check; the text of the tables; the indexes, which the quick check does not compare, and
+which are made anew from their tables if they do not lead to every row; the epochs; the chain of the outbox (every link,
+and the bytes of all unsent envelopes, some at a time; a replacement stands in the chain for its original). A fault
 in these means that the file cannot be trusted. Then the small tables of slots: a row there that is not what was written
 is moved to `damaged`, never believed, and the store goes on. Rows of the journal are checked when they are taken.
 """
 
 import logging
+from collections.abc import Collection
 from contextlib import AbstractContextManager
 from typing import Any, Protocol
 
@@ -53,10 +54,12 @@ def inspect(database: Inspected) -> str | None:
     Raises StoreError for what the storage does wrong.
     """
     try:
-        for table in _INDEXED:
-            _mend_indexes(database, table)
         with database.reading():  # one view: the forwarder may be sealing meanwhile
-            fault = find_fault(database)
+            fault = _file_fault(database)
+            unsound = () if fault else [table for table in _INDEXED if not _are_indexes_sound(database, table)]
+            fault = fault or (None if unsound else _content_fault(database))
+        if unsound:
+            fault = _mend_indexes(database, unsound)
         if fault is None:
             if not are_slots_sound(database):  # asked before the lock: there may be very many
                 with database.writing():
@@ -71,22 +74,33 @@ def inspect(database: Inspected) -> str | None:
     return fault
 
 
-def _mend_indexes(database: Inspected, table: str) -> None:
-    with database.reading():
-        verdict = database.rows(f"PRAGMA integrity_check({table})")[0][0]
-    if verdict != "ok":
-        _LOG.warning("the indexes of the table %s are made anew: %s", table, verdict)
-        with database.writing():
+def _are_indexes_sound(rows: Rows, table: str) -> bool:
+    return bool(rows.rows(f"PRAGMA integrity_check({table})")[0][0] == "ok")
+
+
+def _mend_indexes(database: Inspected, tables: Collection[str]) -> str | None:
+    """Make the indexes of these tables anew; return what is wrong then, else None."""
+    _LOG.warning("the indexes of %s in the store are damaged, and are made anew", " and ".join(tables))
+    with database.writing():
+        for table in tables:
             database.change(f"REINDEX {table}")
+    with database.reading():
+        return find_fault(database)
 
 
 def find_fault(rows: Rows) -> str | None:
     """Return what is wrong with the file, in a few words; None if nothing is."""
+    return _file_fault(rows) or _content_fault(rows)
+
+
+def _file_fault(rows: Rows) -> str | None:
     verdict = rows.rows("PRAGMA quick_check(1)")[0][0]
     if verdict != "ok":
         return str(verdict)
-    if load_fact(rows, SCHEMA_FACT) != schema_crc(rows):
-        return "the tables are not those that were made"
+    return None if load_fact(rows, SCHEMA_FACT) == schema_crc(rows) else "the tables are not those that were made"
+
+
+def _content_fault(rows: Rows) -> str | None:
     try:
         epochs = all_epochs(rows)
     except (ValueError, TypeError, UnicodeError) as exc:

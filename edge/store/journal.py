@@ -17,7 +17,7 @@ from edge.store.instants import from_us, to_us
 from edge.store.marks import is_sound_mark, load_marks, mend_marks, save_mark
 from edge.store.packing import JOURNAL_ROWS, DamagedRow, Row, crc_of, pack_record, unpack_record
 from edge.store.plans import Begins, append_plan, forget_plans_after, kept_plans, newest_plan, redate_plans
-from edge.store.redating import forget_undated, note_undated, note_undated_plan, undated_boot
+from edge.store.redating import forget_undated, note_undated, note_undated_plan, undated_boot, undated_since
 from edge.store.saved_time import note_time
 from edge.store.settling import Act, Known, act_on
 
@@ -33,6 +33,7 @@ _OLD_SLOTS = f"""
         FROM pair WHERE task IS NOT NULL)
     SELECT task, meter, slot_us, reason FROM pair CROSS JOIN slot USING (task, meter) WHERE slot_us < ? LIMIT ?
     """  # noqa: S608 - our own text; a scan of the table and a sort would grow with all that is open
+_FORGET_SLOTS = "DELETE FROM slot WHERE task = ? AND meter = ? AND slot_us > ?"
 _LONG_AGO_US = -(2**63)
 _PER_LOOK = 256
 
@@ -157,8 +158,9 @@ class Journal:
         """Forget plans and open slots later than an instant, and put later marks back to it; return how many.
 
         They were written under a wrong clock: with them, polling would wait until that time. A mark is put back, not
-        deleted: without it the whole history of the meter would be settled once more. `back_to`: when the clock was
-        found wrong, if that was earlier: what was due since then is still to be settled. Durable on return.
+        deleted: without it the whole history of the meter would be settled once more. `back_to`: since when the clock
+        was wrong, or found wrong, if that was earlier: what was due since then is still to be settled, so no slot of a
+        meter stays open above its mark: what fills it would be forgotten by the mark. Durable on return.
         """
         late, mark_us = to_us(limit), to_us(limit if back_to is None else back_to)
         with self._database.writing():
@@ -166,12 +168,17 @@ class Journal:
             marks = self._database.rows("SELECT task, meter FROM mark WHERE slot_us > ?", late)
             for task, meter in marks:
                 save_mark(self._database, task, meter, mark_us)
+            self._database.change_each(_FORGET_SLOTS, ((*pair, mark_us) for pair in marks))
             slots = self._database.change("DELETE FROM slot WHERE slot_us > ?", late)
             return len(marks) + slots + forget_plans_after(self._database, late)
 
     def undated_boot(self) -> str | None:
         """Return the boot whose records or plans may still get their true time; None if there is none."""
         return undated_boot(self._database)
+
+    def undated_since(self, boot_id: str) -> float:
+        """Return since when a boot lacks a trusted time, by its own clock; 0.0 if it recorded nothing dated before."""
+        return undated_since(self._database, boot_id)
 
     def forget_undated(self) -> None:
         """Note that nothing more will be put right. Durable on return."""
@@ -213,7 +220,7 @@ class Journal:
             self._database.change_each("DELETE FROM journal WHERE id = ?", ((number,) for number in found))
             if laid.base is not None:
                 after = (*pair, to_us(laid.base))
-                self._database.change("DELETE FROM slot WHERE task = ? AND meter = ? AND slot_us > ?", *after)
+                self._database.change(_FORGET_SLOTS, *after)
                 save_mark(self._database, *after)
             for record in laid.kept:
                 self._insert(record)

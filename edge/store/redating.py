@@ -1,6 +1,7 @@
-"""What the store knows of records and plans of a time that was not trusted: the boot, and when each plan came.
+"""What the store knows of records and plans of a time that was not trusted: the boot, since when, and their stamps.
 
 A record carries its stamp itself; a plan has none, so the stamps of plans stand beside them until the time is known.
+What a boot recorded before its clock was lost is of a known time, and settled: since when it is lost is remembered.
 How rows are put right is `poll/laying.py`; the transaction is `Journal.lay_anew`.
 """
 
@@ -11,6 +12,8 @@ from edge.store.rows import Rows
 
 _UNDATED = "undated"
 _UNDATED_PLANS = "undated_plans"
+_DATED = "dated"  # the boot of the newest records, if their time is known
+_LOST = "time_lost"  # a boot, and since when its clock is not trusted
 
 
 def undated_boot(rows: Rows) -> str | None:
@@ -19,9 +22,19 @@ def undated_boot(rows: Rows) -> str | None:
     return fact if isinstance(fact, str) and fact else None
 
 
+def undated_since(rows: Rows, boot_id: str) -> float:
+    """Return since when a boot lacks a trusted time, by its own clock; 0.0 if it recorded nothing dated before."""
+    fact = load_fact(rows, _LOST)
+    return float(fact[1]) if fact and fact[0] == boot_id else 0.0
+
+
 def note_undated(rows: Rows, records: list[PollRecord]) -> None:
-    """Remember the boot of records whose time is not trusted. Needs a writing transaction."""
-    _note_boot(rows, [record.stamp for record in records if not record.stamp.is_dated])
+    """Remember the boot of records whose time is not trusted, and since when. Needs a writing transaction."""
+    stamps = [record.stamp for record in records]
+    dated = [stamp for stamp in stamps if stamp.is_dated]
+    if dated and load_fact(rows, _DATED) != dated[-1].boot_id:
+        mark_fact(rows, _DATED, dated[-1].boot_id)
+    _note_boot(rows, [stamp for stamp in stamps if not stamp.is_dated])
 
 
 def note_undated_plan(rows: Rows, number: int, stamp: Stamp) -> None:
@@ -51,22 +64,37 @@ def forget_undated_plans(rows: Rows) -> None:
     _mark_plans(rows, {})
 
 
-def load_undated(rows: Rows) -> tuple[str | None, dict[int, Stamp]]:
-    """Return the boot that is still to be put right, and the stamps of plans. Raises StoreError if it is damaged."""
-    return undated_boot(rows), _plans(rows)
+def load_undated(rows: Rows) -> tuple[str | None, float, dict[int, Stamp]]:
+    """Return the boot that is still to be put right, since when, and the stamps of plans.
+
+    Raises StoreError if that is damaged.
+    """
+    boot = undated_boot(rows)
+    return boot, undated_since(rows, boot) if boot is not None else 0.0, _plans(rows)
 
 
-def keep_undated(rows: Rows, boot: str | None, plans: dict[int, Stamp]) -> None:
+def keep_undated(rows: Rows, boot: str | None, since_s: float, plans: dict[int, Stamp]) -> None:
     """Keep what another store had to put right, of rows and plans that came with their numbers. Needs a transaction."""
     if boot is not None:
         mark_fact(rows, _UNDATED, boot)
+        mark_fact(rows, _LOST, [boot, since_s])
     if plans:
         _mark_plans(rows, plans)
 
 
 def _note_boot(rows: Rows, stamps: list[Stamp]) -> None:
-    if stamps and undated_boot(rows) != stamps[-1].boot_id:
-        mark_fact(rows, _UNDATED, stamps[-1].boot_id)
+    """Note the boot of stamps that are not trusted; the first ones after others that were begin a new stretch."""
+    if not stamps:
+        return
+    boot_id = stamps[-1].boot_id
+    was_dated = load_fact(rows, _DATED) == boot_id
+    if was_dated or undated_boot(rows) != boot_id:
+        since_s = min(stamp.boot_s for stamp in stamps if stamp.boot_id == boot_id) if was_dated else 0.0
+        mark_fact(rows, _LOST, [boot_id, since_s])
+    if was_dated:
+        mark_fact(rows, _DATED, "")
+    if undated_boot(rows) != boot_id:
+        mark_fact(rows, _UNDATED, boot_id)
 
 
 def _plans(rows: Rows) -> dict[int, Stamp]:

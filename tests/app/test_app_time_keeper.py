@@ -1,5 +1,6 @@
 """What was recorded before the clock was known, on a real store: plans, cuts in between, a store that refuses."""
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -14,6 +15,7 @@ from edge.health.model import Answer, Health
 from edge.poll.records import stamp_of
 from edge.reading.plan import Plan, PlanTask, Schedule
 from edge.reading.record import PollRecord, SlotState
+from edge.reading.verdict import SlotReason
 from edge.store.database import open_database
 from edge.store.journal import Journal
 from edge.store.outbox import Outbox
@@ -124,26 +126,97 @@ def test_what_an_earlier_boot_named_ahead_hides_no_slot_of_this_one(site):
     assert {("load", A): began} == site.journal.settled_marks()
 
 
+def seal_all(site):
+    """Take all rows out of the journal, as sealing does."""
+    site.journal._database.change("DELETE FROM journal")
+
+
+@pytest.mark.parametrize("stretches", [1, 2])
+def test_what_was_read_before_the_clock_was_lost_is_not_read_again(site, stretches):
+    """Its rows of the wrong time were sealed and cannot be laid: the marks go back to where the clock was lost."""
+    for _ in range(stretches):
+        site.clock.advance(3600)
+        site.read(A)
+        site.lose_time(timedelta(hours=5))
+        site.clock.advance(60)
+        lost_at = site.clock.now - timedelta(hours=5)
+        for _ in range(3):
+            site.read(A)
+            site.clock.advance(900)
+        seal_all(site)
+        site.know_time(timedelta(hours=5))
+    site.keeper.put_right()
+    assert {("load", A): lost_at} == site.journal.settled_marks()
+
+
+def test_records_of_both_times_in_one_commit_say_when_the_clock_was_lost(site):
+    """Those that were waiting for it are of a known time still."""
+    site.clock.advance(3600)
+    known = site.record(A, T0.replace(minute=45, second=0))
+    site.lose_time(timedelta(hours=5))
+    site.clock.advance(60)
+    lost_at = site.clock.now - timedelta(hours=5)
+    site.journal.append([known, site.record(A, T0 + timedelta(hours=6))])
+    seal_all(site)
+    site.know_time(timedelta(hours=5))
+    site.keeper.put_right()
+    assert {("load", A): lost_at} == site.journal.settled_marks()
+
+
+def test_a_boot_that_knew_no_time_is_settled_anew_from_its_begin(site):
+    """Another boot did: what this one read, by a clock ahead, was sealed."""
+    site.read(A)
+    site.clock.boot_id, site.clock.monotonic_s = "b" * 32, 0.0
+    booted_at = site.clock.now
+    site.lose_time(timedelta(hours=5))
+    site.clock.advance(1800)
+    site.read(A)
+    seal_all(site)
+    site.know_time(timedelta(hours=5))
+    site.keeper.put_right()
+    assert {("load", A): booted_at} == site.journal.settled_marks()
+
+
+def test_a_reading_after_the_time_was_put_right_is_not_read_again(site):
+    """The wrong time had noted its slot as missed: that is forgotten with the mark, so the reading moves the mark."""
+    site.lose_time(timedelta(hours=5))
+    for quarters in range(30):
+        slot = T0.replace(second=0) + (quarters + 1) * QUARTER
+        miss = replace(site.record(A, slot), state=SlotState.MISSING_OPEN, reason=SlotReason.GATEWAY_DOWN)
+        site.journal.append([miss])
+    seal_all(site)
+    site.clock.advance(1800)
+    site.know_time(timedelta(hours=5))
+    site.keeper.put_right()
+    assert [] == site.journal.open_slots(99)
+    site.read(A)
+    assert {("load", A): T0.replace(minute=30, second=0)} == site.journal.settled_marks()
+    assert [SlotState.READ] == [one.state for one in site.outbox.take(99).records]
+
+
 def test_a_store_that_is_set_aside_takes_along_what_is_to_be_put_right(tmp_path):
     """Readings and plans of an unknown time are in the new store; once the time is known they get it."""
     off, path = timedelta(hours=-5), tmp_path / STORE_FILE
     with open_database(path, max_mib=16) as database:
         site = Site(database)
         site.put_in_force(A)
+        site.read(A)
         site.lose_time(off)
         site.put_in_force(A, B)
         site.clock.advance(900)
         site.read(B)
+        since_s = site.journal.undated_since(site.clock.boot_id)
         database.change("UPDATE epoch SET next_seq = 9")
     with open_database(path, max_mib=16, check=True) as database:
         assert database.set_aside is not None
         again = Site(database)
         again.clock.boot_id = site.clock.boot_id
+        assert 0 < since_s == again.journal.undated_since(site.clock.boot_id)
         again.clock.advance(1000)
         again.keeper.put_right()
         assert [T0, T0] == [one.valid_from.replace(microsecond=0) for one in again.journal.kept_plans()]
         assert {} == again.journal.undated_rows(site.clock.boot_id)
-        assert {("load", B): T0.replace(minute=15, second=0)} == again.journal.settled_marks()
+        assert T0.replace(minute=15, second=0) == again.journal.settled_marks()["load", B]
 
 
 def test_a_store_that_refuses_for_too_long_ends_the_waiting(site, monkeypatch):

@@ -201,6 +201,26 @@ def test_records_wait_until_their_time_is_put_right(bench):
     assert 1 == bench.outbox.counts().unsent
 
 
+@pytest.mark.parametrize("is_asked", [True, False])
+def test_each_stretch_without_a_clock_is_waited_for_by_itself(bench, is_asked):
+    """The time was put right before, hours ago; then the clock was lost again, asked about meanwhile or not."""
+    bench.clock.trusted, bench.clock.boot_id = ClockTrust.NONE, "ab" * 16
+    bench.poll(1, trust="none")
+    one, now_s = sealer(bench), bench.clock.monotonic()
+    bench.clock.trusted = ClockTrust.SYNCHRONISED
+    assert one.seal(now_s) is None
+    bench.journal.forget_undated()
+    if is_asked:
+        bench.clock.trusted = ClockTrust.NONE
+    else:
+        one.look(now_s)
+    bench.poll(2, trust="none")
+    if is_asked:
+        assert one.seal(now_s + 7100) is None
+    bench.clock.trusted = ClockTrust.SYNCHRONISED
+    assert one.seal(now_s + 7200) is None
+
+
 def undated(boot_id):
     """Return the stamp of a plan that was put in force by a time that was not trusted."""
     return Stamp(AT, "floor", boot_id, 10.0)

@@ -200,6 +200,25 @@ def test_the_instant_of_a_freeze_moves_with_the_time():
     assert (flags[0], f"frozen_at={moved}") == laid.records[-1].flags
 
 
+@pytest.mark.parametrize("state", [SlotState.READ, SlotState.REFILLED])
+def test_a_freeze_that_was_ordered_is_of_the_slot_in_which_it_was_ordered(state):
+    """It was read in the next one, perhaps at the second try: what was frozen says when it was made."""
+    off = timedelta(minutes=-20)
+    slot = T0.replace(minute=15, second=0)
+    wrong = slot + 300 * SECOND + off  # it was ordered five minutes after its true slot
+    flags = (f"frozen_at={wrong.isoformat(timespec='milliseconds')}",)
+    named = previous_slot(QUARTER, ZONE, wrong)
+    read_s = int((slot - T0).total_seconds()) + 1000
+    frozen = row(named, T0, read_s, off, state=state, source=Source.FREEZE, flags=flags)
+    laid = lay_anew(
+        [missed(named, T0, read_s - 690, off, SlotReason.SILENCE), frozen],
+        [Begun(plan(), T0)],
+        true_time(T0, T0 + 2000 * SECOND),
+    )
+    assert ([], [slot]) == (laid.kept, [one.slot_at for one in laid.records if one.values])
+    assert [f"frozen_at={(wrong - off).isoformat(timespec='milliseconds')}"] == list(laid.records[0].flags)
+
+
 def test_a_daily_reading_hours_late_has_no_slot():
     """The slot is named, and may be refilled; the reading is of another time."""
     daily = Schedule(at=time(22, 0))  # 21:00 UTC

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from types import MappingProxyType
 
+from edge.errors import StoreError
 from edge.messages.signing import Ed25519Signer
 from edge.reading.plan import Plan
 from edge.reading.record import PollRecord
@@ -30,10 +31,15 @@ class Kept:
 
 @dataclass(slots=True)
 class Books:
-    """`tried`: every record that was handed to a store; `kept`: those acknowledged; `wrong`: what no meter said."""
+    """`tried`: every record that was handed to a store; `kept`: those acknowledged; `wrong`: what no meter said.
+
+    `unsure`: what a store refused with an error. It may be there all the same, and be sent: a sync that failed leaves
+    the bytes. Nobody was promised it; but if that store is lost, an answer that the centre may have is lost with it.
+    """
 
     tried: dict[Slot, list[PollRecord]] = field(default_factory=lambda: defaultdict(list))
     kept: dict[Slot, list[Kept]] = field(default_factory=lambda: defaultdict(list))
+    unsure: dict[Slot, list[Kept]] = field(default_factory=lambda: defaultdict(list))
     plans: dict[str, list[Plan]] = field(default_factory=lambda: defaultdict(list))
     gaps: dict[str, list[datetime | int]] = field(default_factory=lambda: defaultdict(list))
     signatures: set[bytes] = field(default_factory=set)
@@ -69,7 +75,7 @@ class Books:
 
     def destroy(self, gateway, since=-1.0, but=MappingProxyType({})):
         """Note that the store of a gateway lost what it took after an instant, `but` these records, by slot."""
-        for slot, kept in self.kept.items():
+        for slot, kept in (*self.kept.items(), *self.unsure.items()):
             if slot[0] == gateway:
                 saved = [record.stamp for record in but.get(slot, ())]
                 for one in kept:
@@ -89,8 +95,13 @@ class WitnessJournal(Journal):
         """Store records."""
         for record in records:
             self._books.judge(self._box, record)
-        self._taken = []
-        appended = super().append(records)
+        self._taken, at = [], self._box.clock.now.at
+        try:
+            appended = super().append(records)
+        except StoreError:
+            for record in records:
+                self._books.unsure[slot_of(self._box.name, record)].append(Kept(record, at))
+            raise
         at = self._box.clock.now.at
         for record in self._taken:
             self._books.kept[slot_of(self._box.name, record)].append(Kept(record, at))

@@ -26,7 +26,7 @@ def _held(meter, record, key, asked):
     di = catalogue(meter.version).identifier_of(base) or ""
     place = int(part[1:]) if part else 0
     slot_at = record.slot_at
-    if record.task == SNAPSHOT and record.state is SlotState.READ:
+    if record.task == SNAPSHOT and (record.state is SlotState.READ or _was_ordered(record)):
         near = [at for at in meter.frozen if min(abs(at - asked[0]), abs(at - slot_at)) < _NEAR]
         return [_truth(meter, di, at) for at in near]
     if record.source is Source.LIVE:
@@ -39,6 +39,11 @@ def _held(meter, record, key, asked):
     if record.task in _RARE and (at := _own_midnight(record)) is not None:
         slot_at = at - meter.state.clock_error  # the daily freeze nearby stands for a time that no record has
     return [_truth(meter, di, slot_at)]
+
+
+def _was_ordered(record):
+    """Return whether a freeze was ordered by the gateway, and not kept by the meter: also if it was read late."""
+    return any(flag.startswith("frozen_at=") for flag in record.flags)
 
 
 def _own_midnight(record):

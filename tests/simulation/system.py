@@ -86,7 +86,8 @@ class System:
     def may_conflict(self, slot) -> bool:
         """Return whether a slot may have been asked for twice: its answer was destroyed, or no time of it was known."""
         undated = [record for record in self.books.tried[slot] if not record.stamp.is_dated]
-        return len(undated) > 1 or any(one.is_destroyed for one in self.books.kept[slot])
+        answers = (*self.books.kept[slot], *self.books.unsure.get(slot, ()))
+        return len(undated) > 1 or any(one.is_destroyed for one in answers)
 
     def dated_boots(self, box):
         """Return the boots whose records must all have their true time: this one, if it is known."""
