@@ -123,7 +123,7 @@ def _faults(kind: Kind, value: Any, path: Path) -> Iterator[Fault]:
     if value is None and kind.may_be_none:
         return
     if not _is_of(kind, value):
-        yield Fault(_wrong_type(kind, value, path), path, value)
+        yield _unquoted(kind, value, path) or Fault(_wrong_type(kind, value, path), path, value)
         return
     if kind.entries is not None:
         for place, entry in enumerate(value):
@@ -140,11 +140,19 @@ def _is_of(kind: Kind, value: Any) -> bool:
     return type(value) is kind.of or (kind.of is float and type(value) is int)
 
 
+def _unquoted(kind: Kind, value: object, path: Path) -> Fault | None:
+    """Return what is wrong with a number as text, where text is wanted: quotes alone would not mend it."""
+    if kind.of is not str or kind.choices or type(value) not in (int, float):
+        return None
+    return next((fault for rules in kind.rules if (fault := _breach(rules, str(value), path))), None)
+
+
 def _wrong_type(kind: Kind, value: object, path: Path) -> str:
     if kind.choices:
         return "E-CFG-056" if path == ("schema",) else "E-CFG-014"
     if kind.table is not None:
-        return "E-CFG-035" if kind.entries is None else "E-CFG-036"
+        is_inline = len(path) > 1 and isinstance(path[-1], str)
+        return "E-CFG-036" if kind.entries is not None else "E-CFG-092" if is_inline else "E-CFG-035"
     if kind.entries is not None:
         return "E-CFG-034"
     return "E-CFG-038" if kind.of is str and isinstance(value, dict | list) else _WRONG_TYPE[kind.of]

@@ -532,4 +532,8 @@ CODES: Codes = {
             "该文件可照常读取，无需处理",
         ),
     ),
+    "E-CFG-092": (
+        ("{key} is no table", "keys and values in braces", "write {key} = {{ ... }} in one line"),
+        ("{key} 不是表", "键和值须放在花括号中", "请在一行内写成 {key} = {{ ... }}"),
+    ),
 }
