@@ -19,7 +19,7 @@ from edge.clock import Clock
 from edge.config.settings import Settings
 from edge.control.jobs import CarriedReceiptJob, Job, SealJob
 from edge.control.server import Reply
-from edge.errors import ControlError
+from edge.errors import ControlError, StoreError
 from edge.forward.pace import Pace
 from edge.forward.settings import forward_settings, link_options
 from edge.forward.worker import ForwardWorker
@@ -32,6 +32,8 @@ from edge.store.database import open_database
 from edge.store.outbox import Outbox
 
 _LOG = logging.getLogger(__name__)
+
+_AGAIN_S = 5.0
 
 MakeWorker = Callable[[Settings], ForwardWorker]
 
@@ -81,6 +83,7 @@ class _Stepped:
         self._clock = clock
         self.jobs = ForwardJobs()
         self._following: Settings | None = None
+        self._change_at_s = 0.0
 
     @property
     def pace(self) -> Pace:
@@ -98,13 +101,24 @@ class _Stepped:
 
     def step(self) -> float:
         """Do one network turn or one seal; what a command asks for goes first."""
-        if (following := self._following) is not None:
-            self._following = None
-            self._worker.stop()
-            self._worker = self._make_worker(following)
+        if (following := self._following) is not None and self._clock.monotonic() >= self._change_at_s:
+            self._change_worker(following)
         if self.jobs.step(self._worker):
             return self._clock.monotonic()
         return self._worker.step(self._clock.monotonic())
+
+    def _change_worker(self, following: Settings) -> None:
+        """Go on with another worker. While the store cannot be read the old one goes on, and it is tried again."""
+        try:
+            worker = self._make_worker(following)
+        except StoreError as exc:
+            self._change_at_s = self._clock.monotonic() + _AGAIN_S
+            _LOG.warning("the changed settings wait for the store: %s", exc)
+            return
+        if self._following is following:
+            self._following = None
+        self._worker.stop()
+        self._worker = worker
 
     def stop(self) -> None:
         """Say goodbye to the broker."""

@@ -21,7 +21,7 @@ from edge.bus.trace import TraceEvent
 from edge.clock import Clock
 from edge.errors import LinkError
 from edge.protocols.exchange import Exchange, Listener, Progress
-from edge.reading.outcome import Answer, ForeignMaster, Outcome, PortGone
+from edge.reading.outcome import Answer, Confirmed, ForeignMaster, Outcome, PortGone, Refused
 
 Tap = Callable[[TraceEvent], None]
 
@@ -110,7 +110,7 @@ class _Run:
         """Send requests and take answers until the exchange knows its outcome."""
         began_s = self._clock.monotonic()
         outcome = self._ask(began_s + _LONGEST_S)
-        if isinstance(outcome, Answer) and self._listener is not None:
+        if isinstance(outcome, Answer | Refused | Confirmed) and self._listener is not None:
             return ForeignMaster() if self._listener.was_answered(outcome.address, began_s) else outcome
         return outcome
 

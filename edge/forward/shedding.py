@@ -85,18 +85,17 @@ class Shedder:
         Durable: on the disk on return. Raises StoreError, with nothing changed. Batches under way are left alone.
         """
         candidate = self._shedding.next(under_way)
-        loses = candidate is None or candidate.step in (Step.REDUCED, Step.DROPPED)
-        if loses and (given := self._merged(self._merger.merge(under_way, _MANY))) is not None:
-            return given
-        if candidate is not None:
-            return self._shed(candidate)
-        given = self._merged(self._merger.merge(under_way, 2) or self._merger.span(under_way))
+        given = self._shed_or_merge(candidate, under_way)
         if given is not None:
+            self._stuck_s = None
+        if given is not None or candidate is not None:
             return given
         self._stuck_s = now_s if self._stuck_s is None else self._stuck_s
         if now_s - self._stuck_s >= _PATIENCE_S:
-            if under_way:
-                return self.shed(now_s, ())
+            candidate = self._shedding.next(())
+            given = self._shed_or_merge(candidate, ())
+            if given is not None or candidate is not None:
+                return given
             if (given := self._merged(self._merger.adopt(()))) is not None:
                 return given
         self.hold(now_s + _REST_S)
@@ -113,6 +112,15 @@ class Shedder:
             return None
         counts = {"reduced": totals.reduced, "dropped": totals.dropped, "readings": totals.readings}
         return ForwardError("E-FWD-214", waiting=waiting, **counts)
+
+    def _shed_or_merge(self, candidate: Candidate | None, under_way: Collection[Key]) -> Given | None:
+        """Give up what the next batch can spare, or merge some; None if neither makes room in this call."""
+        loses = candidate is None or candidate.step in (Step.REDUCED, Step.DROPPED)
+        if loses and (given := self._merged(self._merger.merge(under_way, _MANY))) is not None:
+            return given
+        if candidate is not None:
+            return self._shed(candidate)
+        return self._merged(self._merger.merge(under_way, 2) or self._merger.span(under_way))
 
     def _shed(self, candidate: Candidate) -> Given | None:
         """Give up what a batch can spare; None if it stays as it is."""

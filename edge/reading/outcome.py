@@ -118,6 +118,7 @@ class Refused(Outcome):
     """The meter answered that it will not: `code` is its error byte as hex, `reasons` the bits in words."""
 
     verdict = Verdict.REFUSED
+    address: str = ""
     code: str
     reasons: tuple[str, ...] = ()
     is_lasting: bool = False  # the meter does not have it: asking again soon is of no use

@@ -251,6 +251,19 @@ def test_what_is_under_way_is_not_given_up(bench, room):
     assert not set(whole[4:]) & set(kept(bench))
 
 
+def test_patience_begins_anew_when_something_could_be_given_up(bench, room):
+    """An hour ago all was under way, then room was made: what is under way now has its five minutes again."""
+    offline(bench, *range(1, 4))
+    room["used"] = LIMIT
+    one = shedder(bench)
+    under_way = [(sealed.epoch, sealed.seq) for sealed in bench.outbox.unstored(None, 9)]
+    assert None is one.shed(0.0, under_way)
+    assert Step.REDUCED is one.shed(100.0, under_way[1:]).step
+    assert None is one.shed(3600.0, under_way)
+    assert None is one.shed(3800.0, under_way)
+    assert Step.REDUCED is one.shed(3900.0, under_way).step
+
+
 def test_the_archive_goes_first_and_nothing_is_lost(bench, room):
     """What the centre has is given up without a word to the operator; unsent batches stay whole meanwhile."""
     poll(bench, 1, 2)

@@ -160,9 +160,10 @@ def test_what_the_other_said_before_is_dropped():
     assert [] == bench.listen(5)
 
 
-def test_an_answer_that_the_meter_owed_the_other_is_not_taken():
+@pytest.mark.parametrize("more", [(), ("refuse",)], ids=["answer", "refusal"])
+def test_what_the_meter_owed_the_other_is_not_taken(more):
     """It answers the other so late that we have asked it too: what comes first is of before our question."""
-    bench, listener = _Bench(faults=(parse_fault("late:1200"),)), Overheard()
+    bench, listener = _Bench(faults=(parse_fault("late:1200"), *map(parse_fault, more))), Overheard()
     bench.clock.sleep(1.5)  # the other's question has been heard, and nobody has answered
     assert Verdict.FOREIGN_MASTER is bench.read(THEIRS, listener).verdict
     assert 1 == listener.foreign

@@ -132,4 +132,10 @@ def refused(version: str, frame: Frame, raw: bytes) -> Refused:
     err = frame.data[:1]
     reasons = refusal_reasons(version, err[0]) if err else ()
     has_no_such_data = bool(err) and err[0] & NO_DATA != 0
-    return Refused(raw=raw, code=frame.data[::-1].hex().upper(), reasons=reasons, is_lasting=has_no_such_data)
+    return Refused(
+        raw=raw,
+        address=frame.address,
+        code=frame.data[::-1].hex().upper(),
+        reasons=reasons,
+        is_lasting=has_no_such_data,
+    )
