@@ -17,6 +17,8 @@ from edge.store.journal import Journal
 from tests.simulation.held import is_right
 from tests.simulation.registers import RegisterBook
 
+_WRITE_FAILED = "E-STO-106"
+
 Slot = tuple[str, str, str, datetime]  # gateway, task, meter, slot
 
 
@@ -33,8 +35,9 @@ class Kept:
 class Books:
     """`tried`: every record that was handed to a store; `kept`: those acknowledged; `wrong`: what no meter said.
 
-    `unsure`: what a store refused with an error. It may be there all the same, and be sent: a sync that failed leaves
-    the bytes. Nobody was promised it; but if that store is lost, an answer that the centre may have is lost with it.
+    `unsure`: what a store put down before it said that the disk had failed. It may be there all the same, and be sent:
+    a sync that failed leaves the bytes. Nobody was promised it; but if that store is lost, an answer that the centre
+    may have is lost with it.
     """
 
     tried: dict[Slot, list[PollRecord]] = field(default_factory=lambda: defaultdict(list))
@@ -98,8 +101,8 @@ class WitnessJournal(Journal):
         self._taken, at = [], self._box.clock.now.at
         try:
             appended = super().append(records)
-        except StoreError:
-            for record in records:
+        except StoreError as exc:
+            for record in self._taken if exc.code == _WRITE_FAILED else ():
                 self._books.unsure[slot_of(self._box.name, record)].append(Kept(record, at))
             raise
         at = self._box.clock.now.at
