@@ -3,7 +3,8 @@
 Plans get their true begins first, for they say which slots were promised; then the rows of each task and meter are
 laid anew (`poll/laying.py`), each in a transaction of its own. A cut in between loses nothing: what was laid is dated,
 the rest is laid at the next start of the same boot. If the store refuses for two minutes, the rest stays as it is
-marked, and polling goes on.
+marked for good, and polling goes on: laid later, it would take the place of what is read meanwhile. A store that
+refuses to note even that takes no reading either; it is waited for.
 """
 
 import logging
@@ -46,16 +47,11 @@ class TimeKeeper:
                 moved, dropped = moved + laid.moved, dropped + laid.dropped
         self._health.count("records.redated", moved)
         self._health.count("records.without_slot", dropped)
-        # What was sealed cannot be laid anew, nor can what an earlier boot named: below this, all is of a known time.
-        lost_at = true.boot_at + timedelta(seconds=self._journal.undated_since(true.boot_id))
-        late = self._journal.forget_after(true.now, lost_at)
-        if late:
-            log.error("%s", StoreError("E-STO-111", count=late))
-        self._journal.forget_undated()
+        self._end(true)
         log.info("records of the time before the clock was known have their true time")
 
     def try_to_put_right(self) -> bool:
-        """Do it while the daemon runs; return True if polling may go on: done, or refused for too long."""
+        """Do it while the daemon runs; return True if polling may go on: done, or left as it is."""
         now_s = self._clock.monotonic()
         self._since_s = now_s if self._since_s is None else self._since_s
         try:
@@ -63,10 +59,31 @@ class TimeKeeper:
         except StoreError as exc:
             if self._health.fails("store", exc):
                 log.error("%s", exc)  # noqa: TRY400 - a condition, not a defect of ours
-            if now_s - self._since_s < _LONGEST_S:
+            if now_s - self._since_s < _LONGEST_S or not self._leave():
                 return False
         self._since_s = None
         return True
+
+    def _leave(self) -> bool:
+        """Leave what was not laid as it is marked; return False if the store refuses that too."""
+        try:
+            self._end(self._true_time())
+        except StoreError:
+            return False
+        log.warning("what was recorded before the clock was known stays as it is marked: the store refused too long")
+        return True
+
+    def _end(self, true: TrueTime) -> None:
+        """Put marks back that are of a time that has not come, and note that nothing more is put right.
+
+        What was sealed cannot be laid anew, nor can what an earlier boot named: where the clock was lost, and below
+        that, all is of a known time.
+        """
+        lost_at = true.boot_at + timedelta(seconds=self._journal.undated_since(true.boot_id))
+        late = self._journal.forget_after(true.now, lost_at)
+        if late:
+            log.error("%s", StoreError("E-STO-111", count=late))
+        self._journal.forget_undated()
 
     def _begins(self, plans: Sequence[tuple[Plan, Stamp | None]], true: TrueTime) -> list[datetime]:
         self._begun = true_begins(plans, true)

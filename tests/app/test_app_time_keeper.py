@@ -219,22 +219,61 @@ def test_a_store_that_is_set_aside_takes_along_what_is_to_be_put_right(tmp_path)
         assert T0.replace(minute=15, second=0) == again.journal.settled_marks()["load", B]
 
 
+def refuse(*_):
+    raise StoreError("E-STO-106", path="edge.db", detail="I/O error")
+
+
 def test_a_store_that_refuses_for_too_long_ends_the_waiting(site, monkeypatch):
-    """Polling goes on after two minutes; it is a condition meanwhile."""
-    site.lose_time(QUARTER)
-    site.put_in_force(A, B)
-    site.know_time(QUARTER)
-
-    def fail(_):
-        raise StoreError("E-STO-106", path="edge.db", detail="I/O error")
-
-    monkeypatch.setattr(site.journal, "redate_plans", fail)
+    """Polling goes on after two minutes, from where the clock was lost; it is a condition meanwhile."""
+    site.read(A)
+    site.lose_time(timedelta(hours=5))
+    site.clock.advance(60)
+    lost_at = site.clock.now - timedelta(hours=5)
+    site.read(A)
+    site.know_time(timedelta(hours=5))
+    monkeypatch.setattr(site.journal, "lay_anew", refuse)
     assert not site.keeper.try_to_put_right()
     assert Answer.NO is site.health.answer("store")
     site.clock.advance(119)
     assert not site.keeper.try_to_put_right()
     site.clock.advance(2)
     assert site.keeper.try_to_put_right()
+    assert {("load", A): lost_at} == site.journal.settled_marks()
+
+
+def test_what_was_left_is_not_laid_over_what_is_read_later(site, monkeypatch):
+    """Polling went on: a start would else lay the old rows anew, and forget the slots that were read since."""
+    site.lose_time(-QUARTER)
+    site.clock.advance(900)
+    site.read(A)
+    site.know_time(-QUARTER)
+    monkeypatch.setattr(site.journal, "lay_anew", refuse)
+    site.keeper.try_to_put_right()
+    site.clock.advance(121)
+    assert site.keeper.try_to_put_right()
+    monkeypatch.undo()
+    site.clock.advance(900)
+    site.read(A)
+    read = site.journal.settled_marks()
+    site.keeper.put_right()
+    assert read == site.journal.settled_marks()
+    assert ["floor", "synchronised"] == [one.stamp.trust for one in site.outbox.take(9).records]
+
+
+def test_a_store_that_takes_nothing_is_waited_for(site, monkeypatch):
+    """Marks of a time that has not come would hide what is due; as soon as it works again all is put right."""
+    site.lose_time(timedelta(hours=5))
+    site.read(A)
+    site.know_time(timedelta(hours=5))
+    for name in ("redate_plans", "forget_after"):
+        monkeypatch.setattr(site.journal, name, refuse)
+    for _ in range(3):
+        assert not site.keeper.try_to_put_right()
+        site.clock.advance(600)
+    monkeypatch.undo()
+    assert site.keeper.try_to_put_right()
+    assert {} == site.journal.undated_rows(site.clock.boot_id)
+    assert site.journal.settled_marks()["load", A] <= site.clock.now
 
 
 def test_nothing_is_put_right_by_a_time_that_is_not_trusted(site):
