@@ -10,6 +10,7 @@ refuses to note even that takes no reading either; it is waited for.
 import logging
 from collections.abc import Sequence
 from datetime import datetime, timedelta
+from functools import partial
 
 from edge.clock import Clock
 from edge.errors import StoreError
@@ -41,8 +42,10 @@ class TimeKeeper:
         true = self._true_time()
         self._journal.redate_plans(lambda plans: self._begins(plans, true))
         moved = dropped = 0
+        joined = self._journal.joined_marks(true.boot_id)
         for pair, ids in self._journal.undated_rows(true.boot_id).items():
-            laid = self._journal.lay_anew(pair, ids, lambda rows: lay_anew(rows, self._begun, true))
+            lay = partial(lay_anew, plans=self._begun, true=true, joined_at=joined.get(pair))
+            laid = self._journal.lay_anew(pair, ids, lay)
             if laid is not None:
                 moved, dropped = moved + laid.moved, dropped + laid.dropped
         self._health.count("records.redated", moved)
@@ -79,8 +82,7 @@ class TimeKeeper:
         What was sealed cannot be laid anew, nor can what an earlier boot named: where the clock was lost, and below
         that, all is of a known time.
         """
-        lost_at = true.boot_at + timedelta(seconds=self._journal.undated_since(true.boot_id))
-        late = self._journal.forget_after(true.now, lost_at)
+        late = self._journal.forget_after(true.now, true.lost_at)
         if late:
             log.error("%s", StoreError("E-STO-111", count=late))
         self._journal.forget_undated()
@@ -90,10 +92,13 @@ class TimeKeeper:
         return [begun.plan.valid_from for begun in self._begun]
 
     def _true_time(self) -> TrueTime:
-        now = self._clock.utc_now()
+        """Return what is known now. Raises StoreError."""
+        now, boot_id = self._clock.utc_now(), self._clock.boot_id
+        boot_at = now - timedelta(seconds=self._clock.monotonic())
         return TrueTime(
-            boot_id=self._clock.boot_id,
-            boot_at=now - timedelta(seconds=self._clock.monotonic()),
+            boot_id=boot_id,
+            boot_at=boot_at,
             trust=self._clock.trust().value,
             now=now,
+            lost_at=boot_at + timedelta(seconds=self._journal.undated_since(boot_id)),
         )
