@@ -2,7 +2,7 @@
 
 import logging
 import queue
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from functools import partial
 
@@ -30,7 +30,7 @@ from edge.poll.port import BusPort
 from edge.poll.rounds import Rounds
 from edge.poll.scan import scan_run
 from edge.poll.scan_state import Candidate
-from edge.poll.time_turn import GoOn, TimeTurn
+from edge.poll.time_turn import GoOn
 from edge.poll.trace_job import TraceFollower
 from edge.poll.vendor_items import vendor_items
 from edge.poll.worker import BusWorker
@@ -209,23 +209,23 @@ class PollHalf:
 
     def _is_time_unknown(self) -> bool:
         """Return True while records wait for their true time; put them right when every worker has paused for it."""
-        turns = {name: worker.turn for name, worker in self._workers.items()}
+        turns = [worker.turn for worker in self._workers.values()]
         if not self.clock.trust().is_good:
             self._was_time_unknown = True
-            self._go_on({name: turn for name, turn in turns.items() if turn.is_held})  # lost again before it was used
+            self._go_on([name for name, one in self._workers.items() if one.turn.is_held])  # lost again before its use
             return False
-        if not self._was_time_unknown and not any(turn.was_unknown for turn in turns.values()):
+        if not self._was_time_unknown and not any(turn.was_unknown for turn in turns):
             return False
-        for turn in turns.values():
+        for turn in turns:
             turn.was_unknown = True
-        if not all(turn.is_held for turn in turns.values()) or not self.keeper.time.try_to_put_right():
+        if not all(turn.is_held for turn in turns) or not self.keeper.time.try_to_put_right():
             return True
-        self._was_time_unknown = not self._go_on(turns)
+        self._was_time_unknown = not self._go_on(list(self._workers))
         return self._was_time_unknown
 
-    def _go_on(self, turns: Mapping[str, TimeTurn]) -> bool:
+    def _go_on(self, names: Sequence[str]) -> bool:
         """Let paused workers go on with what the store holds now; return False if it cannot be read."""
-        if not turns:
+        if not names:
             return True
         journal = self.keeper.journal
         try:
@@ -236,8 +236,9 @@ class PollHalf:
             if self.keeper.health.fails("store", exc):
                 log.error("%s", exc)  # noqa: TRY400 - a condition, not a defect of ours
             return False
-        for name, turn in turns.items():
-            turn.go_on(GoOn(plan_of_bus(plan, self.keeper.meters, name), marks, dict(self.keeper.meters)))
+        for name in names:
+            going = GoOn(plan_of_bus(plan, self.keeper.meters, name), marks, dict(self.keeper.meters))
+            self._workers[name].go_on(going)
         return True
 
     def _start_anew(self) -> None:

@@ -3,7 +3,8 @@
 For the rows that one boot recorded for one task and meter while its time was not trusted, whether the wall clock was
 behind or ahead; the boot-time clock, which never steps, says when each was really made. Nobody polls meanwhile.
 
-1. What the wrong time named is forgotten: the mark goes back to where it was before, or to the begin of the plan.
+1. What the wrong time named is forgotten: the mark goes back to where it was before, or to the begin of the plan. Where
+   that cannot be told, for the first slots that it named are sealed, it goes back to where the clock was lost.
 2. A reading goes to the slot in which its poll really began, if one was promised there; the first of two counts. So
    does the reason of a poll that failed. A slot that ran out unasked is where its instant really was.
 3. Slots before and between them are `gateway_down`. Those after the last one are the poller's to name.
@@ -36,12 +37,16 @@ _RAN_OUT = frozenset({SlotReason.OVERRUN, SlotReason.PORT_GONE})
 
 @dataclass(frozen=True, slots=True)
 class TrueTime:
-    """What is known now: the boot, the wall time at its beginning, how far that is trusted, and the time now."""
+    """What is known now: the boot, the wall time at its beginning, how far that is trusted, and the time now.
+
+    `lost_at`: since when the time was not known.
+    """
 
     boot_id: str
     boot_at: datetime
     trust: str
     now: datetime
+    lost_at: datetime
 
     def stamp(self, stamp: Stamp) -> Stamp:
         """Return when something of this boot really was."""
@@ -94,12 +99,14 @@ def true_begins(plans: Sequence[tuple[Plan, Stamp | None]], true: TrueTime) -> l
     return begun
 
 
-def lay_anew(rows: Sequence[PollRecord], plans: Sequence[Begun], true: TrueTime) -> Laid:
+def lay_anew(
+    rows: Sequence[PollRecord], plans: Sequence[Begun], true: TrueTime, joined_at: datetime | None = None
+) -> Laid:
     """Return the rows of one task and meter as they should have been. `rows`: undated ones of this boot, one at least.
 
-    `plans`: those that are kept, in their order.
+    `plans`: those that are kept, in their order. `joined_at`: the mark of a meter that joined a plan in the wrong time.
     """
-    laid = Laid(base=_base(rows, plans, true))
+    laid = Laid(base=_base(rows, plans, true, joined_at))
     slots, windows = _promised(rows[0], plans, laid.base or true.now, true.now)
     made: dict[datetime, PollRecord] = {}
     for row in sorted(rows, key=lambda one: one.stamp.boot_s):
@@ -139,7 +146,9 @@ def _lay_filling(laid: Laid, row: PollRecord, plans: Sequence[Begun], true: True
         laid.dropped += 1
 
 
-def _base(rows: Sequence[PollRecord], plans: Sequence[Begun], true: TrueTime) -> datetime | None:
+def _base(
+    rows: Sequence[PollRecord], plans: Sequence[Begun], true: TrueTime, joined_at: datetime | None
+) -> datetime | None:
     """Return the mark before the first slot that the wrong time named: slots are named one after the other."""
     named = [row.slot_at for row in rows if row.state is not SlotState.REFILLED]
     if not named:
@@ -156,7 +165,9 @@ def _base(rows: Sequence[PollRecord], plans: Sequence[Begun], true: TrueTime) ->
             base = begun.plan.valid_from
         elif begun.said_at < first:  # the slots between are sealed: they were named after the begin of the plan, too
             base = min(base, begun.plan.valid_from)
-    return min(base, true.now)
+    if joined_at is not None:
+        base = min(base, joined_at)
+    return base if base <= true.now else true.lost_at
 
 
 def _task_of(plan: Plan, row: PollRecord) -> PlanTask | None:

@@ -16,11 +16,15 @@ from edge.reading.record import PollRecord
 
 @dataclass(frozen=True, slots=True)
 class GoOn:
-    """What a worker goes on with: the plan of its bus, the marks of the store, and the meters."""
+    """What a worker goes on with: the plan of its bus, the marks of the store, and the meters.
+
+    `passed`: how many of the plans that it was handed and has not taken yet are no newer than this one.
+    """
 
     plan: Plan
     marks: Mapping[tuple[str, str], datetime]
     meters: Mapping[str, PolledMeter]
+    passed: int = 0
 
 
 @dataclass(slots=True)

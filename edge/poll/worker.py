@@ -12,7 +12,7 @@ Records reach the store in groups, with those of the other buses (`buffer.py`): 
 import logging
 from collections import deque
 from collections.abc import Callable, Mapping
-from dataclasses import InitVar, dataclass, field
+from dataclasses import InitVar, dataclass, field, replace
 from datetime import datetime
 
 from edge.clock import Clock
@@ -84,10 +84,7 @@ class BusWorker(BusAsker):
     _new_plans: deque[tuple[Plan, Mapping[str, PolledMeter], BusSettings | None]] = field(default_factory=deque)
 
     def __post_init__(
-        self,
-        meters: dict[str, PolledMeter],
-        learn: Callable[[str, Learned], None],
-        items: tuple[VendorItem, ...],
+        self, meters: dict[str, PolledMeter], learn: Callable[[str, Learned], None], items: tuple[VendorItem, ...]
     ) -> None:
         self._jump, self.turn = ClockJump(self.clock), TimeTurn(self.clock)
         zone, now_s = self.rounds.plan.timezone, self.clock.monotonic()
@@ -152,9 +149,8 @@ class BusWorker(BusAsker):
     def _go_on(self, what: GoOn) -> None:
         """Begin again with what the store holds now."""
         now = self.clock.utc_now()
-        for _, _, site in self._new_plans:
-            self._use_settings(site)
-        self._new_plans.clear()
+        for _ in range(what.passed):
+            self._use_settings(self._new_plans.popleft()[2])
         self._anew_since = None
         self._here.use(what.meters)
         self._chances.clear()
@@ -172,6 +168,10 @@ class BusWorker(BusAsker):
     def use_plan(self, plan: Plan, meters: Mapping[str, PolledMeter], site: BusSettings | None = None) -> None:
         """Take another plan, other meters and settings between two polls; may be called from another thread."""
         self._new_plans.append((plan, meters, site))
+
+    def go_on(self, what: GoOn) -> None:
+        """Go on at the next step, with plans that come after this; called while it pauses, from another thread."""
+        self.turn.go_on(replace(what, passed=len(self._new_plans)))
 
     def restart_slots(self, since: datetime) -> None:
         """Begin the slots anew at the next step, forgetting those of a time that has not come; from any thread.

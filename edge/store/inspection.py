@@ -132,8 +132,9 @@ def heal_slots(rows: Rows) -> int:
     A damaged mark is replaced by a safe one (`marks.py`). An open slot that cannot be told any more is missing for
     good: the slot that the row names gets its loss, if it was settled.
     """
+    slots = rows.rows(_SLOTS)  # before the mending, which forgets those above a mark that goes back
     healed = mend_marks(rows)
-    for task, meter, slot_us, reason, crc in rows.rows(_SLOTS):
+    for task, meter, slot_us, reason, crc in slots:
         if crc != crc_of(task, meter, slot_us, reason):
             healed += 1
             _move_slot(rows, (task, meter, slot_us, reason))

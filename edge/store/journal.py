@@ -17,7 +17,15 @@ from edge.store.instants import from_us, to_us
 from edge.store.marks import is_sound_mark, load_marks, mend_marks, save_mark
 from edge.store.packing import JOURNAL_ROWS, DamagedRow, Row, crc_of, pack_record, unpack_record
 from edge.store.plans import Begins, append_plan, forget_plans_after, kept_plans, newest_plan, redate_plans
-from edge.store.redating import forget_undated, note_undated, note_undated_plan, undated_boot, undated_since
+from edge.store.redating import (
+    forget_undated,
+    joined_marks,
+    note_joined,
+    note_undated,
+    note_undated_plan,
+    undated_boot,
+    undated_since,
+)
 from edge.store.saved_time import note_time
 from edge.store.settling import Act, Known, act_on
 
@@ -111,9 +119,11 @@ class Journal:
         `stamp`: now; if its time is not trusted, the begin of the plan can be put right later.
         """
         with self._database.writing():
+            earlier = newest_plan(self._database)
             number = append_plan(self._database, plan)
             if number is not None and stamp is not None:
                 note_undated_plan(self._database, number, stamp)
+                note_joined(self._database, earlier, plan, stamp)
             return number is not None
 
     def current_plan(self) -> Plan | None:
@@ -179,6 +189,10 @@ class Journal:
     def undated_since(self, boot_id: str) -> float:
         """Return since when a boot lacks a trusted time, by its own clock; 0.0 if it recorded nothing dated before."""
         return undated_since(self._database, boot_id)
+
+    def joined_marks(self, boot_id: str) -> dict[tuple[str, str], datetime]:
+        """Return the marks that meters had when they joined a plan in a boot whose time was not trusted."""
+        return joined_marks(self._database, boot_id)
 
     def forget_undated(self) -> None:
         """Note that nothing more will be put right. Durable on return."""

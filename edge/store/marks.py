@@ -3,7 +3,8 @@
 A row whose checksum does not hold is never believed. Another mark takes its place that lies before the true one: the
 newest of the other meters of the task, less a day, for meters of one task are settled side by side. What lies between
 is settled once more, which the centre knows to be the same slots. Where no other mark of the task is sound there is
-none, and the slots are settled anew from the beginning of the plan.
+none, and the slots are settled anew from the beginning of the plan. No slot stays open above its mark: what fills it
+moves no mark, so the same slot would be settled a second time.
 """
 
 from typing import Any
@@ -13,6 +14,8 @@ from edge.store.rows import Rows
 
 _LESS_US = 86_400_000_000
 _ROWS = "SELECT CAST(task AS BLOB), CAST(meter AS BLOB), CAST(slot_us AS INTEGER), CAST(crc AS INTEGER) FROM mark"
+_FORGET_ABOVE = """DELETE FROM slot WHERE NOT EXISTS (
+    SELECT 1 FROM mark WHERE mark.task = slot.task AND mark.meter = slot.meter AND mark.slot_us >= slot.slot_us)"""
 
 
 def is_sound_mark(task: bytes | str, meter: bytes | str, slot_us: int, crc: int) -> bool:
@@ -53,6 +56,8 @@ def mend_marks(rows: Rows) -> int:
         others = [slot_us for (of, _), slot_us in sound.items() if of.encode() == task]
         if others:
             save_mark(rows, task.decode(), _text(meter), max(others) - _LESS_US)
+    if damaged:
+        rows.change(_FORGET_ABOVE)
     return len(damaged)
 
 

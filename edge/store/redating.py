@@ -2,18 +2,36 @@
 
 A record carries its stamp itself; a plan has none, so the stamps of plans stand beside them until the time is known.
 What a boot recorded before its clock was lost is of a known time, and settled: since when it is lost is remembered.
+A meter that joins a plan while the time is unknown may have been settled before, under an earlier plan: how far is
+remembered, for the first slot that it is named then does not tell.
 How rows are put right is `poll/laying.py`; the transaction is `Journal.lay_anew`.
 """
 
+from dataclasses import dataclass
+from datetime import datetime
+
+from edge.reading.plan import Plan
 from edge.reading.record import PollRecord, Stamp
 from edge.store.instants import from_us, to_us
+from edge.store.marks import load_marks
 from edge.store.meta import load_fact, mark_fact
 from edge.store.rows import Rows
 
 _UNDATED = "undated"
 _UNDATED_PLANS = "undated_plans"
+_JOINED = "undated_joined"  # a boot, and the marks that meters had when they joined a plan in it
 _DATED = "dated"  # the boot of the newest records, if their time is known
 _LOST = "time_lost"  # a boot, and since when its clock is not trusted
+
+
+@dataclass(frozen=True, slots=True)
+class Undated:
+    """What is still to be put right: of which boot, since when by its clock, stamps of plans, marks of who joined."""
+
+    boot: str | None
+    since_s: float
+    plans: dict[int, Stamp]
+    joined: dict[tuple[str, str], int]
 
 
 def undated_boot(rows: Rows) -> str | None:
@@ -47,6 +65,21 @@ def note_undated_plan(rows: Rows, number: int, stamp: Stamp) -> None:
         _mark_plans(rows, noted)
 
 
+def note_joined(rows: Rows, earlier: Plan | None, plan: Plan, stamp: Stamp) -> None:
+    """Remember the marks of those who join a plan, if that time is not trusted. Needs a writing transaction."""
+    joining = _pairs(plan) - (_pairs(earlier) if earlier is not None else set())
+    if stamp.is_dated or not joining:
+        return
+    found = {pair: slot_us for pair, slot_us in load_marks(rows).items() if pair in joining}
+    noted = {**found, **_joined(rows, stamp.boot_id)}  # of two joins in one boot the first counts
+    mark_fact(rows, _JOINED, [stamp.boot_id, [[*pair, slot_us] for pair, slot_us in noted.items()]])
+
+
+def joined_marks(rows: Rows, boot_id: str) -> dict[tuple[str, str], datetime]:
+    """Return the marks that meters had when they joined a plan in a boot whose time was not trusted."""
+    return {pair: from_us(slot_us) for pair, slot_us in _joined(rows, boot_id).items()}
+
+
 def undated_plans(rows: Rows) -> dict[int, Stamp]:
     """Return when plans were put in force by a time that was not trusted, by their numbers."""
     return _plans(rows)
@@ -57,6 +90,8 @@ def forget_undated(rows: Rows) -> None:
     mark_fact(rows, _UNDATED, "")
     if _plans(rows):
         _mark_plans(rows, {})
+    if load_fact(rows, _JOINED):
+        mark_fact(rows, _JOINED, [])
 
 
 def forget_undated_plans(rows: Rows) -> None:
@@ -64,22 +99,22 @@ def forget_undated_plans(rows: Rows) -> None:
     _mark_plans(rows, {})
 
 
-def load_undated(rows: Rows) -> tuple[str | None, float, dict[int, Stamp]]:
-    """Return the boot that is still to be put right, since when, and the stamps of plans.
-
-    Raises StoreError if that is damaged.
-    """
+def load_undated(rows: Rows) -> Undated:
+    """Return what is still to be put right. Raises StoreError if that is damaged."""
     boot = undated_boot(rows)
-    return boot, undated_since(rows, boot) if boot is not None else 0.0, _plans(rows)
+    if boot is None:
+        return Undated(None, 0.0, _plans(rows), {})
+    return Undated(boot, undated_since(rows, boot), _plans(rows), _joined(rows, boot))
 
 
-def keep_undated(rows: Rows, boot: str | None, since_s: float, plans: dict[int, Stamp]) -> None:
+def keep_undated(rows: Rows, undated: Undated) -> None:
     """Keep what another store had to put right, of rows and plans that came with their numbers. Needs a transaction."""
-    if boot is not None:
-        mark_fact(rows, _UNDATED, boot)
-        mark_fact(rows, _LOST, [boot, since_s])
-    if plans:
-        _mark_plans(rows, plans)
+    if undated.boot is not None:
+        mark_fact(rows, _UNDATED, undated.boot)
+        mark_fact(rows, _LOST, [undated.boot, undated.since_s])
+        mark_fact(rows, _JOINED, [undated.boot, [[*pair, slot_us] for pair, slot_us in undated.joined.items()]])
+    if undated.plans:
+        _mark_plans(rows, undated.plans)
 
 
 def _note_boot(rows: Rows, stamps: list[Stamp]) -> None:
@@ -95,6 +130,15 @@ def _note_boot(rows: Rows, stamps: list[Stamp]) -> None:
         mark_fact(rows, _DATED, "")
     if undated_boot(rows) != boot_id:
         mark_fact(rows, _UNDATED, boot_id)
+
+
+def _pairs(plan: Plan) -> set[tuple[str, str]]:
+    return {(task.name, meter) for task in plan.tasks for meter in task.meters}
+
+
+def _joined(rows: Rows, boot_id: str) -> dict[tuple[str, str], int]:
+    fact = load_fact(rows, _JOINED)
+    return {(task, meter): slot_us for task, meter, slot_us in fact[1]} if fact and fact[0] == boot_id else {}
 
 
 def _plans(rows: Rows) -> dict[int, Stamp]:

@@ -4,7 +4,7 @@ import pytest
 
 from edge.app.poll_half import open_poll
 from edge.bus.trace import TraceEvent
-from edge.clock import ManualClock
+from edge.clock import ClockTrust, ManualClock
 from edge.config.settings import Settings
 from edge.config.table import build_table
 from edge.control.jobs import DetectJob, DiagnoseJob, ReadJob, RegisterJob, ScanJob, StatusJob, TraceJob
@@ -220,3 +220,49 @@ def test_a_clock_that_comes_back_lets_polling_go_on(half, monkeypatch):
     assert max(worker.rounds.marks.values()) <= half.clock.now
     assert worker.rounds.next_due().year == right.year
     assert half.keeper.journal.current_plan().valid_from <= half.clock.now
+
+
+def test_a_plan_that_comes_just_after_the_time_was_put_right_is_taken(half, monkeypatch):
+    """The worker has not gone on yet; the change that the store refused before comes into force in the same turn."""
+    half.clock.trusted = ClockTrust.FLOOR
+    workers = list(half._workers.values())
+    for worker in workers:
+        worker.step()
+    real = half.keeper.journal.append_plan
+
+    def fail(plan, stamp):
+        raise StoreError("E-STO-103", path="edge.db")
+
+    monkeypatch.setattr(half.keeper.journal, "append_plan", fail)
+    change(half, add(A, "A"))
+    monkeypatch.setattr(half.keeper.journal, "append_plan", real)
+    half.clock.trusted = ClockTrust.SYNCHRONISED
+    for worker in workers:
+        worker.step()
+    half.tend()
+    for worker in workers:
+        worker.step()
+    assert [(A,)] == [task.meters for task in workers[0].rounds.plan.tasks]
+
+
+def test_a_plan_of_a_wrong_time_is_not_taken_after_the_time_was_put_right(half):
+    """What the worker was handed before is in what it goes on with, with its true begin; its settings stay."""
+    half.clock.trusted = ClockTrust.FLOOR
+    half.clock.step_wall(86400.0)
+    workers = list(half._workers.values())
+    for worker in workers:
+        worker.step()
+    half.clock.advance(60)
+    change(half, add(A, "A"))
+    half.clock.advance(60)
+    half.clock.step_wall(-86400.0)
+    half.clock.trusted = ClockTrust.SYNCHRONISED
+    for worker in workers:
+        worker.step()
+    assert 1 == len(plans_of(half, "A"))
+    half.tend()
+    for worker in workers:
+        worker.step()
+    assert [] == plans_of(half, "A")
+    assert [(A,)] == [task.meters for task in workers[0].rounds.plan.tasks]
+    assert workers[0].rounds.plan.valid_from <= half.clock.now

@@ -205,6 +205,9 @@ def test_a_store_that_is_set_aside_takes_along_what_is_to_be_put_right(tmp_path)
         site.put_in_force(A, B)
         site.clock.advance(900)
         site.read(B)
+        site.put_in_force(A)
+        site.put_in_force(A, B)
+        joined = site.journal.joined_marks(site.clock.boot_id)
         since_s = site.journal.undated_since(site.clock.boot_id)
         database.change("UPDATE epoch SET next_seq = 9")
     with open_database(path, max_mib=16, check=True) as database:
@@ -212,29 +215,124 @@ def test_a_store_that_is_set_aside_takes_along_what_is_to_be_put_right(tmp_path)
         again = Site(database)
         again.clock.boot_id = site.clock.boot_id
         assert 0 < since_s == again.journal.undated_since(site.clock.boot_id)
+        assert [("load", B)] == list(joined)
+        assert joined == again.journal.joined_marks(site.clock.boot_id)
         again.clock.advance(1000)
         again.keeper.put_right()
-        assert [T0, T0] == [one.valid_from.replace(microsecond=0) for one in again.journal.kept_plans()]
+        joined_at = T0 + QUARTER
+        assert [T0, T0, joined_at, joined_at] == [
+            one.valid_from.replace(microsecond=0) for one in again.journal.kept_plans()
+        ]
         assert {} == again.journal.undated_rows(site.clock.boot_id)
         assert T0.replace(minute=15, second=0) == again.journal.settled_marks()["load", B]
 
 
-def test_a_store_that_refuses_for_too_long_ends_the_waiting(site, monkeypatch):
-    """Polling goes on after two minutes; it is a condition meanwhile."""
+def take_out_and_back(site):
+    """Take the meter out of the plan and put it back, under a clock that is twenty minutes behind since a boot."""
+    site.read(A)
+    site.clock.boot_id, site.clock.monotonic_s = "b" * 32, 0.0
+    site.clock.advance(1200)
+    site.lose_time(timedelta(minutes=-20))
+    for meters in ((), (A,)):
+        site.clock.advance(5)
+        site.put_in_force(*meters)
+
+
+def test_a_meter_that_leaves_and_joins_under_a_wrong_clock_owes_what_was_missed_before(site):
+    """The slot was due while the box was off, by the plan of then; the clock that was behind never named it."""
+    take_out_and_back(site)
+    site.clock.advance(900)
+    site.read(A)
+    site.know_time(timedelta(minutes=-20))
+    site.keeper.put_right()
+    found = [(one.slot_at.minute, one.state) for one in site.outbox.take(9).records]
+    assert [(0, SlotState.READ), (15, SlotState.MISSING_OPEN), (30, SlotState.READ)] == found
+
+
+def test_the_mark_at_the_first_join_counts_and_of_this_boot_alone(site):
+    """What was read since is of the wrong time, and is laid anew; of an earlier boot it is not."""
+    take_out_and_back(site)
+    joined = {("load", A): T0.replace(second=0)}
+    assert joined == site.journal.joined_marks("b" * 32)
+    site.clock.advance(900)
+    site.read(A)
+    site.put_in_force()
+    site.put_in_force(A)
+    assert joined == site.journal.joined_marks("b" * 32)
+    assert {} == site.journal.joined_marks("c" * 32)
+    site.clock.boot_id = "c" * 32
+    site.put_in_force()
+    site.put_in_force(A)
+    assert {("load", A): T0.replace(minute=15, second=0)} == site.journal.joined_marks("c" * 32)
+    site.journal.forget_undated()
+    assert {} == site.journal.joined_marks("c" * 32)
+
+
+def test_who_joins_in_a_known_time_or_for_the_first_time_is_not_remembered(site):
+    """There is nothing to go back to."""
+    site.read(A)
+    site.put_in_force()
+    site.put_in_force(A)
     site.lose_time(QUARTER)
     site.put_in_force(A, B)
-    site.know_time(QUARTER)
+    assert {} == site.journal.joined_marks(site.clock.boot_id)
 
-    def fail(_):
-        raise StoreError("E-STO-106", path="edge.db", detail="I/O error")
 
-    monkeypatch.setattr(site.journal, "redate_plans", fail)
+def refuse(*_):
+    raise StoreError("E-STO-106", path="edge.db", detail="I/O error")
+
+
+def test_a_store_that_refuses_for_too_long_ends_the_waiting(site, monkeypatch):
+    """Polling goes on after two minutes, from where the clock was lost; it is a condition meanwhile."""
+    site.read(A)
+    site.lose_time(timedelta(hours=5))
+    site.clock.advance(60)
+    lost_at = site.clock.now - timedelta(hours=5)
+    site.read(A)
+    site.know_time(timedelta(hours=5))
+    monkeypatch.setattr(site.journal, "lay_anew", refuse)
     assert not site.keeper.try_to_put_right()
     assert Answer.NO is site.health.answer("store")
     site.clock.advance(119)
     assert not site.keeper.try_to_put_right()
     site.clock.advance(2)
     assert site.keeper.try_to_put_right()
+    assert {("load", A): lost_at} == site.journal.settled_marks()
+
+
+def test_what_was_left_is_not_laid_over_what_is_read_later(site, monkeypatch):
+    """Polling went on: a start would else lay the old rows anew, and forget the slots that were read since."""
+    site.lose_time(-QUARTER)
+    site.clock.advance(900)
+    site.read(A)
+    site.know_time(-QUARTER)
+    monkeypatch.setattr(site.journal, "lay_anew", refuse)
+    site.keeper.try_to_put_right()
+    site.clock.advance(121)
+    assert site.keeper.try_to_put_right()
+    monkeypatch.undo()
+    site.clock.advance(900)
+    site.read(A)
+    read = site.journal.settled_marks()
+    site.keeper.put_right()
+    assert read == site.journal.settled_marks()
+    assert ["floor", "synchronised"] == [one.stamp.trust for one in site.outbox.take(9).records]
+
+
+def test_a_store_that_takes_nothing_is_waited_for(site, monkeypatch):
+    """Marks of a time that has not come would hide what is due; as soon as it works again all is put right."""
+    site.lose_time(timedelta(hours=5))
+    site.read(A)
+    site.know_time(timedelta(hours=5))
+    for name in ("redate_plans", "forget_after"):
+        monkeypatch.setattr(site.journal, name, refuse)
+    for _ in range(3):
+        assert not site.keeper.try_to_put_right()
+        site.clock.advance(600)
+    monkeypatch.undo()
+    assert site.keeper.try_to_put_right()
+    assert {} == site.journal.undated_rows(site.clock.boot_id)
+    assert site.journal.settled_marks()["load", A] <= site.clock.now
 
 
 def test_nothing_is_put_right_by_a_time_that_is_not_trusted(site):

@@ -20,6 +20,7 @@ from edge.store.outbox import Outbox
 METERS = ("202311000001", "202311000002")
 T0 = datetime(2026, 3, 1, 10, 0, 30, tzinfo=UTC)
 MINUTE = timedelta(minutes=1)
+POLL = timedelta(seconds=2)  # what was asked just before the next slot is of the slot in which it was asked
 READ = (SlotState.READ, SlotState.REFILLED)
 
 
@@ -91,7 +92,7 @@ def check_slots(records, still_open, since, until):
     for one in records:
         slots.setdefault((one.meter, one.slot_at), []).append(one)
         if one.state in READ and one.source is Source.LIVE:
-            assert one.slot_at <= one.stamp.at <= one.slot_at + MINUTE
+            assert one.slot_at <= one.stamp.at <= one.slot_at + MINUTE + POLL
             readings.append((one.meter, one.slot_at))
     assert len(readings) == len(set(readings))
     count = (until - since) // MINUTE

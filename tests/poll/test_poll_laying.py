@@ -24,8 +24,8 @@ def plan(valid_from=T0, schedule=QUARTER, meters=(METER,)):
     return Plan(valid_from, ZONE, (PlanTask("load", schedule, ("voltage_l1",), meters),))
 
 
-def true_time(boot_at, now):
-    return TrueTime(BOOT, boot_at, "synchronised", now)
+def true_time(boot_at, now, lost_at=None):
+    return TrueTime(BOOT, boot_at, "synchronised", now, lost_at or boot_at)
 
 
 def row(slot_at, boot_at, boot_s, off, **more):
@@ -162,6 +162,17 @@ def test_what_is_sealed_of_a_new_plan_hides_no_true_slot(off_s, polls, sealed):
     true_slots = {previous_slot(QUARTER, ZONE, boot_at + boot_s * SECOND) for boot_s in read}
     found = {one.slot_at for one in laid.records if one.state is SlotState.READ}
     assert {slot for slot in true_slots if slot > boot_at} == found
+
+
+def test_where_the_first_slots_of_a_clock_ahead_are_sealed_it_goes_back_to_where_the_clock_was_lost():
+    """They had named the slots from there up to a time that has not come: those since then are named, or read."""
+    off, boot_at, lost_at = timedelta(hours=2), T0 - timedelta(hours=1), T0
+    polled = row(T0.replace(minute=30, second=0) + off, boot_at, 3600 + 1850, off)
+    true = true_time(boot_at, T0 + timedelta(minutes=40), lost_at)
+    laid = lay_anew([polled], [Begun(plan(boot_at), boot_at)], true)
+    assert lost_at == laid.base
+    found = [(one.slot_at.minute, one.state) for one in laid.records]
+    assert [(15, SlotState.MISSING_OPEN), (30, SlotState.READ)] == found
 
 
 def test_a_second_chance_keeps_its_slot_or_opens_it_again():

@@ -24,11 +24,15 @@ Slot = tuple[str, str, str, datetime]  # gateway, task, meter, slot
 
 @dataclass(slots=True)
 class Kept:
-    """A record that `append` acknowledged at the true time `at`; `is_destroyed`: its store was lost."""
+    """A record that `append` acknowledged at the true time `at`; `is_destroyed`: its store was lost.
+
+    `instead`: what may stand in its place, for the commit that laid it anew failed, and its bytes may be on the disk.
+    """
 
     record: PollRecord
     at: float
     is_destroyed: bool = False
+    instead: list[tuple[PollRecord, ...]] = field(default_factory=list)
 
 
 @dataclass(slots=True)
@@ -113,16 +117,21 @@ class WitnessJournal(Journal):
 
     def lay_anew(self, pair, ids, lay):
         """Put rows into the slots in which they were really made."""
-        self._taken, was = [], []
+        self._taken, was, made = [], [], []
 
         def laying(rows):
             was[:] = rows
             laid = lay(rows)
+            made[:] = [*laid.records, *laid.kept]
             for record in laid.kept:
                 self._books.note(self._box, record)
             return laid
 
-        laid = super().lay_anew(pair, ids, laying)
+        try:
+            laid = super().lay_anew(pair, ids, laying)
+        except StoreError:
+            self._may_be_laid(was, made)
+            raise
         at = self._box.clock.now.at
         for record in was:
             for one in self._books.kept[slot_of(self._box.name, record)]:
@@ -130,6 +139,14 @@ class WitnessJournal(Journal):
         for record in (*self._taken, *(laid.kept if laid else ())):
             self._books.kept[slot_of(self._box.name, record)].append(Kept(record, at))
         return laid
+
+    def _may_be_laid(self, was, made):
+        """Note what a commit that failed made of rows: nobody knows whether the rows or that are on the disk."""
+        for record in was:
+            instead = tuple(one for one in made if one.stamp.boot_s == record.stamp.boot_s)
+            for one in self._books.kept[slot_of(self._box.name, record)]:
+                if one.record.stamp == record.stamp:
+                    one.instead.append(instead)
 
     def _open_again(self, miss):
         super()._open_again(miss)

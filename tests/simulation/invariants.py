@@ -181,13 +181,23 @@ def _lacking(held, books, until):
             if one.is_destroyed or one.at > until or _is_lost(held, slot):
                 continue
             whole = _face(one.record)
-            if any(_is_rest(record, face, whole) for record, face in sent):
+            if any(_is_rest(record, face, whole) for record, face in sent) or _is_laid(held, one):
                 continue
             if unnamed > 0:
                 unnamed -= 1
                 continue
             what = f"{one.record.state} {one.record.reason}"
             yield f"[kept] {_name(slot)}: acknowledged at {one.at:.0f}, not at the centre: {what}"
+
+
+def _is_laid(held, kept):
+    """Return whether what a commit that failed may have put in the place of a record is all there."""
+    return any(all(_is_there(held, record) for record in instead) for instead in kept.instead)
+
+
+def _is_there(held, record):
+    slot, whole = slot_of(held.gateway, record), _face(record)
+    return _is_lost(held, slot) or any(_is_rest(sent, _face(sent), whole) for sent in held.sent.get(slot, ()))
 
 
 def _is_lost(held, slot):

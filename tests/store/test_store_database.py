@@ -293,6 +293,26 @@ def test_a_mark_that_was_changed_refuses_nothing(tmp_path):
         assert 1 == journal.append([record(500)]).stored
 
 
+@pytest.mark.parametrize(("column", "kept"), [("crc", [10]), ("meter", [])])
+def test_no_slot_stays_open_above_a_mark_that_went_back(tmp_path, column, kept):
+    """What fills an open slot moves no mark: after a restart the same slot would be read a second time.
+
+    A mark whose meter cannot be told any more is none: then all slots of the meter are settled anew.
+    """
+    path, other = tmp_path / "edge.db", "000000000002"
+    missed = [record(slot, state=SlotState.MISSING_OPEN) for slot in (10, 190)]
+    with opened(path) as database:
+        Journal(database).append([*missed, record(199), record(199, meter=other)])
+    raw_change(path, f"UPDATE mark SET {column} = {column} + 7 WHERE meter <> ?", other)
+    with opened(path) as database:
+        journal = Journal(database)
+        open_slots = [one.slot_at for one in journal.open_slots(9)]
+        assert [record(slot).slot_at for slot in kept] == open_slots
+        assert 1 == journal.append([record(190)]).stored
+    with opened(path) as database:
+        assert 0 == Journal(database).append([record(190)]).stored
+
+
 def test_a_changed_plan_is_no_plan(tmp_path):
     """The poller then puts its plan in force again."""
     path = tmp_path / "edge.db"
