@@ -51,7 +51,7 @@ class TimeKeeper:
         late = self._journal.forget_after(true.now, lost_at)
         if late:
             log.error("%s", StoreError("E-STO-111", count=late))
-        self._journal.forget_undated()
+        self._journal.forget_undated(true.boot_id)
         log.info("records of the time before the clock was known have their true time")
 
     def try_to_put_right(self) -> bool:

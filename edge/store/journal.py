@@ -180,10 +180,10 @@ class Journal:
         """Return since when a boot lacks a trusted time, by its own clock; 0.0 if it recorded nothing dated before."""
         return undated_since(self._database, boot_id)
 
-    def forget_undated(self) -> None:
-        """Note that nothing more will be put right. Durable on return."""
+    def forget_undated(self, boot_id: str) -> None:
+        """Note that nothing more will be put right, for the time of this boot is known. Durable on return."""
         with self._database.writing():
-            forget_undated(self._database)
+            forget_undated(self._database, boot_id)
 
     def redate_plans(self, begins: Begins) -> list[tuple[Plan, datetime]]:
         """Give the plans that are kept their true begins, once; return each with the begin that it had.

@@ -12,7 +12,7 @@ from edge.store.rows import Rows
 
 _UNDATED = "undated"
 _UNDATED_PLANS = "undated_plans"
-_DATED = "dated"  # the boot of the newest records, if their time is known
+_DATED = "dated"  # the boot of the newest records, if their time is known, if only since then
 _LOST = "time_lost"  # a boot, and since when its clock is not trusted
 
 
@@ -52,9 +52,10 @@ def undated_plans(rows: Rows) -> dict[int, Stamp]:
     return _plans(rows)
 
 
-def forget_undated(rows: Rows) -> None:
-    """Note that nothing more will be put right. Needs a writing transaction."""
+def forget_undated(rows: Rows, boot_id: str) -> None:
+    """Note that nothing more will be put right, for the time of this boot is known. Needs a writing transaction."""
     mark_fact(rows, _UNDATED, "")
+    mark_fact(rows, _DATED, boot_id)
     if _plans(rows):
         _mark_plans(rows, {})
 

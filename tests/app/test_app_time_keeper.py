@@ -149,6 +149,29 @@ def test_what_was_read_before_the_clock_was_lost_is_not_read_again(site, stretch
     assert {("load", A): lost_at} == site.journal.settled_marks()
 
 
+def test_a_clock_that_is_lost_again_at_once_settles_nothing_twice(site):
+    """Nothing was recorded between: that the time was known in between counts nevertheless."""
+    off = timedelta(hours=5)
+    site.clock.advance(3600)
+    site.read(A)
+    site.lose_time(off)
+    site.clock.advance(60)
+    site.read(A)
+    site.know_time(off)
+    site.keeper.put_right()
+    site.clock.advance(300)
+    site.lose_time(off)
+    site.clock.advance(60)
+    lost_at = site.clock.now - off
+    for _ in range(3):
+        site.read(A)
+        site.clock.advance(900)
+    seal_all(site)
+    site.know_time(off)
+    site.keeper.put_right()
+    assert {("load", A): lost_at} == site.journal.settled_marks()
+
+
 def test_records_of_both_times_in_one_commit_say_when_the_clock_was_lost(site):
     """Those that were waiting for it are of a known time still."""
     site.clock.advance(3600)
