@@ -5,6 +5,8 @@ What a boot recorded before its clock was lost is of a known time, and settled: 
 How rows are put right is `poll/laying.py`; the transaction is `Journal.lay_anew`.
 """
 
+from dataclasses import dataclass
+
 from edge.reading.record import PollRecord, Stamp
 from edge.store.instants import from_us, to_us
 from edge.store.meta import load_fact, mark_fact
@@ -65,22 +67,32 @@ def forget_undated_plans(rows: Rows) -> None:
     _mark_plans(rows, {})
 
 
-def load_undated(rows: Rows) -> tuple[str | None, float, dict[int, Stamp]]:
-    """Return the boot that is still to be put right, since when, and the stamps of plans.
+@dataclass(frozen=True, slots=True)
+class Undated:
+    """What a store has to put right: the boot, since when, and the stamps of plans; and which boot is dated."""
 
-    Raises StoreError if that is damaged.
-    """
-    boot = undated_boot(rows)
-    return boot, undated_since(rows, boot) if boot is not None else 0.0, _plans(rows)
+    boot: str | None
+    since_s: float
+    plans: dict[int, Stamp]
+    dated: str | None
 
 
-def keep_undated(rows: Rows, boot: str | None, since_s: float, plans: dict[int, Stamp]) -> None:
+def load_undated(rows: Rows) -> Undated:
+    """Return what is still to be put right. Raises StoreError if that is damaged."""
+    boot, dated = undated_boot(rows), load_fact(rows, _DATED)
+    since_s = undated_since(rows, boot) if boot is not None else 0.0
+    return Undated(boot, since_s, _plans(rows), dated if isinstance(dated, str) and dated else None)
+
+
+def keep_undated(rows: Rows, undated: Undated) -> None:
     """Keep what another store had to put right, of rows and plans that came with their numbers. Needs a transaction."""
-    if boot is not None:
-        mark_fact(rows, _UNDATED, boot)
-        mark_fact(rows, _LOST, [boot, since_s])
-    if plans:
-        _mark_plans(rows, plans)
+    if undated.boot is not None:
+        mark_fact(rows, _UNDATED, undated.boot)
+        mark_fact(rows, _LOST, [undated.boot, undated.since_s])
+    if undated.dated is not None:
+        mark_fact(rows, _DATED, undated.dated)
+    if undated.plans:
+        _mark_plans(rows, undated.plans)
 
 
 def _note_boot(rows: Rows, stamps: list[Stamp]) -> None:

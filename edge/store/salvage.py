@@ -59,7 +59,7 @@ def carry_over(old: Rows | None, new: Rows, note: AsideNote) -> int:
             new.change_each(sql, chunk)
     undated = _or_none(lambda: load_undated(old))
     if undated is not None:
-        keep_undated(new, *undated)
+        keep_undated(new, undated)
     _carry_marks(old, new, note)
     for losses in _readable(_losses(old)):
         for loss in losses:

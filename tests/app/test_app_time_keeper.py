@@ -33,8 +33,8 @@ def plan(valid_from, *meters):
 class Site:
     """A store, a clock that is wrong by `off`, and who puts it right."""
 
-    def __init__(self, database):
-        self.clock = ManualClock(now=T0)
+    def __init__(self, database, clock=None):
+        self.clock = clock or ManualClock(now=T0)
         self.journal, self.outbox = Journal(database), Outbox(database)
         self.health = Health(self.clock)
         self.keeper = TimeKeeper(self.clock, self.health, self.journal)
@@ -240,6 +240,30 @@ def test_a_store_that_is_set_aside_takes_along_what_is_to_be_put_right(tmp_path)
         assert [T0, T0] == [one.valid_from.replace(microsecond=0) for one in again.journal.kept_plans()]
         assert {} == again.journal.undated_rows(site.clock.boot_id)
         assert T0.replace(minute=15, second=0) == again.journal.settled_marks()["load", B]
+
+
+def test_a_store_that_is_set_aside_takes_along_that_the_time_was_known(tmp_path):
+    """The clock is lost after that: what was read before, by the marks that came along, is not read again."""
+    off, path = timedelta(hours=5), tmp_path / STORE_FILE
+    with open_database(path, max_mib=16) as database:
+        site = Site(database)
+        site.put_in_force(A)
+        site.clock.advance(3600)
+        site.read(A)
+        database.change("UPDATE epoch SET next_seq = 9")
+    with open_database(path, max_mib=16, check=True) as database:
+        assert database.set_aside is not None
+        again = Site(database, site.clock)
+        again.lose_time(off)
+        again.clock.advance(60)
+        lost_at = again.clock.now - off
+        for _ in range(3):
+            again.read(A)
+            again.clock.advance(900)
+        seal_all(again)
+        again.know_time(off)
+        again.keeper.put_right()
+        assert {("load", A): lost_at} == again.journal.settled_marks()
 
 
 def test_a_store_that_refuses_for_too_long_ends_the_waiting(site, monkeypatch):
