@@ -48,11 +48,17 @@ _TIME_KEY = time_ask(Freeze.NOW, 1).request.keys[0]
 
 @dataclass(frozen=True, slots=True)
 class _Order:
-    """A freeze that was ordered for a slot; `is_alone`: for so long nobody had ordered one that its stamp tells."""
+    """A freeze that was ordered for a slot; `quiet_s`: for how long before nobody had ordered one of another slot."""
 
     slot_at: datetime
     at: datetime
-    is_alone: bool
+    quiet_s: float
+    schedule: Schedule
+
+    @property
+    def is_alone(self) -> bool:
+        """True if its stamp tells it from the one before."""
+        return self.quiet_s >= (_tolerance(self.schedule) + 2 * _MINUTE).total_seconds()
 
 
 @dataclass(slots=True, kw_only=True)
@@ -85,11 +91,9 @@ class Snapshots:
 
     def note_ordered(self, one: Round, at: datetime, now_s: float) -> None:
         """Note that the freeze of a round goes out, whatever becomes of it; and again, when it has gone out."""
-        if self._last is not None and self._last.slot_at == one.slot_at:
-            is_alone = self._last.is_alone
-        else:
-            is_alone = now_s - self.since_s >= (_tolerance(one.task.schedule) + 2 * _MINUTE).total_seconds()
-        self._last = self._ordered[one.task.name] = _Order(one.slot_at, at, is_alone)
+        last = self._last
+        quiet_s = last.quiet_s if last is not None and last.slot_at == one.slot_at else now_s - self.since_s
+        self._last = self._ordered[one.task.name] = _Order(one.slot_at, at, quiet_s, one.task.schedule)
         self.since_s = now_s
 
     def withdraw(self, one: Round) -> None:

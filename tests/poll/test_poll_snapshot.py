@@ -65,6 +65,7 @@ class Site:
         addresses = tuple(self.sims)
         task = PlanTask("same", Schedule(every_s=900), items, addresses)
         self.plan = Plan(T0 - timedelta(seconds=1), "Asia/Shanghai", (task, *also))
+        self.snapshots = frozenset({"same"})
         self.orders, self.has_port_from, self.loses_port_for = [], T0, timedelta()
         self.begin()
 
@@ -81,7 +82,7 @@ class Site:
             meters={one: PolledMeter(one, "A", f"dlt645-{meter.version}") for one, meter in self.sims.items()},
             group=RecordGroup(clock=self.clock, health=self.health),
             learn=lambda _address, _learned: None,
-            snapshots=frozenset({"same"}),
+            snapshots=self.snapshots,
         )
         self.worker.start()
 
@@ -254,6 +255,19 @@ def test_the_meters_clock_is_read_only_in_doubt(make_site):
     assert not {"04000101", "04000102"} & set(asked)
     assert [SlotReason.REFUSED, None] == [one.reason for one in site.of(A)]
     assert meter.frozen
+
+
+def test_a_freeze_of_another_task_shortly_before_is_not_taken(make_site):
+    """Each task judges by its own tolerance, whoever ordered first in that slot."""
+    five = PlanTask("five", Schedule(every_s=300), (IMPORT,), (A,), 0)
+    site = make_site(meter := RecordingMeter(A), also=(five,))
+    site.snapshots = frozenset({"same", "five"})
+    site.begin()
+    site.run_to(FIRST + timedelta(minutes=11))
+    assert T0 + timedelta(minutes=15) == meter.frozen[0].replace(second=0, microsecond=0)
+    meter.is_deaf = True
+    site.run_to(FIRST + timedelta(minutes=16))
+    assert [None, SlotReason.NOT_FROZEN] == [one.reason for one in site.of(A)]
 
 
 def test_a_meter_that_was_away_is_read_as_of_the_freeze_later_in_the_slot(make_site):
