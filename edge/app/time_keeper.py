@@ -47,8 +47,7 @@ class TimeKeeper:
         self._health.count("records.redated", moved)
         self._health.count("records.without_slot", dropped)
         # What was sealed cannot be laid anew, nor can what an earlier boot named: below this, all is of a known time.
-        lost_at = true.boot_at + timedelta(seconds=self._journal.undated_since(true.boot_id))
-        late = self._journal.forget_after(true.now, lost_at)
+        late = self._journal.forget_after(true.now, true.lost_at)
         if late:
             log.error("%s", StoreError("E-STO-111", count=late))
         self._journal.forget_undated(true.boot_id)
@@ -79,4 +78,5 @@ class TimeKeeper:
             boot_at=now - timedelta(seconds=self._clock.monotonic()),
             trust=self._clock.trust().value,
             now=now,
+            lost_s=self._journal.undated_since(self._clock.boot_id),
         )

@@ -3,7 +3,8 @@
 For the rows that one boot recorded for one task and meter while its time was not trusted, whether the wall clock was
 behind or ahead; the boot-time clock, which never steps, says when each was really made. Nobody polls meanwhile.
 
-1. What the wrong time named is forgotten: the mark goes back to where it was before, or to the begin of the plan.
+1. What the wrong time named is forgotten: the mark goes back to where it was before, or to the begin of the plan, or
+   to where the time was lost if nothing tells that any more.
 2. A reading goes to the slot in which its poll really began, if one was promised there; the first of two counts. So
    does the reason of a poll that failed. A slot that ran out unasked is where its instant really was.
 3. Slots before and between them are `gateway_down`. Those after the last one are the poller's to name.
@@ -37,12 +38,21 @@ _RAN_OUT = frozenset({SlotReason.OVERRUN, SlotReason.PORT_GONE})
 
 @dataclass(frozen=True, slots=True)
 class TrueTime:
-    """What is known now: the boot, the wall time at its beginning, how far that is trusted, and the time now."""
+    """What is known now: the boot, the wall time at its beginning, how far that is trusted, and the time now.
+
+    `lost_s`: since when it was not known, by the boot's clock.
+    """
 
     boot_id: str
     boot_at: datetime
     trust: str
     now: datetime
+    lost_s: float = 0.0
+
+    @property
+    def lost_at(self) -> datetime:
+        """Since when the time was not known: what was settled before is of a known time."""
+        return self.boot_at + timedelta(seconds=self.lost_s)
 
     def stamp(self, stamp: Stamp) -> Stamp:
         """Return when something of this boot really was."""
@@ -141,7 +151,10 @@ def _lay_filling(laid: Laid, row: PollRecord, plans: Sequence[Begun], true: True
 
 
 def _base(rows: Sequence[PollRecord], plans: Sequence[Begun], true: TrueTime) -> datetime | None:
-    """Return the mark before the first slot that the wrong time named: slots are named one after the other."""
+    """Return the mark before the first slot that the wrong time named: slots are named one after the other.
+
+    If all that are left lie ahead, the first ones are sealed: it is where the time was lost.
+    """
     named = [row.slot_at for row in rows if row.state is not SlotState.REFILLED]
     if not named:
         return None
@@ -157,7 +170,7 @@ def _base(rows: Sequence[PollRecord], plans: Sequence[Begun], true: TrueTime) ->
             base = begun.plan.valid_from
         elif begun.said_at < first:  # the slots between are sealed: they were named after the begin of the plan, too
             base = min(base, begun.plan.valid_from)
-    return min(base, true.now)
+    return base if base <= true.now else true.lost_at
 
 
 def _task_of(plan: Plan, row: PollRecord) -> PlanTask | None:

@@ -200,6 +200,29 @@ def test_a_boot_that_knew_no_time_is_settled_anew_from_its_begin(site):
     assert {("load", A): booted_at} == site.journal.settled_marks()
 
 
+@pytest.mark.parametrize("sealed", [0, 1, 2])
+def test_what_waits_is_laid_though_what_came_first_is_sealed(site, sealed):
+    """Its slots lie ahead, and the plan is of a known time: each reading is in its true slot all the same."""
+    off = timedelta(hours=5)
+    site.read(A)
+    site.clock.boot_id, site.clock.monotonic_s = "b" * 32, 0.0
+    site.lose_time(off)
+    for number in range(4):
+        if number == sealed:
+            seal_all(site)
+        site.clock.advance(900)
+        site.read(A)
+    site.clock.advance(60)
+    site.know_time(off)
+    site.keeper.put_right()
+    minutes = [15 * number for number in range(1, 5)]
+    found = {one.slot_at - T0.replace(second=0): one.state for one in site.outbox.take(99).records}
+    expected = {timedelta(minutes=minute): SlotState.READ for minute in minutes[sealed:]}
+    down = {timedelta(minutes=minute): SlotState.MISSING_OPEN for minute in minutes[:sealed]}
+    assert down | expected == found
+    assert {("load", A): T0.replace(second=0) + timedelta(hours=1)} == site.journal.settled_marks()
+
+
 def test_a_reading_after_the_time_was_put_right_is_not_read_again(site):
     """The wrong time had noted its slot as missed: that is forgotten with the mark, so the reading moves the mark."""
     site.lose_time(timedelta(hours=5))
