@@ -85,7 +85,7 @@ class TimeKeeper:
         late = self._journal.forget_after(true.now, true.lost_at)
         if late:
             log.error("%s", StoreError("E-STO-111", count=late))
-        self._journal.forget_undated()
+        self._journal.forget_undated(true.boot_id)
 
     def _begins(self, plans: Sequence[tuple[Plan, Stamp | None]], true: TrueTime) -> list[datetime]:
         self._begun = true_begins(plans, true)

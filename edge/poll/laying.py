@@ -11,7 +11,8 @@ behind or ahead; the boot-time clock, which never steps, says when each was real
 4. A reading that fits no slot, or one that has its reading already, goes.
 5. What filled a slot that was missed before stays there if it was really made in it; else that slot is open again.
 6. What came from a meter's own memory stands for the slot that it names: it is left as it is. A freeze that was
-   ordered is none of that: it was made when it was ordered, however late it was read.
+   ordered is none of that: it was made when it was ordered, however late it was read. One that does not say when that
+   was has no true slot.
 
 So each slot ends as one reading or one reason. What was sealed is no longer among the rows, and stays as it was
 marked; so do rows of another boot, for nobody knows what its clock should have said.
@@ -196,7 +197,7 @@ def _slot_of(
     row: PollRecord, slots: Sequence[datetime], windows: Sequence[timedelta], true: TrueTime
 ) -> datetime | None:
     """Return the promised slot to which a row belongs; None: to none."""
-    if row.reason is SlotReason.GATEWAY_DOWN:
+    if row.reason is SlotReason.GATEWAY_DOWN or (row.source is Source.FREEZE and _ordered_at(row) is None):
         return None
     off = true.stamp(row.stamp).at - row.stamp.at
     at = row.slot_at + off if row.reason in _RAN_OUT else _made_at(row, true)

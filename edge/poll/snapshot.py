@@ -11,6 +11,7 @@ Rules:
 5. That a meter's clock may be off also lets a freeze pass that was ordered some minutes beside the slot: by a clock of
    ours that was wrong then, before a restart or not. Where that may be, the meter's clock is read too, and tells when
    the freeze really was: if this worker did not order it, or cannot say that nobody ordered another one shortly before.
+6. When the freeze was stands with the values, by our clock: if that was wrong, it tells the true slot (`laying.py`).
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -47,11 +48,17 @@ _TIME_KEY = time_ask(Freeze.NOW, 1).request.keys[0]
 
 @dataclass(frozen=True, slots=True)
 class _Order:
-    """A freeze that was ordered for a slot; `is_alone`: for so long nobody had ordered one that its stamp tells."""
+    """A freeze that was ordered for a slot; `quiet_s`: for how long before nobody had ordered one of another slot."""
 
     slot_at: datetime
     at: datetime
-    is_alone: bool
+    quiet_s: float
+    schedule: Schedule
+
+    @property
+    def is_alone(self) -> bool:
+        """True if its stamp tells it from the one before."""
+        return self.quiet_s >= (_tolerance(self.schedule) + 2 * _MINUTE).total_seconds()
 
 
 @dataclass(slots=True, kw_only=True)
@@ -84,11 +91,9 @@ class Snapshots:
 
     def note_ordered(self, one: Round, at: datetime, now_s: float) -> None:
         """Note that the freeze of a round goes out, whatever becomes of it; and again, when it has gone out."""
-        if self._last is not None and self._last.slot_at == one.slot_at:
-            is_alone = self._last.is_alone
-        else:
-            is_alone = now_s - self.since_s >= (_tolerance(one.task.schedule) + 2 * _MINUTE).total_seconds()
-        self._last = self._ordered[one.task.name] = _Order(one.slot_at, at, is_alone)
+        last = self._last
+        quiet_s = last.quiet_s if last is not None and last.slot_at == one.slot_at else now_s - self.since_s
+        self._last = self._ordered[one.task.name] = _Order(one.slot_at, at, quiet_s, one.task.schedule)
         self.since_s = now_s
 
     def withdraw(self, one: Round) -> None:
@@ -114,33 +119,40 @@ class Snapshots:
         if _CLOCK in poll.keys and _CLOCK not in poll.read:
             return _missing(record, poll.faults.get(_CLOCK, SlotReason.NOT_FROZEN))
         clock = poll.read[_CLOCK].value if _CLOCK in poll.read else None
-        if not self._is_of(record, task, _time_of(stamp.value, _FROZEN_FORMAT), _time_of(clock, _CLOCK_FORMAT)):
+        found, clock_now = _time_of(stamp.value, _FROZEN_FORMAT), _time_of(clock, _CLOCK_FORMAT)
+        frozen_at = self._frozen_at(record, task, found, clock_now) if found is not None else None
+        if frozen_at is None:
             return _missing(record, SlotReason.NOT_FROZEN)
         values, units, faults = _own(task, poll)
         if not values:
             return _missing(record, next(iter(faults.values()), SlotReason.UNKNOWN_ITEM))
-        flags = (f"meter_time={stamp.value}", *self._frozen_at(record), *record.flags)
+        flags = (
+            f"meter_time={stamp.value}",
+            f"frozen_at={frozen_at.isoformat(timespec='milliseconds')}",
+            *record.flags,
+        )
         return replace(record, source=Source.FREEZE, values=values, units=units, faults=faults, flags=flags)
 
-    def _is_of(self, record: PollRecord, task: PlanTask, found: datetime | None, clock: datetime | None) -> bool:
-        """Return whether the time of a freeze is that of the record's slot (rule 3), in doubt by the clock (rule 5)."""
-        if found is None:
-            return False
+    def _frozen_at(
+        self, record: PollRecord, task: PlanTask, found: datetime, clock: datetime | None
+    ) -> datetime | None:
+        """Return when the freeze of the record's slot was, by our clock; None if what was found is another one.
+
+        By its time (rule 3), in doubt by the meter's clock (rule 5). Who did not order it knows its minute.
+        """
         order = self._order_of(record.task, record.slot_at)
         first, last = (order.at, order.at) if order is not None else (record.slot_at, record.slot_at + _LATEST)
         if abs(found - self._local(first).replace(second=0, microsecond=0)) > _tolerance(task.schedule):
-            return False
+            return None
         if clock is None:
-            return order is not None and order.is_alone
+            return order.at if order is not None and order.is_alone else None
         frozen_at = found - (clock - self._local(record.stamp.at))  # at the earliest: stamps have whole minutes
-        return self._local(first) - _MINUTE - _SLACK < frozen_at < self._local(last) + _SLACK
+        if not self._local(first) - _MINUTE - _SLACK < frozen_at < self._local(last) + _SLACK:
+            return None
+        return first + max(timedelta(), frozen_at - self._local(first)) if order is None else order.at
 
     def _local(self, at: datetime) -> datetime:
         return at.astimezone(ZoneInfo(self.timezone)).replace(tzinfo=None)
-
-    def _frozen_at(self, record: PollRecord) -> tuple[str, ...]:
-        order = self._order_of(record.task, record.slot_at)
-        return (f"frozen_at={order.at.isoformat(timespec='milliseconds')}",) if order is not None else ()
 
     def _order_of(self, task: str, slot_at: datetime) -> _Order | None:
         """Return the order that went out for a slot; None if this worker gave none."""

@@ -194,10 +194,10 @@ class Journal:
         """Return the marks that meters had when they joined a plan in a boot whose time was not trusted."""
         return joined_marks(self._database, boot_id)
 
-    def forget_undated(self) -> None:
-        """Note that nothing more will be put right. Durable on return."""
+    def forget_undated(self, boot_id: str) -> None:
+        """Note that nothing more will be put right, for the time of this boot is known. Durable on return."""
         with self._database.writing():
-            forget_undated(self._database)
+            forget_undated(self._database, boot_id)
 
     def redate_plans(self, begins: Begins) -> list[tuple[Plan, datetime]]:
         """Give the plans that are kept their true begins, once; return each with the begin that it had.

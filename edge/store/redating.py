@@ -20,18 +20,22 @@ from edge.store.rows import Rows
 _UNDATED = "undated"
 _UNDATED_PLANS = "undated_plans"
 _JOINED = "undated_joined"  # a boot, and the marks that meters had when they joined a plan in it
-_DATED = "dated"  # the boot of the newest records, if their time is known
+_DATED = "dated"  # the boot of the newest records, if their time is known, if only since then
 _LOST = "time_lost"  # a boot, and since when its clock is not trusted
 
 
 @dataclass(frozen=True, slots=True)
 class Undated:
-    """What is still to be put right: of which boot, since when by its clock, stamps of plans, marks of who joined."""
+    """What is still to be put right: of which boot, since when by its clock, stamps of plans, marks of who joined.
+
+    `dated`: the boot of the newest records, if their time is known.
+    """
 
     boot: str | None
     since_s: float
     plans: dict[int, Stamp]
     joined: dict[tuple[str, str], int]
+    dated: str | None
 
 
 def undated_boot(rows: Rows) -> str | None:
@@ -85,9 +89,10 @@ def undated_plans(rows: Rows) -> dict[int, Stamp]:
     return _plans(rows)
 
 
-def forget_undated(rows: Rows) -> None:
-    """Note that nothing more will be put right. Needs a writing transaction."""
+def forget_undated(rows: Rows, boot_id: str) -> None:
+    """Note that nothing more will be put right, for the time of this boot is known. Needs a writing transaction."""
     mark_fact(rows, _UNDATED, "")
+    mark_fact(rows, _DATED, boot_id)
     if _plans(rows):
         _mark_plans(rows, {})
     if load_fact(rows, _JOINED):
@@ -101,10 +106,10 @@ def forget_undated_plans(rows: Rows) -> None:
 
 def load_undated(rows: Rows) -> Undated:
     """Return what is still to be put right. Raises StoreError if that is damaged."""
-    boot = undated_boot(rows)
-    if boot is None:
-        return Undated(None, 0.0, _plans(rows), {})
-    return Undated(boot, undated_since(rows, boot), _plans(rows), _joined(rows, boot))
+    boot, dated = undated_boot(rows), load_fact(rows, _DATED)
+    since_s = undated_since(rows, boot) if boot is not None else 0.0
+    joined = _joined(rows, boot) if boot is not None else {}
+    return Undated(boot, since_s, _plans(rows), joined, dated if isinstance(dated, str) and dated else None)
 
 
 def keep_undated(rows: Rows, undated: Undated) -> None:
@@ -113,6 +118,8 @@ def keep_undated(rows: Rows, undated: Undated) -> None:
         mark_fact(rows, _UNDATED, undated.boot)
         mark_fact(rows, _LOST, [undated.boot, undated.since_s])
         mark_fact(rows, _JOINED, [undated.boot, [[*pair, slot_us] for pair, slot_us in undated.joined.items()]])
+    if undated.dated is not None:
+        mark_fact(rows, _DATED, undated.dated)
     if undated.plans:
         _mark_plans(rows, undated.plans)
 

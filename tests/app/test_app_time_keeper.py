@@ -33,8 +33,8 @@ def plan(valid_from, *meters):
 class Site:
     """A store, a clock that is wrong by `off`, and who puts it right."""
 
-    def __init__(self, database):
-        self.clock = ManualClock(now=T0)
+    def __init__(self, database, clock=None):
+        self.clock = clock or ManualClock(now=T0)
         self.journal, self.outbox = Journal(database), Outbox(database)
         self.health = Health(self.clock)
         self.keeper = TimeKeeper(self.clock, self.health, self.journal)
@@ -149,6 +149,29 @@ def test_what_was_read_before_the_clock_was_lost_is_not_read_again(site, stretch
     assert {("load", A): lost_at} == site.journal.settled_marks()
 
 
+def test_a_clock_that_is_lost_again_at_once_settles_nothing_twice(site):
+    """Nothing was recorded between: that the time was known in between counts nevertheless."""
+    off = timedelta(hours=5)
+    site.clock.advance(3600)
+    site.read(A)
+    site.lose_time(off)
+    site.clock.advance(60)
+    site.read(A)
+    site.know_time(off)
+    site.keeper.put_right()
+    site.clock.advance(300)
+    site.lose_time(off)
+    site.clock.advance(60)
+    lost_at = site.clock.now - off
+    for _ in range(3):
+        site.read(A)
+        site.clock.advance(900)
+    seal_all(site)
+    site.know_time(off)
+    site.keeper.put_right()
+    assert {("load", A): lost_at} == site.journal.settled_marks()
+
+
 def test_records_of_both_times_in_one_commit_say_when_the_clock_was_lost(site):
     """Those that were waiting for it are of a known time still."""
     site.clock.advance(3600)
@@ -175,6 +198,29 @@ def test_a_boot_that_knew_no_time_is_settled_anew_from_its_begin(site):
     site.know_time(timedelta(hours=5))
     site.keeper.put_right()
     assert {("load", A): booted_at} == site.journal.settled_marks()
+
+
+@pytest.mark.parametrize("sealed", [0, 1, 2])
+def test_what_waits_is_laid_though_what_came_first_is_sealed(site, sealed):
+    """Its slots lie ahead, and the plan is of a known time: each reading is in its true slot all the same."""
+    off = timedelta(hours=5)
+    site.read(A)
+    site.clock.boot_id, site.clock.monotonic_s = "b" * 32, 0.0
+    site.lose_time(off)
+    for number in range(4):
+        if number == sealed:
+            seal_all(site)
+        site.clock.advance(900)
+        site.read(A)
+    site.clock.advance(60)
+    site.know_time(off)
+    site.keeper.put_right()
+    minutes = [15 * number for number in range(1, 5)]
+    found = {one.slot_at - T0.replace(second=0): one.state for one in site.outbox.take(99).records}
+    expected = {timedelta(minutes=minute): SlotState.READ for minute in minutes[sealed:]}
+    down = {timedelta(minutes=minute): SlotState.MISSING_OPEN for minute in minutes[:sealed]}
+    assert down | expected == found
+    assert {("load", A): T0.replace(second=0) + timedelta(hours=1)} == site.journal.settled_marks()
 
 
 def test_a_reading_after_the_time_was_put_right_is_not_read_again(site):
@@ -264,7 +310,7 @@ def test_the_mark_at_the_first_join_counts_and_of_this_boot_alone(site):
     site.put_in_force()
     site.put_in_force(A)
     assert {("load", A): T0.replace(minute=15, second=0)} == site.journal.joined_marks("c" * 32)
-    site.journal.forget_undated()
+    site.journal.forget_undated(site.clock.boot_id)
     assert {} == site.journal.joined_marks("c" * 32)
 
 
@@ -276,6 +322,30 @@ def test_who_joins_in_a_known_time_or_for_the_first_time_is_not_remembered(site)
     site.lose_time(QUARTER)
     site.put_in_force(A, B)
     assert {} == site.journal.joined_marks(site.clock.boot_id)
+
+
+def test_a_store_that_is_set_aside_takes_along_that_the_time_was_known(tmp_path):
+    """The clock is lost after that: what was read before, by the marks that came along, is not read again."""
+    off, path = timedelta(hours=5), tmp_path / STORE_FILE
+    with open_database(path, max_mib=16) as database:
+        site = Site(database)
+        site.put_in_force(A)
+        site.clock.advance(3600)
+        site.read(A)
+        database.change("UPDATE epoch SET next_seq = 9")
+    with open_database(path, max_mib=16, check=True) as database:
+        assert database.set_aside is not None
+        again = Site(database, site.clock)
+        again.lose_time(off)
+        again.clock.advance(60)
+        lost_at = again.clock.now - off
+        for _ in range(3):
+            again.read(A)
+            again.clock.advance(900)
+        seal_all(again)
+        again.know_time(off)
+        again.keeper.put_right()
+        assert {("load", A): lost_at} == again.journal.settled_marks()
 
 
 def refuse(*_):

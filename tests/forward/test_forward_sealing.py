@@ -196,7 +196,7 @@ def test_records_wait_until_their_time_is_put_right(bench):
     bench.clock.trusted = ClockTrust.SYNCHRONISED
     bench.run(200)
     assert 0 == bench.outbox.counts().unsent
-    bench.journal.forget_undated()
+    bench.journal.forget_undated(bench.clock.boot_id)
     bench.run(20)
     assert 1 == bench.outbox.counts().unsent
 
@@ -209,7 +209,7 @@ def test_each_stretch_without_a_clock_is_waited_for_by_itself(bench, is_asked):
     one, now_s = sealer(bench), bench.clock.monotonic()
     bench.clock.trusted = ClockTrust.SYNCHRONISED
     assert one.seal(now_s) is None
-    bench.journal.forget_undated()
+    bench.journal.forget_undated(bench.clock.boot_id)
     if is_asked:
         bench.clock.trusted = ClockTrust.NONE
     else:
@@ -239,7 +239,7 @@ def test_a_plan_waits_for_the_clock_as_readings_do(bench, boot_id):
     assert 0 == bench.outbox.counts().unsent
     begin = PLAN.valid_from + timedelta(hours=1)
     bench.journal.redate_plans(lambda plans: [begin for _ in plans])
-    bench.journal.forget_undated()
+    bench.journal.forget_undated(bench.clock.boot_id)
     bench.run(30)
     bench.confirm()
     assert [begin] == [batch.plan.valid_from for _, batch, _ in bench.centre.order if batch.plan]
@@ -255,7 +255,7 @@ def test_a_plan_that_went_with_a_wrong_begin_goes_once_more(bench):
     bench.clock.trusted = ClockTrust.SYNCHRONISED
     begin = PLAN.valid_from + timedelta(hours=1)
     bench.journal.redate_plans(lambda plans: [begin for _ in plans])
-    bench.journal.forget_undated()
+    bench.journal.forget_undated(bench.clock.boot_id)
     bench.run(30)
     bench.confirm()
     assert [PLAN.valid_from, begin] == [batch.plan.valid_from for _, batch, _ in bench.centre.order if batch.plan]

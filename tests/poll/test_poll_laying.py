@@ -230,6 +230,15 @@ def test_a_freeze_that_was_ordered_is_of_the_slot_in_which_it_was_ordered(state)
     assert [f"frozen_at={(wrong - off).isoformat(timespec='milliseconds')}"] == list(laid.records[0].flags)
 
 
+def test_a_freeze_that_does_not_say_when_it_was_has_no_true_slot():
+    """When it was read says nothing of that."""
+    off = timedelta(minutes=-20)
+    slot = T0.replace(minute=15, second=0)
+    frozen = row(previous_slot(QUARTER, ZONE, slot + off), T0, 1000, off, source=Source.FREEZE, flags=("meter_time=x",))
+    laid = lay_anew([frozen], [Begun(plan(), T0)], true_time(T0, T0 + 2000 * SECOND))
+    assert ([], [], 1) == (laid.records, laid.kept, laid.dropped)
+
+
 def test_a_daily_reading_hours_late_has_no_slot():
     """The slot is named, and may be refilled; the reading is of another time."""
     daily = Schedule(at=time(22, 0))  # 21:00 UTC

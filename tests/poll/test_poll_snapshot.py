@@ -1,17 +1,19 @@
 """Snapshots: one order for all meters at the slot's instant, then what each of them froze; on virtual time."""
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
 from edge.bus.memory_link import MemoryLink
-from edge.clock import ManualClock
+from edge.clock import ClockTrust, ManualClock
 from edge.config.load import load_toml_model
 from edge.config.settings import Bus, Settings
 from edge.errors import ConfigError, LinkError
 from edge.health.model import Answer, Health
 from edge.poll.buffer import RecordGroup
+from edge.poll.laying import Begun, TrueTime, lay_anew
 from edge.poll.learned import Learned
 from edge.poll.meter_state import MeterState
 from edge.poll.plan import PolledMeter
@@ -63,6 +65,7 @@ class Site:
         addresses = tuple(self.sims)
         task = PlanTask("same", Schedule(every_s=900), items, addresses)
         self.plan = Plan(T0 - timedelta(seconds=1), "Asia/Shanghai", (task, *also))
+        self.snapshots = frozenset({"same"})
         self.orders, self.has_port_from, self.loses_port_for = [], T0, timedelta()
         self.begin()
 
@@ -79,7 +82,7 @@ class Site:
             meters={one: PolledMeter(one, "A", f"dlt645-{meter.version}") for one, meter in self.sims.items()},
             group=RecordGroup(clock=self.clock, health=self.health),
             learn=lambda _address, _learned: None,
-            snapshots=frozenset({"same"}),
+            snapshots=self.snapshots,
         )
         self.worker.start()
 
@@ -162,7 +165,7 @@ def test_a_meter_that_freezes_nothing_is_refused(make_site):
 
 
 def test_after_a_restart_no_second_order_goes_out(make_site):
-    """Whoever was not asked yet is asked for the freeze of before; when it was ordered is no longer known."""
+    """Whoever was not asked yet is asked for the freeze of before; the meter's clock tells the minute of the order."""
     site = make_site(*(RecordingMeter(f"20231100001{number}", seed=number) for number in range(6)))
     site.run_to(FIRST + timedelta(seconds=2))
     site.worker.stop()
@@ -176,7 +179,8 @@ def test_after_a_restart_no_second_order_goes_out(make_site):
     for one in site.sink.records[before:]:
         meter = site.sims[one.meter]
         assert (SlotState.READ, meter.truth("00010000", meter.frozen[0])[0]) == (one.state, one.values[IMPORT])
-        assert ["meter_time=2603011215"] == list(one.flags)
+        assert "meter_time=2603011215" == one.flags[0]
+        assert one.flags[1].startswith("frozen_at=2026-03-01T04:15:0")  # a moment late: the clock's answer took one
 
 
 def test_a_slot_that_came_before_the_start_is_not_frozen_late(make_site):
@@ -204,6 +208,31 @@ def test_a_freeze_that_another_life_ordered_is_dated_by_the_meters_clock(make_si
     assert [None if is_read else SlotReason.NOT_FROZEN] == [one.reason for one in site.of(A)]
 
 
+@pytest.mark.parametrize(("off_s", "error_s", "minute"), [(120, 0, 0), (2, 0, 0), (-20, -30, 15), (-280, 0, 15)])
+def test_a_freeze_of_the_life_before_goes_to_the_slot_in_which_it_was(make_site, off_s, error_s, minute):
+    """Our clock was ahead or behind, and it was read after a restart, in the next true slot perhaps."""
+    site = make_site(*(RecordingMeter(f"20231100001{number}", seed=number) for number in range(6)))
+    for meter in site.sims.values():
+        meter.state.clock_error = timedelta(seconds=error_s - off_s)
+    site.plan = replace(site.plan, valid_from=T0 - timedelta(hours=1))
+    site.clock.trusted = ClockTrust.FLOOR
+    site.begin()
+    site.run_to(FIRST + timedelta(seconds=2))
+    site.worker.stop()
+    before = len([one for one in site.sink.records if one.values])
+    site.clock.sleep(150)
+    site.begin()
+    site.run_to(FIRST + timedelta(minutes=4))
+    site.worker.stop()
+    assert 0 < before < len([one for one in site.sink.records if one.values]) == 6
+    now = site.clock.utc_now() - timedelta(seconds=off_s)
+    boot_at = now - timedelta(seconds=site.clock.monotonic())
+    true = TrueTime(site.clock.boot_id, boot_at, "synchronised", now, boot_at)
+    for address in site.sims:
+        laid = lay_anew(site.of(address), [Begun(site.plan, site.plan.valid_from)], true)
+        assert [T0.replace(minute=minute)] == [one.slot_at for one in laid.records if one.values]
+
+
 def test_a_meter_that_missed_the_order_may_hold_one_of_shortly_before(make_site):
     """Who ordered that is not known: the worker had only just begun."""
     site = make_site(meter := RecordingMeter(A), RecordingMeter(B))
@@ -227,6 +256,19 @@ def test_the_meters_clock_is_read_only_in_doubt(make_site):
     assert not {"04000101", "04000102"} & set(asked)
     assert [SlotReason.REFUSED, None] == [one.reason for one in site.of(A)]
     assert meter.frozen
+
+
+def test_a_freeze_of_another_task_shortly_before_is_not_taken(make_site):
+    """Each task judges by its own tolerance, whoever ordered first in that slot."""
+    five = PlanTask("five", Schedule(every_s=300), (IMPORT,), (A,), 0)
+    site = make_site(meter := RecordingMeter(A), also=(five,))
+    site.snapshots = frozenset({"same", "five"})
+    site.begin()
+    site.run_to(FIRST + timedelta(minutes=11))
+    assert T0 + timedelta(minutes=15) == meter.frozen[0].replace(second=0, microsecond=0)
+    meter.is_deaf = True
+    site.run_to(FIRST + timedelta(minutes=16))
+    assert [None, SlotReason.NOT_FROZEN] == [one.reason for one in site.of(A)]
 
 
 def test_a_meter_that_was_away_is_read_as_of_the_freeze_later_in_the_slot(make_site):
