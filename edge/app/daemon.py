@@ -23,7 +23,8 @@ from edge.config.force import in_force_after
 from edge.config.settings import Settings
 from edge.control.jobs import Job, ReloadJob, SettingsJob, StatusJob
 from edge.control.server import ControlServer, Reply
-from edge.errors import IdentityError, StoreError
+from edge.errors import EdgeError, IdentityError, StoreError, entry_of
+from edge.health.causes import troubles_of
 from edge.health.model import Health
 from edge.notify import Notifier
 from edge.store.database import look_at_database
@@ -34,6 +35,7 @@ log = logging.getLogger(__name__)
 Half = Literal["poll", "forward"]
 
 STORE_FILE = "edge.db"
+_TELL_EVERY_S = 10.0
 _STUCK_S = 25.0  # under the unit's WatchdogSec: a worker that did not step for so long is stuck
 
 
@@ -108,6 +110,7 @@ class App:
         self.stopping = threading.Event()
         self.reload = Reload(settings, file, clock, self.health, self._use)
         self._open_halves: list[HalfOfApp] = []
+        self._told_s = 0.0
 
     def run(self) -> int:
         """Run until `stopping` is set; return the exit code. Raises EdgeError for what keeps it from starting."""
@@ -213,9 +216,32 @@ class App:
             for half in halves:
                 half.tend()
             self.reload.tend()
-            now = self.clock.monotonic()
-            if all(now - thread.beat < _STUCK_S for thread in threads):
-                self.notifier.alive()
+            self._feed(threads)
+
+    def _feed(self, threads: list[WorkerThread]) -> None:
+        """Feed the watchdog unless a worker is stuck; what `systemctl status` shows is the first root cause."""
+        now, is_stuck = self.clock.monotonic(), False
+        for thread in threads:
+            claim, still_s = f"worker {thread.name}", now - thread.beat
+            if still_s < _STUCK_S:
+                self.health.holds(claim)
+                continue
+            is_stuck = True
+            stuck = EdgeError("E-HLT-191", worker=thread.name, seconds=round(still_s))
+            if self.health.fails(claim, stuck):
+                log.error("%s", stuck)
+        if not is_stuck:
+            self.notifier.alive(self._status_line(now))
+
+    def _status_line(self, now_s: float) -> str:
+        """Return the first root cause every few seconds; else nothing: the line that was told stays."""
+        if now_s < self._told_s:
+            return ""
+        self._told_s = now_s + _TELL_EVERY_S
+        troubles = troubles_of(self.health.snapshot()["conditions"])
+        if not troubles:
+            return "nothing is wrong"
+        return f"[{troubles[0].code}] {entry_of(troubles[0].code).fact('en', troubles[0].values)}"
 
     def _join(self, threads: list[WorkerThread]) -> None:
         self.stopping.set()

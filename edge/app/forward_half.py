@@ -11,6 +11,7 @@ from pathlib import Path
 from edge import __version__
 from edge.app.aside_watch import AsideWatch
 from edge.app.daemon import STORE_FILE, Half, Watch
+from edge.app.delivery_watch import DeliveryWatch
 from edge.app.file_watch import FileWatch
 from edge.app.forward_jobs import ForwardJobs
 from edge.app.room_watch import RoomWatch
@@ -64,12 +65,15 @@ def open_forward(
                 health=health,
             )
 
+        outbox = Outbox(own, clock)
         watches = (
             RoomWatch(path, own.room, clock, health),
             AsideWatch(path, partial(load_asides, own), clock, health),
             FileWatch(path, own.is_there, clock),
         )
-        yield ForwardHalf(settings, clock, make_worker, Outbox(own, clock), watches)
+        half = ForwardHalf(settings, clock, make_worker, outbox, watches)
+        half.watches.append(DeliveryWatch(outbox.counts, clock, health, has_broker=lambda: half.has_broker))
+        yield half
 
 
 class _Stepped:
@@ -123,7 +127,12 @@ class ForwardHalf:
         self._clock = clock
         self._worker = _Stepped(settings, make_worker, clock)
         self._outbox = outbox
-        self._watches = watches
+        self.watches = list(watches)
+
+    @property
+    def has_broker(self) -> bool:
+        """True if the settings in force name one."""
+        return self._settings.mqtt is not None
 
     def workers(self) -> list[tuple[str, Worker]]:
         """Return the forwarder."""
@@ -144,7 +153,7 @@ class ForwardHalf:
 
     def tend(self) -> None:
         """Look at the store, from outside; all else is done in the worker."""
-        for watch in self._watches:
+        for watch in self.watches:
             watch.tend()
 
     def status(self) -> dict[str, object]:
