@@ -2,7 +2,7 @@
 
 import logging
 import random
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
 from functools import partial
@@ -150,6 +150,10 @@ class ForwardHalf:
         old, self._settings = self._settings, settings
         if (forward_settings(old, "") != forward_settings(settings, "")) or old.mqtt != settings.mqtt:
             self._worker.use_settings(settings)
+
+    def bus_of(self) -> Mapping[str, str]:
+        """Return nothing: the register is the other half's."""
+        return {}
 
     def tend(self) -> None:
         """Look at the store, from outside; all else is done in the worker."""

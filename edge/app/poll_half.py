@@ -192,6 +192,10 @@ class PollHalf:
             "tasks": [task.name for task in self.settings.task],
         }
 
+    def bus_of(self) -> Mapping[str, str]:
+        """Return the bus of each meter of the register."""
+        return {meter.address: meter.bus for meter in self.keeper.meters.values()}
+
     def use_settings(self, settings: Settings) -> None:
         """Go on with other settings, of the same buses: what the plan before promised is settled up to this moment."""
         self.settings = self.keeper.settings = settings

@@ -267,4 +267,16 @@ CODES: Codes = {
             "看门狗会自动重启服务；若再次发生，查看 `dmesg`",
         ),
     ),
+    "E-HLT-192": (
+        (
+            "metrics cannot be served at {listen}: {detail}",
+            "the address is taken, or its folder is not there or may not be written",
+            "choose another `listen` under [metrics], then restart; polling and forwarding go on without",
+        ),
+        (
+            "无法在 {listen} 提供指标：{detail}",
+            "地址已被占用，或目录不存在、不可写",
+            "在 [metrics] 下另选 `listen` 后重启；抄读和转发不受影响",
+        ),
+    ),
 }
