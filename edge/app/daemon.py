@@ -149,7 +149,14 @@ class App:
         if self.only != "poll" and self._can_forward():
             from edge.app.forward_half import open_forward  # here, so that a half never loads the other's libraries
 
-            yield open_forward(self.settings, self.base_dir, self.clock, self.health, self.handed)
+            yield open_forward(
+                self.settings,
+                self.base_dir,
+                self.clock,
+                self.health,
+                self.handed,
+                settings_hash=lambda: self.reload.digest,
+            )
         if self.only in (None, "poll"):
             from edge.app.poll_half import open_poll
 
