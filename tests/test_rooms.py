@@ -66,6 +66,8 @@ PURE = (
     "poll/laying.py",
     "forward/outbox.py",
     "forward/shed_rules.py",
+    "health/causes.py",
+    "health/metrics.py",
     "carry/layout.py",
 )
 IMPURE = {
@@ -81,6 +83,7 @@ KNOWN_BY = {
     "serial": ("bus/",),
     "paho": ("mqtt/",),
     "iotcore": ("demo/",),
+    "prometheus_client": ("health/exposition.py",),
     "rich": ("cli/",),
     "click": ("cli/",),
 }

@@ -7,12 +7,12 @@ network, the keys and the store, and no serial port. The two halves meet only in
 
 import logging
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
-from typing import Literal, Protocol
+from typing import TYPE_CHECKING, Literal, Protocol
 
 from edge import __version__
 from edge.app.heap import give_back_heap, share_one_heap
@@ -23,17 +23,22 @@ from edge.config.force import in_force_after
 from edge.config.settings import Settings
 from edge.control.jobs import Job, ReloadJob, SettingsJob, StatusJob
 from edge.control.server import ControlServer, Reply
-from edge.errors import IdentityError, StoreError
+from edge.errors import EdgeError, IdentityError, StoreError, entry_of
+from edge.health.causes import troubles_of
 from edge.health.model import Health
 from edge.notify import Notifier
 from edge.store.database import look_at_database
 from edge.store.saved_time import saved_time
+
+if TYPE_CHECKING:
+    from edge.health.metrics import View
 
 log = logging.getLogger(__name__)
 
 Half = Literal["poll", "forward"]
 
 STORE_FILE = "edge.db"
+_TELL_EVERY_S = 10.0
 _STUCK_S = 25.0  # under the unit's WatchdogSec: a worker that did not step for so long is stuck
 
 
@@ -63,6 +68,9 @@ class HalfOfApp(Protocol):
 
     def use_settings(self, settings: Settings) -> None:
         """Go on with other settings; what only a start can take is as it was."""
+
+    def bus_of(self) -> Mapping[str, str]:
+        """Return the bus of each meter that this half knows."""
 
 
 def make_clock(settings: Settings) -> SystemClock:
@@ -108,6 +116,7 @@ class App:
         self.stopping = threading.Event()
         self.reload = Reload(settings, file, clock, self.health, self._use)
         self._open_halves: list[HalfOfApp] = []
+        self._told_s = 0.0
 
     def run(self) -> int:
         """Run until `stopping` is set; return the exit code. Raises EdgeError for what keeps it from starting."""
@@ -121,13 +130,14 @@ class App:
                 for name, worker in half.workers()
             ]
             servers = [self._serve(half, threads, stack) for half in halves]
+            watches: list[Watch] = list(self._metrics(stack))
             give_back_heap()
             for thread in threads:
                 thread.start()
             stack.callback(self._join, threads)
             self.reload.began()
             self.notifier.ready(f"edge {__version__}: {', '.join(half.name for half in halves)}")
-            self._tend(halves, servers, threads)
+            self._tend([*halves, *watches], servers, threads)
             self.notifier.stopping()
         return 1 if any(thread.failed for thread in threads) else 0
 
@@ -139,7 +149,14 @@ class App:
         if self.only != "poll" and self._can_forward():
             from edge.app.forward_half import open_forward  # here, so that a half never loads the other's libraries
 
-            yield open_forward(self.settings, self.base_dir, self.clock, self.health, self.handed)
+            yield open_forward(
+                self.settings,
+                self.base_dir,
+                self.clock,
+                self.health,
+                self.handed,
+                settings_hash=lambda: self.reload.digest,
+            )
         if self.only in (None, "poll"):
             from edge.app.poll_half import open_poll
 
@@ -206,16 +223,74 @@ class App:
             "health": self.health.snapshot(),
         }
 
-    def _tend(self, halves: list[HalfOfApp], servers: list[ControlServer], threads: list[WorkerThread]) -> None:
+    def _metrics(self, stack: ExitStack) -> Iterator[Watch]:
+        """Serve metrics, where the settings say so: only then is anything of it loaded."""
+        wanted = self.settings.metrics
+        if wanted is None:
+            return
+        from edge.app.metrics_port import MetricsPort, listen_of
+
+        listen = listen_of(wanted.listen, self.only, self.settings.state_dir)
+        port = MetricsPort(listen, self._view, self.health, with_meters=wanted.meters)
+        stack.callback(port.close)
+        yield port
+
+    def _view(self) -> "View":
+        from edge.app.site_facts import disk_free
+        from edge.health.metrics import View
+
+        statuses: dict[str, Mapping[str, object]] = {one.name: self._status(one) for one in self._open_halves}
+        return View(
+            version=__version__,
+            health=self.health.snapshot(),
+            halves=statuses,
+            bus_of={address: bus for half in self._open_halves for address, bus in half.bus_of().items()},
+            settings_hash=self.reload.digest,
+            disk_free=disk_free(self.settings),
+            certificate_end=self._certificate_end(),
+        )
+
+    def _certificate_end(self) -> float | None:
+        if self.only == "poll":
+            return None
+        from edge.app.certificate import certificate_validity  # here: the half that polls loads nothing of keys
+
+        validity = certificate_validity(self.settings, self.base_dir, self.handed)
+        return validity.end.timestamp() if validity is not None else None
+
+    def _tend(self, watches: Sequence[Watch], servers: list[ControlServer], threads: list[WorkerThread]) -> None:
         while not self.stopping.is_set():
             for server in servers:
                 server.step(LONGEST_WAIT_S / len(servers))
-            for half in halves:
-                half.tend()
+            for watch in watches:
+                watch.tend()
             self.reload.tend()
-            now = self.clock.monotonic()
-            if all(now - thread.beat < _STUCK_S for thread in threads):
-                self.notifier.alive()
+            self._feed(threads)
+
+    def _feed(self, threads: list[WorkerThread]) -> None:
+        """Feed the watchdog unless a worker is stuck; what `systemctl status` shows is the first root cause."""
+        now, is_stuck = self.clock.monotonic(), False
+        for thread in threads:
+            claim, still_s = f"worker {thread.name}", now - thread.beat
+            if still_s < _STUCK_S:
+                self.health.holds(claim)
+                continue
+            is_stuck = True
+            stuck = EdgeError("E-HLT-191", worker=thread.name, seconds=round(still_s))
+            if self.health.fails(claim, stuck):
+                log.error("%s", stuck)
+        if not is_stuck:
+            self.notifier.alive(self._status_line(now))
+
+    def _status_line(self, now_s: float) -> str:
+        """Return the first root cause every few seconds; else nothing: the line that was told stays."""
+        if now_s < self._told_s:
+            return ""
+        self._told_s = now_s + _TELL_EVERY_S
+        troubles = troubles_of(self.health.snapshot()["conditions"])
+        if not troubles:
+            return "nothing is wrong"
+        return f"[{troubles[0].code}] {entry_of(troubles[0].code).fact('en', troubles[0].values)}"
 
     def _join(self, threads: list[WorkerThread]) -> None:
         self.stopping.set()

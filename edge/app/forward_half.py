@@ -2,7 +2,7 @@
 
 import logging
 import random
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
 from functools import partial
@@ -10,16 +10,20 @@ from pathlib import Path
 
 from edge import __version__
 from edge.app.aside_watch import AsideWatch
+from edge.app.certificate import certificate_validity
 from edge.app.daemon import STORE_FILE, Half, Watch
+from edge.app.delivery_watch import DeliveryWatch
 from edge.app.file_watch import FileWatch
 from edge.app.forward_jobs import ForwardJobs
 from edge.app.room_watch import RoomWatch
+from edge.app.site_facts import disk_free
 from edge.app.threads import Worker
 from edge.clock import Clock
 from edge.config.settings import Settings
 from edge.control.jobs import CarriedReceiptJob, Job, SealJob
 from edge.control.server import Reply
 from edge.errors import ControlError, StoreError
+from edge.forward.greeting import BoxFacts
 from edge.forward.pace import Pace
 from edge.forward.settings import forward_settings, link_options
 from edge.forward.worker import ForwardWorker
@@ -40,9 +44,18 @@ MakeWorker = Callable[[Settings], ForwardWorker]
 
 @contextmanager
 def open_forward(
-    settings: Settings, base_dir: Path, clock: Clock, health: Health, handed: Path | None = None
+    settings: Settings,
+    base_dir: Path,
+    clock: Clock,
+    health: Health,
+    handed: Path | None = None,
+    *,
+    settings_hash: Callable[[], str] = str,
 ) -> Iterator["ForwardHalf"]:
-    """Open the forwarding half: keys, the store, and the worker. `handed`: the service manager's copies of keys."""
+    """Open the forwarding half: keys, the store, and the worker. `handed`: the service manager's copies of keys.
+
+    `settings_hash`: of the file in force; empty where there is none.
+    """
     signer = load_signer(find_file(base_dir / settings.identity.batch_key, handed))
     centre = load_verifier(find_file(base_dir / settings.centre.key, handed))
     path, max_mib = settings.state_dir / STORE_FILE, settings.store.max_mib
@@ -54,6 +67,14 @@ def open_forward(
         if (notice := database.notice()) is not None:
             _LOG.error("%s", notice)
 
+        def box(settings: Settings) -> BoxFacts:
+            validity = certificate_validity(settings, base_dir, handed)
+            return BoxFacts(
+                settings_hash=settings_hash() or None,
+                disk_free=disk_free(settings),
+                certificate_days=validity.days_left(clock.utc_now()) if validity is not None else None,
+            )
+
         def make_worker(settings: Settings) -> ForwardWorker:
             return ForwardWorker(
                 forward_settings(settings, __version__),
@@ -64,14 +85,18 @@ def open_forward(
                 make_link=lambda url, will: MqttLink(link_options(settings, base_dir, url, will, handed), clock),
                 rng=random.Random(),
                 health=health,
+                box=partial(box, settings),
             )
 
+        outbox = Outbox(own, clock)
         watches = (
             RoomWatch(path, own.room, clock, health),
             AsideWatch(path, partial(load_asides, own), clock, health),
             FileWatch(path, own.is_there, clock),
         )
-        yield ForwardHalf(settings, clock, make_worker, Outbox(own, clock), watches)
+        half = ForwardHalf(settings, clock, make_worker, outbox, watches)
+        half.watches.append(DeliveryWatch(outbox.counts, clock, health, has_broker=lambda: half.has_broker))
+        yield half
 
 
 class _Stepped:
@@ -137,7 +162,12 @@ class ForwardHalf:
         self._clock = clock
         self._worker = _Stepped(settings, make_worker, clock)
         self._outbox = outbox
-        self._watches = watches
+        self.watches = list(watches)
+
+    @property
+    def has_broker(self) -> bool:
+        """True if the settings in force name one."""
+        return self._settings.mqtt is not None
 
     def workers(self) -> list[tuple[str, Worker]]:
         """Return the forwarder."""
@@ -156,9 +186,13 @@ class ForwardHalf:
         if (forward_settings(old, "") != forward_settings(settings, "")) or old.mqtt != settings.mqtt:
             self._worker.use_settings(settings)
 
+    def bus_of(self) -> Mapping[str, str]:
+        """Return nothing: the register is the other half's."""
+        return {}
+
     def tend(self) -> None:
         """Look at the store, from outside; all else is done in the worker."""
-        for watch in self._watches:
+        for watch in self.watches:
             watch.tend()
 
     def status(self) -> dict[str, object]:

@@ -2,7 +2,7 @@
 
 import logging
 import queue
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from functools import partial
 
@@ -11,6 +11,7 @@ from edge.app.aside_watch import AsideWatch
 from edge.app.daemon import STORE_FILE, Half, Watch
 from edge.app.file_watch import FileWatch
 from edge.app.plan_keeper import PlanKeeper
+from edge.app.poll_state_watch import PollStateWatch
 from edge.app.room_watch import RoomWatch
 from edge.app.threads import Worker
 from edge.bus.link import Link
@@ -37,6 +38,7 @@ from edge.poll.worker import BusWorker
 from edge.store.asides import load_asides
 from edge.store.database import open_database
 from edge.store.journal import Journal
+from edge.store.poll_state import PollState
 from edge.store.register import REGISTER_FILE, MeterRegister, RegisterLock
 from edge.store.register_change import change_of
 
@@ -68,6 +70,7 @@ def open_poll(
             FileWatch(path, database.is_there, clock),
         )
         half = PollHalf(PlanKeeper(settings, clock, health, register, Journal(database)), watches, open_port)
+        half.watches.append(PollStateWatch(half.bus_of, half.note_state, clock, health))
         half.make_workers(
             [
                 Journal(stack.enter_context(open_database(path, max_mib=max_mib, check=False, clock=clock)))
@@ -90,7 +93,7 @@ class PollHalf:
         self.settings = keeper.settings
         self.clock = keeper.clock
         self.keeper = keeper
-        self._watches = watches
+        self.watches = list(watches)
         self._items = vendor_items(keeper.settings)
         self._workers: dict[str, BusWorker] = {}
         self._learned: queue.SimpleQueue[tuple[str, Learned]] = queue.SimpleQueue()
@@ -167,7 +170,7 @@ class PollHalf:
             if self._is_plan_due:
                 self._change_plan()
             self.keeper.close_old_slots()
-        for watch in self._watches:
+        for watch in self.watches:
             watch.tend()
 
     def _keep_learned(self, *, at_once: bool = False) -> None:
@@ -191,6 +194,14 @@ class PollHalf:
             "meters": len(self.keeper.meters),
             "tasks": [task.name for task in self.settings.task],
         }
+
+    def bus_of(self) -> Mapping[str, str]:
+        """Return the bus of each meter of the register."""
+        return {meter.address: meter.bus for meter in self.keeper.meters.values()}
+
+    def note_state(self, state: PollState) -> None:
+        """Let the other half know how polling goes. Raises StoreError."""
+        self.keeper.journal.note_state(state, self.clock.utc_now())
 
     def use_settings(self, settings: Settings) -> None:
         """Go on with other settings, of the same buses: what the plan before promised is settled up to this moment."""

@@ -101,6 +101,11 @@ class Reload:
             for reply in answering:
                 reply.end({"result": result})
 
+    @property
+    def digest(self) -> str:
+        """The hash of the file in force; empty where the settings came from no file."""
+        return self._digest
+
     def status(self) -> dict[str, object]:
         """Return which file is in force since when; empty where the settings came from no file."""
         if self._file is None:

@@ -26,6 +26,7 @@ _VERBS = {
     "demo": "demo",
     "detect": "detect",
     "diagnose": "diagnose",
+    "doctor": "doctor",
     "explain": "explain",
     "keys": "keys",
     "meters": "meters",

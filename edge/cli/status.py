@@ -1,17 +1,19 @@
 """`edge status`: how the running daemon is, on one screen, what is wrong last, each with its next act."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
 
 import click
 
-from edge.cli.common import DEFAULT_CONFIG, config_option, json_option, language, say, socket_path, tell
+from edge.cli.common import DEFAULT_CONFIG, config_option, json_option, say, socket_path
+from edge.cli.troubles import show_troubles, trouble_documents
 from edge.control.client import ask, is_served
-from edge.errors import ControlError, entry_of
+from edge.errors import ControlError
+from edge.health.causes import Conditions, merged, troubles_of
 
-_HALVES: tuple[Literal["poll", "forward"], ...] = ("poll", "forward")
+HALVES: tuple[Literal["poll", "forward"], ...] = ("poll", "forward")
 _PARTLY = 6
 
 
@@ -23,16 +25,20 @@ def status(config_path: Path | None, as_json: bool) -> int:
     from edge.cli.settings_file import load_settings
 
     settings = load_settings(config_path or DEFAULT_CONFIG)
-    halves: dict[str, dict[str, Any] | None] = {name: _ask(socket_path(settings.state_dir, name)) for name in _HALVES}
-    running = {name: document for name, document in halves.items() if document is not None}
-    if not running:
+    halves = halves_of(settings.state_dir)
+    if not any(halves.values()):
         raise ControlError("E-CTL-110", path=str(settings.state_dir), detail=say("not running", "未运行"))
+    troubles = troubles_of(conditions_of(halves))
     if as_json:
-        click.echo(json.dumps({"schema": 1, **halves}, ensure_ascii=False))
+        document = {"schema": 1, **halves, "troubles": trouble_documents(troubles)}
+        click.echo(json.dumps(document, ensure_ascii=False))
     else:
-        for name in _HALVES:
+        for name in HALVES:
             _show(name, halves[name])
-    return _show_wrong(running) if not as_json else _exit_code(running)
+        show_troubles(troubles)
+        if not troubles:
+            click.echo(say("nothing is wrong", "一切正常"))
+    return _PARTLY if troubles else 0
 
 
 def _ask(path: Path) -> dict[str, Any] | None:
@@ -64,28 +70,11 @@ def _plain(value: Any) -> str:
     return "-" if value is None else str(value)
 
 
-def _wrong(running: dict[str, dict[str, Any]]) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Return what is wrong, each claim once: halves that run in one process share their health."""
-    conditions = {
-        claim: condition
-        for document in running.values()
-        for claim, condition in document["health"]["conditions"].items()
-    }
-    return ((claim, condition) for claim, condition in conditions.items() if condition["answer"] == "no")
+def halves_of(state_dir: Path) -> dict[str, dict[str, Any] | None]:
+    """Return what each half of the running daemon says of itself; None for one that does not run."""
+    return {name: _ask(socket_path(state_dir, name)) for name in HALVES}
 
 
-def _exit_code(running: dict[str, dict[str, Any]]) -> int:
-    return _PARTLY if any(True for _ in _wrong(running)) else 0
-
-
-def _show_wrong(running: dict[str, dict[str, Any]]) -> int:
-    lang = language()
-    for claim, condition in _wrong(running):
-        entry, values = entry_of(condition["code"]), condition["values"]
-        tell(f"{claim}: [{entry.code}] {entry.fact(lang, values)}")
-        tell(f"  {say('since', '自')} {condition['since']}")
-        tell(f"  {say('cause', '原因')}: {entry.cause(lang, values)}")
-        tell(f"  {say('next ', '处理')}: {entry.advice(lang, values)}")
-    if not _exit_code(running):
-        click.echo(say("nothing is wrong", "一切正常"))
-    return _exit_code(running)
+def conditions_of(halves: Mapping[str, dict[str, Any] | None]) -> Conditions:
+    """Return the conditions of all halves, each claim once: halves that run in one process share their health."""
+    return merged(document["health"]["conditions"] for document in halves.values() if document is not None)

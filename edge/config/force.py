@@ -3,7 +3,7 @@
 Rules:
 1. What only says what is asked, when, and how patiently, comes into force at a reload; so does the way to the broker.
 2. What the daemon is built on waits for a restart: who the gateway is, its state directory, its keys, the ports and the
-   number of its buses, the bound of its store.
+   number of its buses, the bound of its store, where metrics are served.
 3. What waits for a restart keeps its old value whole: never half of a change.
 """
 
@@ -15,7 +15,7 @@ from typing import Any
 from edge.config.settings import Bus, Settings
 from edge.config.table import raw_of
 
-_WHOLE_TABLES = ("gateway", "identity", "centre")
+_WHOLE_TABLES = ("gateway", "identity", "centre", "metrics")
 _ONE_KEYS = ("schema", "store.max_mib")
 _NAMES = ("name", "key")
 
@@ -58,6 +58,7 @@ def in_force_after(old: Settings, new: Settings) -> Settings:
         gateway=old.gateway,
         identity=old.identity,
         centre=old.centre,
+        metrics=old.metrics,
         bus=tuple(_bus(bus, new) for bus in old.bus),
         store=replace(new.store, max_mib=old.store.max_mib),
     )

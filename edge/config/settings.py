@@ -23,6 +23,8 @@ _DURATION = re.compile(r"([0-9]{1,6})(ms|s|m|h|d)")
 _SECONDS = {"ms": 0.001, "s": 1, "m": 60, "h": 3600, "d": 86400}
 _DAY_S = 86400
 _BROKER = re.compile(r"mqtts?://(\[[0-9A-Fa-f:]+\]|[A-Za-z0-9._-]+)(?::([0-9]{1,5}))?")
+_LOOPBACK = re.compile(r"(?:127\.0\.0\.1|localhost|\[::1\]):([0-9]{1,5})")
+_LONGEST_SOCKET = 90  # unix(7) takes 107 bytes; a half of the daemon adds its name
 _LAST_PORT = 65535
 _SHORTEST_RESEND_S = 0.1
 
@@ -63,6 +65,17 @@ def _check_zone(name: str) -> None:
         ZoneInfo(name)
     except (ZoneInfoNotFoundError, ValueError, OSError):
         raise WrongValueError("E-CFG-043") from None
+
+
+def _check_listen(text: str) -> None:
+    path = text.removeprefix("unix:")
+    if path != text:
+        if not path.startswith("/") or path.endswith("/") or len(path.encode()) > _LONGEST_SOCKET:
+            raise WrongValueError("E-CFG-078")
+        return
+    match = _LOOPBACK.fullmatch(text)
+    if match is None or not 0 < int(match[1]) <= _LAST_PORT:
+        raise WrongValueError("E-CFG-078")
 
 
 def _check_broker(url: str) -> None:
@@ -252,6 +265,17 @@ class Centre:
 
 
 @table
+class Metrics:
+    """Metrics for Prometheus: off without this table. Served on this machine only."""
+
+    listen: str = Field(
+        check=_check_listen,
+        description='"unix:/var/lib/edge/metrics.sock", to which a half adds its name, or "127.0.0.1:9645"',
+    )
+    meters: bool = Field(default=True, description="false leaves out what has a sample for each meter")
+
+
+@table
 class Settings:
     """The whole of `edge.toml`. Relative paths are relative to the folder of that file."""
 
@@ -267,6 +291,7 @@ class Settings:
     batch: Batch = Batch()  # type: ignore[call-arg]
     store: Store = Store()  # type: ignore[call-arg]
     centre: Centre = Centre()  # type: ignore[call-arg]
+    metrics: Metrics | None = None
 
     @property
     def state_dir(self) -> Path:

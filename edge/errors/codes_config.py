@@ -536,4 +536,16 @@ CODES: Codes = {
         ("{key} is no table", "keys and values in braces", "write {key} = {{ ... }} in one line"),
         ("{key} 不是表", "键和值须放在花括号中", "请在一行内写成 {key} = {{ ... }}"),
     ),
+    "E-CFG-078": (
+        (
+            "{value} is no place for metrics",
+            "they are served on this machine only: a Unix socket by its whole path, or a port of loopback",
+            'write "unix:/var/lib/edge/metrics.sock" or "127.0.0.1:9645"; another machine gets them through a proxy',
+        ),
+        (
+            "{value} 不能用来提供指标",
+            "指标只在本机提供：用完整路径写的 Unix 套接字，或环回地址的端口",
+            '请写 "unix:/var/lib/edge/metrics.sock" 或 "127.0.0.1:9645"；其他机器通过代理获取',
+        ),
+    ),
 }

@@ -571,4 +571,16 @@ CODES: Codes = {
             "用准确的时钟核对两者，timedatectl 显示本机时间；时段按本机时钟标记",
         ),
     ),
+    "E-FWD-220": (
+        (
+            "readings since {oldest} have waited for {minutes} minutes under no receipt; {batches} batches are unsent",
+            "the broker is not reached, the centre does not confirm, or sealing waits; nothing is lost meanwhile",
+            "look at what else `edge status` names; `edge backlog` gives an estimate, --export takes it to a stick",
+        ),
+        (
+            "自 {oldest} 起的读数已等待 {minutes} 分钟仍无回执；{batches} 个批次未发送",
+            "连不上 broker、主站未确认，或封装在等待；期间数据不会丢失",
+            "查看 `edge status` 列出的其他问题；`edge backlog` 给出预计时间，--export 可导出到 U 盘",
+        ),
+    ),
 }

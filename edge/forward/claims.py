@@ -15,6 +15,7 @@ CLAIMS = (
     "centre_keeps",
     "clock_agrees",
     "clock_trusted",
+    "delivery_current",
     "id_is_ours",
     "numbers_are_ours",
     "plan_fits",

@@ -99,6 +99,8 @@ class Hearing:
     def _compare(self, issued_at: datetime, *, is_live: bool) -> None:
         """Compare the clocks. A receipt that was retained is as old as it likes, but never of the future."""
         ahead_s = (self._clock.utc_now() - issued_at).total_seconds()
+        if is_live:
+            self._health.measure("clock_offset_s", round(ahead_s, 3))
         if not self._clock.trust().is_good:
             return
         if ahead_s < -_APART_S or (is_live and ahead_s > _APART_S):

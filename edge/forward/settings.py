@@ -50,6 +50,7 @@ class ForwardSettings:
     answer_s: float = 30.0  # the broker's time to answer a subscription
     receipt_s: float = 120.0  # after so long without a receipt the centre counts as silent
     dispute_s: float = 600.0  # pause between two receipts of another chain that are believed
+    birth_s: float = 300.0  # so often the birth is told again: how this gateway is changes while its chain stands
     steady_s: float = 60.0  # a connection that lasted so long ends the growing of pauses
 
 

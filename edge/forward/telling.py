@@ -1,6 +1,7 @@
 """What the forwarder tells of its work: counters, claims, and what the log has of it."""
 
 import logging
+from datetime import datetime, timedelta
 
 from edge.errors import ForwardError
 from edge.forward.claims import Claims
@@ -8,6 +9,8 @@ from edge.forward.receipts import Accepted, Behind
 from edge.forward.sealing import Sealer
 from edge.forward.shedding import Shedder
 from edge.health.model import Health
+
+LATE = timedelta(hours=1)
 
 _LOG = logging.getLogger(__name__)
 
@@ -37,6 +40,14 @@ def tell_receipt(health: Health, claims: Claims, accepted: Accepted) -> None:
         _LOG.warning("epoch %s begins", accepted.new_epoch.hex())  # the condition follows from the store
     if claims.settle("centre_keeps", next(map(_error_of, accepted.behind), None)):
         health.count("batches_lost_by_centre", sum(one.last - one.first + 1 for one in accepted.behind))
+
+
+def trouble_of_delivery(oldest_at: datetime | None, batches: int, now: datetime) -> ForwardError | None:
+    """Return what to say of the oldest reading that no receipt covers; None unless it waits for more than an hour."""
+    if oldest_at is None or now - oldest_at <= LATE:
+        return None
+    minutes = int((now - oldest_at).total_seconds()) // 60
+    return ForwardError("E-FWD-220", oldest=oldest_at.isoformat(timespec="seconds"), minutes=minutes, batches=batches)
 
 
 def _error_of(lost: Behind) -> ForwardError:

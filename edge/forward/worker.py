@@ -6,13 +6,14 @@ connection, so that the retained receipt comes again.
 """
 
 import logging
+from collections.abc import Callable
 from random import Random
 
 from edge.clock import Clock
 from edge.errors import EdgeError, ForwardError, MessageError, StoreError
 from edge.forward.broker_link import BrokerLink, LinkFactory
 from edge.forward.claims import Claims
-from edge.forward.greeting import birth_of
+from edge.forward.greeting import BoxFacts, birth_of, state_of
 from edge.forward.hearing import Hearing
 from edge.forward.outbox import Parcel, SendWindow
 from edge.forward.pace import Pace
@@ -52,6 +53,7 @@ class ForwardWorker:
         make_link: LinkFactory,
         rng: Random,
         health: Health,
+        box: Callable[[], BoxFacts] = BoxFacts,
     ) -> None:
         self._settings = settings
         self._outbox = outbox
@@ -61,6 +63,7 @@ class ForwardWorker:
         self._make_link = make_link
         self._rng = rng
         self._health = health
+        self._box = box
         self._claims = Claims(health)
         self._work = StoreWork(settings, outbox, signer, clock, health=health, claims=self._claims)
         self._window = SendWindow(
@@ -77,6 +80,7 @@ class ForwardWorker:
         self._is_searched = False  # the store holds nothing beyond the window's cursor
         self._given = Unacknowledged()
         self._is_birth_due = False
+        self._birth_s = 0.0  # then the birth is told again
         self._store_bad_s = 0.0  # until then the store counts as bad
         self._answer_s = 0.0  # before that a centre that asks in vain is not answered again
         self._dispute_s = 0.0  # before that no receipt of another chain is believed
@@ -128,7 +132,9 @@ class ForwardWorker:
 
     def birth(self) -> bytes:
         """Return the signed birth, as things stand now."""
-        return sign_birth(birth_of(self._settings, self._outbox, self._clock), self._signer)
+        state = state_of(self._outbox, self._clock, self._health, self._box())
+        birth = birth_of(self._settings, self._outbox, self._clock, state)
+        return sign_birth(birth, self._signer)
 
     def take_carried(self, payload: bytes) -> Accepted:
         """Apply a receipt that came on a stick, with all its checks. Raises MessageError, with nothing changed."""
@@ -230,6 +236,7 @@ class ForwardWorker:
     def _publish_birth(self, link: BrokerLink) -> None:
         self._is_birth_due = self._given.is_full  # then it goes as soon as the broker takes something
         if not self._is_birth_due:
+            self._birth_s = self._clock.monotonic() + self._settings.birth_s
             self._given.add(link.publish(self._birth_topic, self.birth(), qos=1, retain=True))
 
     def _lose(self, reason: EdgeError) -> None:
@@ -318,7 +325,7 @@ class ForwardWorker:
         self._is_searched = len(page) < self._window.size
 
     def _send(self, link: BrokerLink, now_s: float) -> None:
-        if self._is_birth_due:
+        if self._is_birth_due or now_s >= self._birth_s:
             self._publish_birth(link)
         while not self._given.is_full and (parcel := self._window.next_parcel(now_s)) is not None:
             topic = batch_topic(self._settings.tenant, self._settings.gateway, parcel.lane)

@@ -1,12 +1,13 @@
-"""How the daemon is: counters, when things were last seen, and conditions. Both workers report into it.
+"""How the daemon is: counters, measures, when things were last seen, and conditions. Both workers report into it.
 
 A condition is a claim with three answers: yes, no, unknown. Nobody has looked yet: that is unknown, never "fine". A
 "no" carries the code that says why. The model only remembers; what follows from it is decided elsewhere.
 """
 
+from bisect import bisect_left
 from collections import Counter
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 from threading import Lock
@@ -35,6 +36,24 @@ class Condition:
     values: tuple[tuple[str, object], ...]
 
 
+BOUNDS_S = (0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0)  # of a spread; what is longer counts beyond the last
+
+
+@dataclass(slots=True)
+class _Spread:
+    """How many durations were at most as long as each bound, and how long they were together."""
+
+    counts: list[int] = field(default_factory=lambda: [0] * (len(BOUNDS_S) + 1))
+    sum_s: float = 0.0
+
+    def add(self, seconds: float) -> None:
+        self.counts[bisect_left(BOUNDS_S, seconds)] += 1
+        self.sum_s += seconds
+
+    def document(self) -> dict[str, Any]:
+        return {"counts": list(self.counts), "sum_s": round(self.sum_s, 3)}
+
+
 class Health:
     """What is known at this moment; safe to use from several threads."""
 
@@ -42,6 +61,8 @@ class Health:
         self._clock = clock
         self._lock = Lock()
         self._counters: Counter[str] = Counter()
+        self._gauges: dict[str, float] = {}
+        self._spreads: dict[str, _Spread] = {}
         self._seen: dict[str, tuple[datetime, float]] = {}
         self._conditions: dict[str, Condition] = {}
         for claim in claims:
@@ -51,6 +72,16 @@ class Health:
         """Add to a counter."""
         with self._lock:
             self._counters[name] += by
+
+    def measure(self, name: str, value: float) -> None:
+        """Note a value as it is at this moment."""
+        with self._lock:
+            self._gauges[name] = value
+
+    def observe(self, name: str, seconds: float) -> None:
+        """Add a duration to a spread of many."""
+        with self._lock:
+            self._spreads.setdefault(name, _Spread()).add(seconds)
 
     def seen(self, name: str) -> None:
         """Note that something happened at this moment."""
@@ -87,6 +118,8 @@ class Health:
         with self._lock:
             return {
                 "counters": dict(sorted(self._counters.items())),
+                "gauges": dict(sorted(self._gauges.items())),
+                "spreads": {name: one.document() for name, one in sorted(self._spreads.items())},
                 "seen": {
                     name: {"at": at.isoformat(), "ago_s": round(now_s - at_s, 3)}
                     for name, (at, at_s) in sorted(self._seen.items())

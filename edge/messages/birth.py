@@ -12,6 +12,7 @@ from typing import Any
 
 from edge.errors import MessageError
 from edge.messages import cose
+from edge.messages.box_state import BoxState, decode_box_state, encode_box_state
 from edge.messages.canonical import decode_strict, encode_canonical
 from edge.messages.checks import (
     as_bytes,
@@ -37,9 +38,9 @@ BOOT_ID_CHARACTERS = 64
 MAX_OLDER = 16
 
 _BOOT_ID, _EPOCH, _OLDEST, _NEXT, _HEAD, _VERSION, _BUFFERED, _SENT_AT, _TRUST = range(1, 10)
-_OLDER = 10
+_OLDER, _STATE = 10, 11
 _REQUIRED = (_BOOT_ID, _EPOCH, _OLDEST, _NEXT, _HEAD, _VERSION, _BUFFERED, _SENT_AT, _TRUST)
-_KEYS = (*_REQUIRED, _OLDER)
+_KEYS = (*_REQUIRED, _OLDER, _STATE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +62,7 @@ class Birth:
 
     `epoch`, `oldest_seq`, `next_seq`: the epoch that it seals into. `head`: the SHA-256 of its last envelope, GENESIS
     before the first. `buffered`: readings that are under no receipt. `older`: earlier epochs with batches that can
-    still be sent, newest first.
+    still be sent, newest first. `state`: how the gateway is; an older one does not tell.
     """
 
     gateway: str
@@ -75,6 +76,7 @@ class Birth:
     sent_at: datetime
     trust: str
     older: tuple[Standing, ...] = ()
+    state: BoxState | None = None
 
     @property
     def standings(self) -> tuple[Standing, ...]:
@@ -97,6 +99,8 @@ def sign_birth(birth: Birth, signer: Signer) -> bytes:
     }
     if birth.older:
         fields[_OLDER] = [[one.epoch, one.oldest_seq, one.next_seq] for one in birth.older]
+    if birth.state is not None:
+        fields[_STATE] = encode_box_state(birth.state)
     _birth_of(birth.gateway, fields)
     return cose.sign_message(cose.BIRTH, {cose.GATEWAY: birth.gateway}, encode_canonical(fields), signer)
 
@@ -127,6 +131,7 @@ def _birth_of(gateway: object, value: object) -> Birth:
         sent_at=as_instant(fields[_SENT_AT], "sent at"),
         trust=as_name(fields[_TRUST], "trust", TRUSTS),
         older=tuple(_standing_of(one) for one in as_list(fields.get(_OLDER, []), "older", MAX_OLDER)),
+        state=decode_box_state(fields[_STATE]) if _STATE in fields else None,
     )
     if any(one.oldest_seq > one.next_seq for one in birth.standings):
         refuse("oldest seq", "after the next one")

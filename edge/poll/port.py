@@ -86,6 +86,8 @@ class BusPort:
         )
         self._report_foreign()
         self.health.count(f"exchanges.{self.bus.name}.{outcome.verdict.value}")
+        if outcome.response_ms is not None:
+            self.health.observe(f"response.{self.bus.name}", outcome.response_ms / 1000)
         self.damage.note(self.clock.utc_now(), outcome.verdict)
         if outcome.verdict is Verdict.PORT_GONE:
             self._lose(LinkError("E-BUS-104", port=self.bus.port, detail="it vanished while it was in use"))

@@ -59,7 +59,7 @@ class BusReport:
         """Note that a meter was asked and brought nothing; `poll` tells more."""
         self._alive.discard(address)
         if poll is not None:
-            self._faults[address] = (reason, _fault(address, reason, poll))
+            self._faults[address] = (reason, _fault(self.bus, address, reason, poll))
         elif address not in self._faults:
             self._faults[address] = (reason, None)
 
@@ -100,7 +100,7 @@ class BusReport:
             self.health.unknown(f"meter {address}")
 
 
-def _fault(address: str, reason: SlotReason, poll: MeterPoll) -> EdgeError | None:
+def _fault(bus: str, address: str, reason: SlotReason, poll: MeterPoll) -> EdgeError | None:
     """Return the error that says why a meter was not read, with the detail of an item that failed for this reason."""
     code = "E-BUS-212" if reason is SlotReason.UNKNOWN_ITEM else Verdict(reason.value).code
     if not code:
@@ -108,4 +108,4 @@ def _fault(address: str, reason: SlotReason, poll: MeterPoll) -> EdgeError | Non
     same = [poll.details[key] for key, why in poll.faults.items() if why is reason and poll.details.get(key)]
     detail = same[0] if same else ""
     count = sum(len(outcome.raw) for outcome in poll.failures if outcome.verdict.value == reason.value)
-    return EdgeError(code, meter=address, detail=detail, other=detail, count=count)
+    return EdgeError(code, bus=bus, meter=address, detail=detail, other=detail, count=count)

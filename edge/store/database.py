@@ -227,6 +227,11 @@ def _open_in_turn(path: Path, max_mib: int, *, check: bool, clock: Clock) -> Dat
     return database
 
 
+def sqlite_version() -> str:
+    """Return the version of SQLite that the store uses; it is not Python's own."""
+    return str(apsw.sqlitelibversion())
+
+
 def look_at_database(path: Path, *, max_mib: int) -> Database:
     """Return an existing store, open for questions only; nothing of it changes, whoever has it open beside us.
 

@@ -17,6 +17,7 @@ from edge.store.instants import from_us, to_us
 from edge.store.marks import is_sound_mark, load_marks, mend_marks, save_mark
 from edge.store.packing import JOURNAL_ROWS, DamagedRow, Row, crc_of, pack_record, unpack_record
 from edge.store.plans import Begins, append_plan, forget_plans_after, kept_plans, newest_plan, redate_plans
+from edge.store.poll_state import PollState, mark_poll_state
 from edge.store.redating import (
     forget_undated,
     joined_marks,
@@ -112,6 +113,11 @@ class Journal:
             noted_at = note_time(self._database, records, self._noted_at)
         self._noted_at = noted_at
         return Appended(len(records) - len(refused), refused)
+
+    def note_state(self, state: PollState, at: datetime) -> None:
+        """Let the other half know how polling goes. Durable on return."""
+        with self._database.writing():
+            mark_poll_state(self._database, state, at)
 
     def append_plan(self, plan: Plan, stamp: Stamp | None = None) -> bool:
         """Put a plan in force; return False if it is the plan in force already, whatever its `valid_from`.

@@ -31,6 +31,7 @@ from edge.store.merging import Merging
 from edge.store.meta import load_fact, mark_fact
 from edge.store.packing import JOURNAL_ROWS
 from edge.store.plans import mark_plan_sent, next_plan
+from edge.store.poll_state import PollState, load_poll_state
 from edge.store.receipt_marks import ReceiptMarks, load_marks, mark_applied
 from edge.store.receipts import REJECTED, STORED, UNSENT, Applied, EpochState, reached_in, settle_receipt
 from edge.store.recovery import Recovery
@@ -285,6 +286,10 @@ class Outbox:
     def undated_boot(self) -> str | None:
         """Return the boot whose records may still get their true time; None if there is none."""
         return undated_boot(self._database)
+
+    def poll_state(self, now: datetime) -> PollState | None:
+        """Return how the half that polls says that it goes; None if it has said nothing for long."""
+        return load_poll_state(self._database, now)
 
     def counts(self) -> Counts:
         """Return how much lies here, and since when."""

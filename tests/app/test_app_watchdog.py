@@ -7,13 +7,14 @@ import pytest
 from edge.app import daemon
 from edge.app.daemon import App
 from edge.clock import ManualClock
+from edge.errors import EdgeError, LinkError
 
 
 class Thread:
     """A worker's thread as the main thread sees it."""
 
-    def __init__(self, beat: float) -> None:
-        self.beat = beat
+    def __init__(self, beat: float, name: str = "bus A") -> None:
+        self.beat, self.name = beat, name
 
 
 class Turns:
@@ -31,7 +32,7 @@ class Turns:
 def fed(beats: list[float], turns: int = 1) -> int:
     """Return how often the watchdog was fed in so many turns, at the monotonic second 1000."""
     told: list[str] = []
-    notifier = SimpleNamespace(alive=lambda: told.append("alive"))
+    notifier = SimpleNamespace(alive=told.append)
     app = App(SimpleNamespace(), None, only=None, clock=ManualClock(), notifier=notifier)
     app._tend([SimpleNamespace(tend=lambda: None)], [Turns(app, turns)], [Thread(beat) for beat in beats])
     return len(told)
@@ -50,9 +51,37 @@ def test_one_worker_that_stands_still_stops_it(beats: list[float]) -> None:
 
 def test_a_main_thread_that_hangs_feeds_nothing() -> None:
     """The sign is given by the thread that serves commands, after its work: it cannot be given for it."""
-    app = App(SimpleNamespace(), None, only=None, clock=ManualClock(), notifier=SimpleNamespace(alive=lambda: 1 / 0))
+    app = App(SimpleNamespace(), None, only=None, clock=ManualClock(), notifier=SimpleNamespace(alive=lambda _: 1 / 0))
     with pytest.raises(TimeoutError):
         app._tend([SimpleNamespace(tend=_hang)], [Turns(app, 1)], [Thread(1000.0)])
+
+
+def test_a_worker_that_stands_still_is_a_condition() -> None:
+    """The health model names it, and the one that moves not; moving again ends it."""
+    app = App(SimpleNamespace(), None, only=None, clock=ManualClock(), notifier=SimpleNamespace(alive=lambda _: None))
+    stuck, well = Thread(900.0, "bus A"), Thread(1000.0, "forward")
+    app._feed([stuck, well])
+    conditions = app.health.snapshot()["conditions"]
+    assert "E-HLT-191" == conditions["worker bus A"]["code"]
+    assert {"worker": "bus A", "seconds": 100} == conditions["worker bus A"]["values"]
+    assert "yes" == conditions["worker forward"]["answer"]
+    stuck.beat = 1000.0
+    app._feed([stuck, well])
+    assert "yes" == app.health.snapshot()["conditions"]["worker bus A"]["answer"]
+
+
+def test_the_supervisor_is_told_the_root_cause() -> None:
+    """A lost port, not the meter that is silent for it; told again only after some seconds."""
+    told: list[str] = []
+    clock = ManualClock()
+    app = App(SimpleNamespace(), None, only=None, clock=clock, notifier=SimpleNamespace(alive=told.append))
+    app._feed([])
+    app.health.fails("meter 000000000001", EdgeError("E-BUS-201", bus="A", meter="000000000001"))
+    app.health.fails("port A", LinkError("E-BUS-104", port="/dev/ttyUSB0", detail="gone"))
+    app._feed([])
+    clock.advance(daemon._TELL_EVERY_S)
+    app._feed([])
+    assert ["nothing is wrong", "", "[E-BUS-104]"] == [*told[:2], told[2][:11]]
 
 
 def _hang() -> None:

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from edge.config.fields import Field, Rules, WrongValueError, keys_of
 from edge.config.load import load_settings
-from edge.config.settings import Bus, Monthly, Mqtt, Settings, Store, Task
+from edge.config.settings import Bus, Metrics, Monthly, Mqtt, Settings, Store, Task
 from edge.config.table import WrongTableError, build_table, raw_of, table
 
 ROOT = Path(__file__).parent.parent.parent
@@ -96,6 +96,26 @@ def test_a_list_is_empty_or_its_entries_are_wrong_never_both():
     """An empty list is called empty; one with a wrong entry is not."""
     assert [("endpoints", "E-CFG-042")] == faults(Mqtt, {"endpoints": []})
     assert [("endpoints.0", "E-CFG-047")] == faults(Mqtt, {"endpoints": ["ftp://a"]})
+
+
+@pytest.mark.parametrize(
+    "listen",
+    [
+        *("0.0.0.0:9645", "192.168.1.5:9645", ":9645", "9645", "[::]:9645", "127.0.0.1:0", "127.0.0.1:70000"),
+        *("127.0.0.2:9", "broker.example:80", "unix:metrics.sock", "unix:/run/", "/run/edge/metrics.sock"),
+    ],
+)
+def test_metrics_are_served_on_this_machine_only(listen):
+    """Every address but loopback is refused, and so is a socket without its whole path."""
+    assert [("listen", "E-CFG-078")] == faults(Metrics, {"listen": listen})
+    assert [("listen", "E-CFG-078")] == faults(Metrics, {"listen": "unix:/" + "x" * 90})
+    assert [("listen", "E-CFG-078")] == faults(Metrics, {"listen": "127.0.0.1:9645\n"})
+
+
+@pytest.mark.parametrize("listen", ["127.0.0.1:9645", "localhost:1", "[::1]:65535", "unix:/var/lib/edge/metrics.sock"])
+def test_a_place_on_this_machine_is_taken(listen):
+    """Loopback by its addresses and its name, or a socket."""
+    assert (listen, True) == (build_table(Metrics, {"listen": listen}).listen, Metrics(listen=listen).meters)
 
 
 def test_the_whole_is_judged_when_its_parts_are_right():

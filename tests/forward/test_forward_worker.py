@@ -4,7 +4,8 @@ from dataclasses import replace
 
 import pytest
 
-from edge.errors import StoreError
+from edge.errors import EdgeError, StoreError
+from edge.forward.greeting import BoxFacts
 from edge.forward.worker import WILL
 from edge.messages.birth import open_birth
 from edge.messages.envelope import open_envelope
@@ -13,6 +14,7 @@ from edge.messages.signing import Ed25519Signer, Ed25519Verifier
 from edge.messages.topics import BACKLOG, LIVE, birth_topic
 from edge.reading.chain import GENESIS
 from edge.store.outbox import Outbox
+from edge.store.poll_state import PollState
 from edge.store.receipts import Applied
 from tests.forward.forward_tools import GATEWAY, GATEWAY_KEY, PLAN, RECEIPTS, TENANT, Bench, TinyCentre, record
 
@@ -332,6 +334,39 @@ def test_the_birth_is_signed_and_goes_before_the_batches(bench):
     assert (head.epoch, 2, head.prev) == (later.epoch, later.next_seq, later.head)
 
 
+def test_the_birth_is_told_again_with_how_the_gateway_is(bench):
+    """Every five minutes, and no oftener: box, other half, clocks, and the root causes of what is wrong."""
+    key = Ed25519Verifier(GATEWAY_KEY.public)
+    bench.worker._box = lambda: BoxFacts(settings_hash="ab", disk_free=7, certificate_days=12)
+    bench.poll(1)
+    bench.until(bench.broker.envelopes)
+    births = lambda: [data for topic, data in bench.broker.published if topic == BIRTH]  # noqa: E731
+    assert 1 == len(births())
+    bench.journal.note_state(PollState((("A", 98),), 1, 40, ("E-BUS-104",)), bench.clock.now)
+    bench.health.measure("clock_offset_s", 2.6)
+    bench.health.fails("broker_encrypted", EdgeError("E-FWD-209", url="mqtt://one"))
+    bench.run(280)
+    assert 1 == len(births())
+    bench.run(20)
+    assert 2 == len(births())
+    state = open_birth(births()[-1], lambda _gateway, _kid: key).state
+    assert (bench.outbox.counts().oldest_unsent_at, ("E-BUS-104", "E-FWD-205", "E-FWD-209")) == (
+        state.oldest_at,
+        state.codes,
+    )
+    assert ("ab", 3, (("A", 98),), 1, 40, 7, 12) == (
+        state.settings,
+        state.offset_s,
+        state.buses,
+        state.failing,
+        state.meters,
+        state.disk_free,
+        state.certificate_days,
+    )
+    bench.run(1500)
+    assert 7 == len(births())
+
+
 def test_a_centre_that_was_started_anew_hears_where_the_chain_stands(bench):
     """The first receipt of each run brings a fresh birth, the further ones of that run bring none."""
     bench.poll(1)
@@ -375,7 +410,7 @@ def test_a_message_that_the_broker_refuses_is_no_loss(bench):
     bench.until(bench.broker.envelopes)
     bench.run(500)
     assert len(bench.broker.envelopes()) == 1
-    assert bench.counter("messages_refused") == 2  # the birth and the batch
+    assert bench.counter("messages_refused") == 3  # the birth, told twice in that time, and the batch
     bench.broker.refuses_messages = False
     bench.run(110)
     assert len(bench.broker.envelopes()) == 2

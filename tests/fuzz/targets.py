@@ -26,6 +26,7 @@ from edge.errors import CarryError, ConfigError, ControlError, MessageError, Sto
 from edge.messages import cose
 from edge.messages.batch import Batch, build_batch, parse_batch
 from edge.messages.birth import Birth, Standing, open_birth, sign_birth
+from edge.messages.box_state import BoxState
 from edge.messages.envelope import open_envelope
 from edge.messages.receipt import EpochReceipt, Receipt, open_receipt, sign_receipt
 from edge.poll.learned import learned_of
@@ -197,6 +198,7 @@ def _births() -> Iterator[bytes]:
     birth = Birth(
         gateway="gw-1", boot_id="0" * 32, epoch=_EPOCH, oldest_seq=1, next_seq=4, head=b"h" * 32, version="0.1.0",
         buffered=7, sent_at=SEALED_AT, trust="rtc", older=(Standing(b"epoch--0", 2, 9),),
+        state=BoxState(settings="ab", offset_s=-1, buses=(("A", 99),), failing=1, meters=2, codes=("E-BUS-104",)),
     )  # fmt: skip
     signed = sign_birth(birth, SIGNER)
     yield signed

@@ -6,7 +6,7 @@ from threading import Thread
 
 from edge.clock import ManualClock
 from edge.errors import ForwardError
-from edge.health.model import Answer, Health
+from edge.health.model import BOUNDS_S, Answer, Health
 
 
 def make() -> tuple[ManualClock, Health]:
@@ -74,3 +74,16 @@ def test_threads_lose_no_count():
     for thread in threads:
         thread.join()
     assert health.snapshot()["counters"] == {"n": 2000}
+
+
+def test_measures_are_the_last_and_spreads_are_counted():
+    """A measure is overwritten; a duration counts at the first bound that holds it, or beyond the last."""
+    _, health = make()
+    health.measure("clock_offset_s", 3.5)
+    health.measure("clock_offset_s", -1.5)
+    for seconds in (0.02, 0.021, 5.0, 9.0):
+        health.observe("response.A", seconds)
+    document = json.loads(json.dumps(health.snapshot()))
+    assert {"clock_offset_s": -1.5} == document["gauges"]
+    assert {"response.A": {"counts": [1, 1, 0, 0, 0, 0, 0, 1, 1], "sum_s": 14.041}} == document["spreads"]
+    assert len(BOUNDS_S) + 1 == len(document["spreads"]["response.A"]["counts"])

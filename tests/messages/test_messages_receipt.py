@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from edge.errors import MessageError
 from edge.messages import cose
 from edge.messages.birth import MAX_OLDER, Birth, Standing, open_birth, sign_birth
+from edge.messages.box_state import MAX_BUSES, MAX_CODES, BoxState
 from edge.messages.canonical import encode_canonical
 from edge.messages.envelope import MAX_SEQ, Header, open_envelope, seal_envelope
 from edge.messages.receipt import EpochReceipt, Receipt, admit_receipt, open_receipt, sign_receipt
@@ -68,6 +69,47 @@ def test_a_birth_without_older_epochs_is_what_it_always_was() -> None:
     assert OLD_FORM == sign_birth(BIRTH, SIGNER)
 
 
+STATE = BoxState(
+    settings="ab" * 32,
+    offset_s=-7,
+    oldest_at=AT,
+    buses=(("A", 100), ("B", 0)),
+    failing=2,
+    meters=40,
+    disk_free=5 << 30,
+    certificate_days=-3,
+    codes=("E-BUS-104", "E-FWD-101"),
+)
+
+
+def test_a_birth_tells_how_its_gateway_is() -> None:
+    """All of it, or only what is known: each field comes back, and nothing is made up."""
+    for state in (STATE, BoxState(), BoxState(failing=0, meters=0), BoxState(codes=("E-HLT-101",))):
+        birth = replace(BIRTH, state=state)
+        assert birth == open_birth(sign_birth(birth, SIGNER), trusted)
+    many = replace(BIRTH, state=BoxState(buses=(("A", 1),) * 99, codes=("E-BUS-104",) * 99))
+    told = open_birth(sign_birth(many, SIGNER), trusted).state
+    assert told is not None
+    assert (MAX_BUSES, MAX_CODES) == (len(told.buses), len(told.codes))
+
+
+@pytest.mark.parametrize(
+    "state",
+    [
+        *([], None, {0: 1}, {10: 1}, {1: "x" * 65}, {1: 1}, {2: "1"}, {2: 2**41}, {3: -1}, {4: []}, {4: [["A"]]}),
+        *({4: [["A", 101]]}, {4: [["A" * 33, 1]]}, {4: [["A", 1]] * 17}, {5: -1}, {6: "1"}, {7: -1}, {8: "1"}, {9: []}),
+        *({9: [1]}, {9: ["x" * 17]}, {9: ["E"] * 17}),
+    ],
+)
+def test_a_signed_state_of_another_shape_is_refused(state: object) -> None:
+    """Bounds and types of every field; an empty list is left out, never named."""
+    fields = {1: "b", 2: b"epoch--2", 3: 3, 4: 9, 5: bytes([3]) * 32, 6: "v", 7: 0, 8: 0, 9: 1, 11: state}
+    data = cose.sign_message(cose.BIRTH, {cose.GATEWAY: "gw-1"}, encode_canonical(fields), SIGNER)
+    with pytest.raises(MessageError) as caught:
+        open_birth(data, trusted)
+    assert "E-MSG-102" == caught.value.code
+
+
 @pytest.mark.parametrize("older", [[], [[]], [[b"epoch--1", 1]], [[b"epoch--1", 1, 2, 3]], {}, None, [[1, 1, 2]]])
 def test_a_signed_birth_of_another_shape_is_refused(older: object) -> None:
     """There is one way to say that no older epoch has anything left: to leave it out."""
@@ -81,7 +123,8 @@ def test_a_signed_birth_of_another_shape_is_refused(older: object) -> None:
 def test_the_largest_birth_is_still_read() -> None:
     """As many epochs as it may name, with the largest numbers."""
     older = tuple(Standing(bytes([n]) * 8, MAX_SEQ, MAX_SEQ) for n in range(MAX_OLDER))
-    large = replace(BIRTH, older=older, boot_id="b" * 64, version="v" * 64, next_seq=MAX_SEQ)
+    state = replace(STATE, buses=(("b" * 32, 100),) * MAX_BUSES, codes=("c" * 16,) * MAX_CODES, settings="s" * 64)
+    large = replace(BIRTH, older=older, state=state, boot_id="b" * 64, version="v" * 64, next_seq=MAX_SEQ)
     assert large == open_birth(sign_birth(large, SIGNER), trusted)
 
 
