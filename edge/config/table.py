@@ -144,7 +144,8 @@ def _unquoted(kind: Kind, value: object, path: Path) -> Fault | None:
     """Return what is wrong with a number as text, where text is wanted: quotes alone would not mend it."""
     if kind.of is not str or kind.choices or type(value) not in (int, float):
         return None
-    return next((fault for rules in kind.rules if (fault := _breach(rules, str(value), path))), None)
+    faults = (fault for rules in kind.rules if rules.check is not None and (fault := _breach(rules, str(value), path)))
+    return next(faults, None)
 
 
 def _wrong_type(kind: Kind, value: object, path: Path) -> str:

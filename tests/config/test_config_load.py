@@ -130,6 +130,7 @@ CASES = [
     ("E-CFG-033", 2, 18, 3, "", HEAD + 'store.commit_s = "5"\n'),
     ("E-CFG-034", 5, 9, 9, "", HEAD + TASK.replace('["voltage"]', '"voltage"')),
     ("E-CFG-044", 4, 9, 2, "", HEAD + TASK.replace('every = "15m"', "every = 15")),
+    ("E-CFG-078", 2, 18, 14, "", HEAD + 'metrics.listen = "0.0.0.0:9645"\n'),
     ("E-CFG-092", 4, 11, 3, "", HEAD + TASK.replace('every = "15m"', 'monthly = "1"')),
     ("E-CFG-035", 2, 3, 5, "", HEAD + "[[store]]\nmax_mib = 5\n"),
     ("E-CFG-035", 2, 1, 5, "", HEAD + "store = 5\n"),
