@@ -225,6 +225,5 @@ def test_a_write_that_fails_leaves_nothing(tmp_path: Path, monkeypatch: pytest.M
 def test_schema_prints_json() -> None:
     """The schema names every table."""
     schema = json.loads(_run("schema").stdout)
-    assert {"schema", "gateway", "identity", "bus", "task", "item", "mqtt", "batch", "store", "centre"} == set(
-        schema["properties"]
-    )
+    tables = {"schema", "gateway", "identity", "bus", "task", "item", "mqtt", "batch", "store", "centre", "metrics"}
+    assert tables == set(schema["properties"])
