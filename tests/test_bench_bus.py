@@ -388,7 +388,7 @@ ADDRESSES = ["202600000001", "202600000002"]
 
 
 def test_the_product_is_measured_on_the_bus(tmp_path):
-    """A short run of the real daemon on the real bus: what it took is what the meters said; a slow start costs rounds."""
+    """A short run of the real daemon on the real bus: what it took is what the meters said; it may start slowly."""
     with TimedBus(tmp_path, baud=9600, meters=[{"address": one} for one in ADDRESSES]) as bus:
         run = run_edge(tmp_path, bus, ADDRESSES, gap_ms=0, period_s=5, rounds=3)
     assert len(run.taken) >= len(KEYS)
