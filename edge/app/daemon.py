@@ -289,8 +289,9 @@ class App:
         self._told_s = now_s + _TELL_EVERY_S
         troubles = troubles_of(self.health.snapshot()["conditions"])
         if not troubles:
-            return "nothing is wrong"
-        return f"[{troubles[0].code}] {entry_of(troubles[0].code).fact('en', troubles[0].values)}"
+            return f"edge {__version__}: nothing is wrong"
+        fact = entry_of(troubles[0].code).fact("en", troubles[0].values)
+        return f"edge {__version__}: [{troubles[0].code}] {fact}"
 
     def _join(self, threads: list[WorkerThread]) -> None:
         self.stopping.set()

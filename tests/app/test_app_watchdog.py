@@ -4,6 +4,7 @@ from types import SimpleNamespace
 
 import pytest
 
+from edge import __version__
 from edge.app import daemon
 from edge.app.daemon import App
 from edge.clock import ManualClock
@@ -81,7 +82,8 @@ def test_the_supervisor_is_told_the_root_cause() -> None:
     app._feed([])
     clock.advance(daemon._TELL_EVERY_S)
     app._feed([])
-    assert ["nothing is wrong", "", "[E-BUS-104]"] == [*told[:2], told[2][:11]]
+    begin = f"edge {__version__}: "
+    assert [f"{begin}nothing is wrong", "", f"{begin}[E-BUS-104]"] == [*told[:2], told[2].partition("]")[0] + "]"]
 
 
 def _hang() -> None:
